@@ -1,0 +1,115 @@
+/** The coverage gate: every line and branch of what is published. */
+import { type Output, ROOT } from "./process.ts";
+import { byExitCode, type Verdict, verdict } from "./report.ts";
+
+/** What no test can reach, as the table names it: `client.ts:12` → why. */
+const UNREACHABLE: Record<string, string> = {};
+
+/** Modules in which nothing runs: Deno measures none. */
+const NOTHING_RUNS = new Set(["mod.ts", "models.ts"]);
+
+/** Whether each line, by number, and each of its branches was run. */
+interface Coverage {
+  lines: Map<number, boolean>;
+  branches: { line: number; taken: boolean }[];
+}
+
+/** Passes if every line and branch of these modules was run. */
+export function coverageGate(
+  output: Output,
+  modules: string[],
+  unreachable = UNREACHABLE,
+): Verdict {
+  if (output.code !== 0) return byExitCode(output);
+  const report = parseLcov(output.stdout);
+  const rows = [["module", "lines", "branches", "not covered"]];
+  const needless = new Set(Object.keys(unreachable));
+  let complete = true;
+  for (const module of modules) {
+    const coverage = report.get(ROOT + module);
+    if (!coverage) {
+      if (NOTHING_RUNS.has(module)) continue;
+      complete = false;
+      rows.push([module, "-", "-", "the module: no test imports it"]);
+      continue;
+    }
+    const missed = missedLines(coverage);
+    const open = missed.filter((line) => !needless.delete(`${module}:${line}`));
+    if (open.length > 0) complete = false;
+    rows.push([
+      module,
+      percent([...coverage.lines.values()]),
+      percent(coverage.branches.map((branch) => branch.taken)),
+      [
+        ...ranges(open),
+        ...missed.filter((line) => !open.includes(line))
+          .map((line) => `${line} (${unreachable[`${module}:${line}`]})`),
+      ].join(", "),
+    ]);
+  }
+  for (const place of needless) {
+    complete = false;
+    rows.push([place, "-", "-", "nothing: take it out of the exceptions"]);
+  }
+  return verdict(complete, table(rows));
+}
+
+/** Reads the report that `deno coverage --lcov` prints, file by file. */
+export function parseLcov(report: string): Map<string, Coverage> {
+  const files = new Map<string, Coverage>();
+  let current: Coverage = { lines: new Map(), branches: [] };
+  for (const record of report.split(/\r?\n/)) {
+    const [, kind, rest = ""] = record.match(/^(SF|DA|BRDA):(.*)$/) ?? [];
+    if (kind === "SF") {
+      current = { lines: new Map(), branches: [] };
+      files.set(rest, current);
+    } else if (kind === "DA") {
+      const [line = 0, hits = 0] = rest.split(",").map(Number);
+      current.lines.set(line, hits > 0);
+    } else if (kind === "BRDA") {
+      const [line, , , taken] = rest.split(",");
+      current.branches.push({ line: Number(line), taken: Number(taken) > 0 });
+    }
+  }
+  return files;
+}
+
+/** The lines that were not run, or not on every branch, in order. */
+function missedLines({ lines, branches }: Coverage): number[] {
+  const missed = new Set<number>();
+  for (const [line, run] of lines) if (!run) missed.add(line);
+  for (const { line, taken } of branches) if (!taken) missed.add(line);
+  return [...missed].sort((a, b) => a - b);
+}
+
+/** Numbers in order, those that follow each other as `from-to`. */
+function ranges(numbers: number[]): string[] {
+  const found: { from: number; to: number }[] = [];
+  for (const number of numbers) {
+    const last = found.at(-1);
+    if (last?.to === number - 1) last.to = number;
+    else found.push({ from: number, to: number });
+  }
+  return found.map(({ from, to }) => from === to ? `${from}` : `${from}-${to}`);
+}
+
+function percent(hits: boolean[]): string {
+  const share = hits.filter(Boolean).length / (hits.length || 1);
+  // Rounded down: 100 % means all of them.
+  const tenths = hits.length === 0 ? 1000 : Math.floor(share * 1000);
+  return `${(tenths / 10).toFixed(1)} %`;
+}
+
+function table(rows: string[][]): string {
+  const widths = [0, 1, 2].map((column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0))
+  );
+  return rows.map((row) =>
+    "  " +
+    row.map((cell, column) =>
+      column === 0
+        ? cell.padEnd(widths[0] ?? 0)
+        : cell.padStart(widths[column] ?? 0)
+    ).join("  ").trimEnd()
+  ).join("\n");
+}

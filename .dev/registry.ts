@@ -1,0 +1,266 @@
+/**
+ * Where `jsr:@std/…` imports come from on machines that cannot reach jsr.io.
+ *
+ * Deno reads a JSR registry from a folder as well as from a server. The
+ * compiled files of std lie inside some npm packages that were built from Deno
+ * projects; they are taken from there, once, and put into such a folder.
+ */
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { deno } from "./process.ts";
+
+/** Which npm package has which packages of std. */
+const SOURCES = [
+  {
+    npm: "windmill-cli@1.596.0",
+    integrity:
+      "sha512-5aFVNTOEaGyTKyQlyjFI1FAZ8fTIQ2vGSmnqL3FfZuKpKWdqGXh8p9Azdp8N2MkIwyP1vYtOK9nfQk6jr6tRTw==",
+    std: ["yaml@1.0.10"],
+  },
+  {
+    npm: "veryfront@0.1.1031",
+    integrity:
+      "sha512-Vhd648NOygFaqiSeT9xDRL/9Tf2KjyfpIlnz2W86fRHi9W47w7ngZisq0Xiw4nzNKN8kh5+MDD01N1E18Oidgw==",
+    std: ["assert@1.0.19", "internal@1.0.14"],
+  },
+  {
+    npm: "@fedify/fedify@1.3.0",
+    integrity:
+      "sha512-U0rUvD0Akl2F8TOwgwbeLoxUINbCsHiHGIWXt5pz3zyJ+1MgehJFPQPpPJR1jfF7iQIDwLik1mRLlXsqGUIQug==",
+    std: ["async@1.0.9"],
+  },
+];
+
+/** npm as Deno runs it, so that a machine without Node needs nothing else. */
+const NPM = "npm:npm@11.6.2";
+
+/** The module that imports all that is needed of std. */
+const STD = ".dev/std.ts";
+
+/** How long jsr.io has for an answer. */
+const PROBE_TIMEOUT_MS = 3_000;
+
+/**
+ * Sees to it that every `deno` that this process starts finds std.
+ *
+ * A JSR_URL in the environment is taken as it is.
+ */
+export async function provideStd(): Promise<void> {
+  if (Deno.env.has("JSR_URL")) return;
+  // Loaded once, no network is needed.
+  if ((await deno(["check", "--cached-only", STD])).code === 0) return;
+  if (await jsrAnswers()) {
+    await deno(["check", STD]);
+    return;
+  }
+  const folder = await standInRegistry();
+  Deno.env.set("JSR_URL", pathToFileURL(folder).href + "/");
+}
+
+async function jsrAnswers(): Promise<boolean> {
+  try {
+    const response = await fetch("https://jsr.io/@std/yaml/meta.json", {
+      signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+    });
+    return (await response.json()).name === "yaml";
+  } catch {
+    return false;
+  }
+}
+
+/** The stand-in registry's folder, made if it is not there yet. */
+async function standInRegistry(): Promise<string> {
+  const info = await deno(["info", "--json"]);
+  const parent = join(JSON.parse(info.stdout).denoDir, "decapodlib");
+  // Another recipe makes another folder: nothing old is ever taken for new.
+  const recipe = await Deno.readFile(new URL(import.meta.url));
+  const key = createHash("sha256").update(recipe).digest("hex").slice(0, 12);
+  const folder = join(parent, `std-${key}`);
+  if (await exists(folder)) return folder;
+
+  const start = performance.now();
+  await Deno.mkdir(parent, { recursive: true });
+  const scratch = await Deno.makeTempDir({ dir: parent });
+  try {
+    const made = join(scratch, "registry");
+    const tarballs = await downloadTarballs(scratch);
+    for (const { integrity, npm, std } of SOURCES) {
+      const tarball = tarballs.get(integrity);
+      if (!tarball) {
+        throw new Error(
+          `Cannot use ${npm} as npm gave it: its checksum is not ${integrity}`,
+        );
+      }
+      const files = stdFiles(untar(gunzipSync(tarball)));
+      for (const name of std) await writePackage(made, name, files);
+    }
+    await renameUnlessThere(made, folder);
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.error(
+    `jsr.io does not answer: made a stand-in of its @std from npm packages in ${seconds} s, ${folder}`,
+  );
+  return folder;
+}
+
+/** Fetches the npm packages; the keys of the answer are their checksums. */
+async function downloadTarballs(
+  scratch: string,
+): Promise<Map<string, Uint8Array>> {
+  const packed = join(scratch, "packed");
+  await Deno.mkdir(packed);
+  const pack = ["run", "-A", NPM, "pack"];
+  const to = ["--pack-destination", packed];
+  const npm = await deno([...pack, ...to, ...SOURCES.map(({ npm }) => npm)], {
+    DENO_DIR: join(scratch, "deno"),
+    npm_config_cache: join(scratch, "npm"),
+  });
+  if (npm.code !== 0) {
+    throw new Error(
+      "Cannot get @std: neither jsr.io nor the npm registry gave it. " +
+        "Connect to one of them, or set NPM_CONFIG_REGISTRY to the URL of an npm registry " +
+        "or JSR_URL to that of a JSR registry that this machine can reach. npm said:\n" +
+        npm.stderr.trim().replace(/^/gm, "  "),
+    );
+  }
+  const tarballs = new Map<string, Uint8Array>();
+  for await (const { name } of Deno.readDir(packed)) {
+    const bytes = await Deno.readFile(join(packed, name));
+    const hash = createHash("sha512").update(bytes).digest("base64");
+    tarballs.set(`sha512-${hash}`, bytes);
+  }
+  return tarballs;
+}
+
+/**
+ * The regular files in a tar archive.
+ *
+ * Names over 255 bytes come out cut: they would need the archive's extended
+ * headers, and no file of std has one.
+ */
+export function* untar(
+  archive: Uint8Array,
+): Generator<{ path: string; text: string }> {
+  const field = (start: number, length: number) => {
+    const bytes = archive.subarray(start, start + length);
+    const end = bytes.indexOf(0);
+    return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  };
+  for (let at = 0; archive[at];) {
+    const size = parseInt(field(at + 124, 12), 8);
+    const prefix = field(at + 345, 155);
+    if (field(at + 156, 1) === "0") {
+      const name = field(at, 100);
+      const content = archive.subarray(at + 512, at + 512 + size);
+      yield {
+        path: prefix ? `${prefix}/${name}` : name,
+        text: new TextDecoder().decode(content),
+      };
+    }
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+}
+
+/** What an archive has of std: `yaml@1.0.10` → `mod.js` → text. */
+export function stdFiles(
+  archive: Iterable<{ path: string; text: string }>,
+): Map<string, Map<string, string>> {
+  const packages = new Map<string, Map<string, string>>();
+  for (const { path, text } of archive) {
+    const [, name, version, file] = path.match(
+      /^package\/\w+\/deps\/jsr\.io\/@std\/([^/]+)\/([^/]+)\/(.+\.(?:js|d\.ts))$/,
+    ) ?? [];
+    if (!name || !file) continue;
+    const key = `${name}@${version}`;
+    const files = packages.get(key) ?? new Map<string, string>();
+    packages.set(key, files.set(file, asPublished(file, text)));
+  }
+  return packages;
+}
+
+/** Undoes what the build for npm did to a file of std. */
+export function asPublished(file: string, text: string): string {
+  const restored = text
+    .replace(/^import \* as dntShim from .*\n/m, "")
+    .replaceAll("dntShim.dntGlobalThis", "globalThis")
+    .replaceAll("dntShim.", "")
+    .replace(/^\/\/\/ <reference types="node" \/>\n/m, "")
+    .replace(/\n?\/\/# sourceMappingURL=.*\s*$/, "\n")
+    // Another package's file, "../../internal/1.0.14/diff_str.js", is not in
+    // this package's folder; its export has dashes.
+    .replace(
+      /"(?:\.\.\/)+([\w-]+)\/(\d[^/"]*)\/([\w/]+)\.js"/g,
+      (_, name, version, module) =>
+        `"jsr:@std/${name}@^${version}/${exportName(module)}"`,
+    );
+  const types = file.slice(file.lastIndexOf("/") + 1).replace(/js$/, "d.ts");
+  return file.endsWith(".js")
+    ? `// @ts-self-types="./${types}"\n${restored}`
+    : restored;
+}
+
+function exportName(module: string): string {
+  return module.replaceAll("_", "-");
+}
+
+/** Writes one package in the layout of a JSR registry. */
+async function writePackage(
+  registry: string,
+  nameAndVersion: string,
+  packages: Map<string, Map<string, string>>,
+): Promise<void> {
+  const [name = "", version = ""] = nameAndVersion.split("@");
+  const files = packages.get(nameAndVersion);
+  if (!files) {
+    throw new Error(`Cannot find @std/${nameAndVersion} in its npm package`);
+  }
+  const folder = join(registry, "@std", name);
+  const exports: Record<string, string> = {};
+  const manifest: Record<string, { size: number; checksum: string }> = {};
+  for (const [file, text] of files) {
+    const path = join(folder, version, file);
+    await Deno.mkdir(dirname(path), { recursive: true });
+    await Deno.writeTextFile(path, text);
+    const bytes = new TextEncoder().encode(text);
+    manifest[`/${file}`] = {
+      size: bytes.length,
+      checksum: "sha256-" + createHash("sha256").update(bytes).digest("hex"),
+    };
+    if (file.endsWith(".js") && !/(^|\/)_/.test(file)) {
+      const module = file === "mod.js" ? "" : "/" + file.slice(0, -3);
+      exports["." + exportName(module)] = `./${file}`;
+    }
+  }
+  const write = (file: string, json: unknown) =>
+    Deno.writeTextFile(join(folder, file), JSON.stringify(json));
+  await write(`${version}_meta.json`, { manifest, exports });
+  await write("meta.json", {
+    scope: "std",
+    name,
+    latest: version,
+    versions: { [version]: {} },
+  });
+}
+
+/** Of several processes that make the same folder at a time, one wins. */
+async function renameUnlessThere(from: string, to: string): Promise<void> {
+  try {
+    await Deno.rename(from, to);
+  } catch (error) {
+    if (!await exists(to)) throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
