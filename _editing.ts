@@ -1,0 +1,56 @@
+/** Read, change, write, until no other edit comes between. */
+
+import { delay } from "@std/async/delay";
+import { DecapodAPIError } from "./errors.ts";
+import type { Path } from "./_path.ts";
+import { backoff, type RequestOptions, type Transport } from "./_transport.ts";
+
+/** Makes new data of the current. */
+export type Change<Data> = (data: Data) => Data | Promise<Data>;
+
+/** With fewer attempts, ten editors at once starve each other. */
+const ATTEMPTS = 50;
+
+/** Changes a model; on a concurrent edit it is read and changed anew. */
+export function edit<M extends { data: object }>(
+  transport: Transport,
+  path: Path,
+  change: Change<M["data"]>,
+  options: RequestOptions | undefined,
+): Promise<M> {
+  const call = { method: "PUT", path } as const;
+  return transport.within(call, options, async (scope) => {
+    for (let attempt = 1;; attempt++) {
+      const model = await transport.send<M>(
+        { method: "GET", path },
+        options,
+        scope,
+      );
+      const data = await scope.race(
+        Promise.resolve(model.data).then(change),
+      );
+      if (typeof data !== "object" || data === null) {
+        throw new TypeError(
+          "Cannot edit: the function has to return the new data, it returned none",
+        );
+      }
+      try {
+        // Sent again it could undo what came between: no retries.
+        return await transport.send<M>(
+          { ...call, body: { ...model, data } },
+          { ...options, retries: 0 },
+          scope,
+        );
+      } catch (error) {
+        if (!isStale(error) || attempt === ATTEMPTS) throw error;
+      }
+      await delay(backoff(attempt, 20, 1000), { signal: scope.signal });
+    }
+  });
+}
+
+/** Whether somebody else made a new version since the model was read. */
+function isStale(error: unknown): boolean {
+  return error instanceof DecapodAPIError && error.code === 400 &&
+    error.error === "CannotUpdateManagedFieldsError";
+}

@@ -1,0 +1,27 @@
+/** Text that comes in pieces, cut into lines. */
+
+/**
+ * The lines of a text, without `\n` or `\r\n`. What follows the last line
+ * break is a line too, unless it is empty.
+ */
+export async function* lines(
+  chunks: AsyncIterable<string>,
+): AsyncGenerator<string, void, undefined> {
+  let rest = "";
+  for await (const chunk of chunks) {
+    let start = 0;
+    for (;;) {
+      const end = chunk.indexOf("\n", start);
+      if (end === -1) break;
+      yield withoutReturn(rest + chunk.slice(start, end));
+      rest = "";
+      start = end + 1;
+    }
+    rest += chunk.slice(start);
+  }
+  if (rest !== "") yield rest;
+}
+
+function withoutReturn(line: string): string {
+  return line.endsWith("\r") ? line.slice(0, -1) : line;
+}
