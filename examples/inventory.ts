@@ -1,0 +1,69 @@
+/**
+ * Prints every server as a row of a table, as they come in:
+ *
+ *     deno run --allow-net --allow-env examples/inventory.ts
+ */
+import process from "node:process";
+import {
+  Client,
+  DecapodError,
+  type JsonObject,
+  type JsonValue,
+} from "jsr:@decapod/decapodlib@^1";
+
+const COLUMNS = [24, 16, 16, 14, 10];
+
+function row(...cells: string[]): string {
+  return cells.map((cell, index) => cell.padEnd(COLUMNS[index] ?? 0)).join(" ")
+    .trimEnd();
+}
+
+/** Memory in GiB, as Ansible's facts have it. */
+function memory({ ansible_memtotal_mb: megabytes }: JsonObject): string {
+  return typeof megabytes === "number"
+    ? `${(megabytes / 1024).toFixed(1)} GiB`
+    : "unknown";
+}
+
+/** Names and sizes of the disks, without loops and optical drives. */
+function disks({ ansible_devices: devices }: JsonObject): string {
+  if (!isObject(devices)) return "unknown";
+  return Object.entries(devices)
+    .filter(([name]) => !/^(loop|sr|fd|ram|dm-)/.test(name))
+    .map(([name, disk]) =>
+      `${name} ${isObject(disk) ? disk["size"] ?? "?" : "?"}`
+    )
+    .join(", ") || "none";
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+try {
+  await using client = Client.fromEnv();
+  const clusters = new Map<string, string>();
+  for await (const { id, data } of client.getClusters({ perPage: 100 })) {
+    clusters.set(id, data.name);
+  }
+  console.log(row("SERVER", "ADDRESS", "CLUSTER", "STATE", "MEMORY", "DISKS"));
+  let count = 0;
+  for await (const { data } of client.getServers({ perPage: 100 })) {
+    count++;
+    console.log(row(
+      data.name,
+      data.ip,
+      data.cluster_id ? clusters.get(data.cluster_id) ?? data.cluster_id : "-",
+      data.state,
+      memory(data.facts),
+      disks(data.facts),
+    ));
+  }
+  console.log(`${count} servers`);
+} catch (error) {
+  if (!(error instanceof DecapodError || error instanceof TypeError)) {
+    throw error;
+  }
+  console.error(error.message);
+  process.exitCode = 1;
+}
