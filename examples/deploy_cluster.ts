@@ -40,7 +40,7 @@ class Progress {
   readonly #steps = new Map<string, number>();
   #state = "created";
   #drawn = 0;
-  #timer?: ReturnType<typeof setInterval>;
+  #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(servers: Server[]) {
     this.#names = new Map(servers.map(({ id, data }) => [id, data.name]));
@@ -70,6 +70,7 @@ class Progress {
   end(): void {
     if (!this.#timer) return;
     clearInterval(this.#timer);
+    this.#timer = undefined;
     this.#draw();
   }
 
