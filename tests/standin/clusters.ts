@@ -1,0 +1,188 @@
+/** Clusters: groups of servers, each server in its roles. */
+
+import { standard } from "./errors.ts";
+import type { Route } from "./http.ts";
+import type { Json } from "./json.ts";
+import { contains, subscript } from "./python.ts";
+import { routesOf } from "./resources.ts";
+import { BODIES, MODELS } from "./schemas.ts";
+import type { ServerData } from "./servers.ts";
+import { modelText, type Version } from "./store.ts";
+import type { World } from "./world.ts";
+
+/** A server in a role of a cluster. */
+export type ClusterServer = {
+  server_id: string;
+  version: number;
+  fqdn: Json;
+  ip: Json;
+  server_name: Json;
+};
+
+/** What a cluster is: its name, its servers by role. */
+export type ClusterData = {
+  name: Json;
+  configuration: { [role: string]: ClusterServer[] };
+};
+
+/** Whether servers have been deployed to a cluster. */
+export function isDeployed({ data }: Version<ClusterData>): boolean {
+  return Object.keys(data.configuration).length > 0;
+}
+
+function entry(server: Version<ServerData>): ClusterServer {
+  const { fqdn, ip, name } = server.data;
+  return {
+    server_id: server.model_id,
+    version: server.version,
+    fqdn,
+    ip,
+    server_name: name,
+  };
+}
+
+/** Changes who serves in which role; roles without servers go. */
+function edit(
+  world: World,
+  clusterId: string,
+  change: (role: string, servers: ClusterServer[]) => ClusterServer[],
+  roles: readonly string[] = [],
+): void {
+  const cluster = world.clusters.latest(clusterId);
+  if (cluster === undefined || cluster.time_deleted !== 0) return;
+  const { name, configuration } = cluster.data;
+  const changed: ClusterData["configuration"] = {};
+  for (const role of new Set([...Object.keys(configuration), ...roles])) {
+    const servers = change(role, configuration[role] ?? []);
+    if (servers.length > 0) {
+      changed[role] = servers.toSorted((a, b) =>
+        a.server_id < b.server_id ? -1 : 1
+      );
+    }
+  }
+  world.clusters.save(cluster, { name, configuration: changed });
+}
+
+/** Moves a server to a cluster, or out of all. */
+function assign(
+  world: World,
+  serverId: string,
+  clusterId: string | null,
+): Version<ServerData> | undefined {
+  const server = world.servers.latest(serverId);
+  if (server === undefined || server.time_deleted !== 0) return undefined;
+  if (server.data.cluster_id === clusterId) return server;
+  return world.servers.save(server, { ...server.data, cluster_id: clusterId });
+}
+
+/** Gives servers their roles in a cluster: server ids by role. */
+export function addServers(
+  world: World,
+  clusterId: string,
+  roles: Readonly<Record<string, readonly string[]>>,
+): void {
+  const added: ClusterData["configuration"] = {};
+  for (const [role, ids] of Object.entries(roles)) {
+    added[role] = ids.flatMap((id) => {
+      const server = assign(world, id, clusterId);
+      return server === undefined ? [] : [entry(server)];
+    });
+  }
+  edit(
+    world,
+    clusterId,
+    (role, servers) => {
+      const more = added[role] ?? [];
+      const known = new Set(more.map(({ server_id }) => server_id));
+      return [
+        ...servers.filter(({ server_id }) => !known.has(server_id)),
+        ...more,
+      ];
+    },
+    Object.keys(added),
+  );
+}
+
+/** Takes servers out of a role, or out of all roles. */
+export function removeServers(
+  world: World,
+  clusterId: string,
+  serverIds: readonly string[],
+  from?: string,
+): void {
+  edit(
+    world,
+    clusterId,
+    (role, servers) =>
+      from !== undefined && role !== from
+        ? servers
+        : servers.filter(({ server_id }) => !serverIds.includes(server_id)),
+  );
+  const roles = world.clusters.latest(clusterId)?.data.configuration ?? {};
+  const left = new Set(
+    Object.values(roles).flat().map(({ server_id }) => server_id),
+  );
+  for (const id of serverIds) if (!left.has(id)) assign(world, id, null);
+}
+
+/** Deletes a cluster that has been purged, and sets its servers free. */
+export function purge(world: World, clusterId: string): void {
+  const cluster = world.clusters.latest(clusterId);
+  if (cluster === undefined || cluster.time_deleted !== 0) return;
+  const { name, configuration } = cluster.data;
+  for (const { server_id } of Object.values(configuration).flat()) {
+    assign(world, server_id, null);
+  }
+  world.clusters.remove(cluster, { name, configuration: {} });
+}
+
+/** Brings a changed server's new version into its cluster. */
+export function updateServer(world: World, server: Version<ServerData>): void {
+  const { cluster_id } = server.data;
+  if (typeof cluster_id !== "string") return;
+  edit(
+    world,
+    cluster_id,
+    (_role, servers) =>
+      servers.map((item) =>
+        item.server_id === server.model_id ? entry(server) : item
+      ),
+  );
+}
+
+/** The routes of clusters. */
+export const clusterRoutes: readonly Route[] = [
+  ...routesOf<ClusterData>({
+    model: "cluster",
+    collection: ({ clusters }) => clusters,
+    view: ["view_cluster"],
+    viewVersions: "view_cluster_versions",
+    change: {
+      schema: MODELS.cluster,
+      permission: "edit_cluster",
+      naming: "name",
+      apply: (current, sent) =>
+        contains(sent, "name")
+          ? { ...current, name: subscript(sent, "name") }
+          : current,
+    },
+    remove: {
+      permission: "delete_cluster",
+      check: (_context, cluster) => {
+        if (isDeployed(cluster)) {
+          throw standard("CannotDeleteClusterWithServers");
+        }
+      },
+    },
+  }),
+  {
+    method: "POST",
+    path: "/cluster",
+    access: ["view_cluster", "create_cluster"],
+    handle: async (context) => {
+      const { name = null } = await context.body(BODIES.cluster);
+      const data = { name, configuration: {} };
+      return modelText(context.world.clusters.create(data, context.userId));
+    },
+  },
+];

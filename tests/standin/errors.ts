@@ -1,0 +1,69 @@
+/** The errors of the API: a status, a name, a sentence. */
+
+/** An error that becomes an answer: `{"code", "error", "message"}`. */
+export class ApiError extends Error {
+  override name = "ApiError";
+  readonly status: number;
+  readonly error: string;
+
+  constructor(status: number, error: string, message: string) {
+    super(message);
+    this.status = status;
+    this.error = error;
+  }
+}
+
+/** The errors that always say the same, by name. */
+const STANDARD = {
+  Unauthorized: [401, "No valid token came with the request. Log in first."],
+  Forbidden: [403, "The role of this user does not permit the request."],
+  NotFound: [404, "There is nothing under this id."],
+  NotAcceptable: [406, "The body of the request is not readable as JSON."],
+  BadRequest: [400, "The server does not understand the request."],
+  CannotUpdateDeletedModel: [400, "The model is deleted and stays as it is."],
+  CannotUpdateManagedFieldsError: [
+    400,
+    "id, version, times and initiator are kept by the server: send them as they are now.",
+  ],
+  ImpossibleToCreateSuchModel: [
+    400,
+    "Such a model exists: a field that must be unique is taken.",
+  ],
+  CannotUpdateModelWithSuchParameters: [
+    400,
+    "Another model exists with these values: a field that must be unique is taken.",
+  ],
+  CannotDeleteRoleWithActiveUsers: [400, "There are users with this role."],
+  CannotDeleteClusterWithServers: [400, "Cluster still has servers"],
+  CannotConvertResultToJSONError: [
+    500,
+    "The server encountered an internal error and was unable to complete your request.  Either the server is overloaded or there is an error in the application.",
+  ],
+} as const satisfies Record<string, readonly [number, string]>;
+
+/** The name of an error that always says the same. */
+export type StandardError = keyof typeof STANDARD;
+
+/** The error of that name. */
+export function standard(name: StandardError): ApiError {
+  const [status, message] = STANDARD[name];
+  return new ApiError(status, name, message);
+}
+
+/** An error of the router, which is named by a sentence. */
+export function routingError(status: 404 | 405): ApiError {
+  const [title, message] = status === 404
+    ? ["Not Found", "No such path on this server. Check the spelling."]
+    : ["Method Not Allowed", "This path does not take this method."];
+  return new ApiError(status, `${status} ${title}: ${message}`, message);
+}
+
+/** What any crash inside the server looks like from outside. */
+export function crash(message: string): ApiError {
+  return new ApiError(400, "PlainTextError", message);
+}
+
+/** A refusal with a name and a sentence of its own. */
+export function refusal(error: string, message: string): ApiError {
+  return new ApiError(400, error, message);
+}

@@ -1,0 +1,171 @@
+/** Requests and answers, as every part of the server sees them. */
+
+import { type ApiError, standard } from "./errors.ts";
+import { type Query, readQuery } from "./filters.ts";
+import type { Json, JsonObject } from "./json.ts";
+import type { ApiPermission } from "./playbooks.ts";
+import { checkObject, type Schema } from "./schemas.ts";
+import { modelText, type Version } from "./store.ts";
+import type { Page } from "./table.ts";
+import type { UserVersion } from "./accounts.ts";
+import type { World } from "./world.ts";
+
+/** One request on its way through the server. */
+export class Context {
+  /** Who asks; set once the token has been looked at. */
+  user: UserVersion | undefined;
+  /** The id of the token that came with the request. */
+  token: string | undefined;
+  /** When that token ends, in seconds; becomes a header of the answer. */
+  tokenExpires: number | undefined;
+
+  readonly world: World;
+  readonly request: Request;
+  /** The query of the request. */
+  readonly params: URLSearchParams;
+  /** The variable parts of the path. */
+  readonly args: readonly string[];
+
+  constructor(
+    world: World,
+    request: Request,
+    params: URLSearchParams,
+    args: readonly string[],
+  ) {
+    this.world = world;
+    this.request = request;
+    this.params = params;
+    this.args = args;
+  }
+
+  /** The first variable part of the path, as a rule an id. */
+  get id(): string {
+    return this.args[0] ?? "";
+  }
+
+  get query(): Query {
+    return readQuery(this.params);
+  }
+
+  /** The user's id. Only behind a login. */
+  get userId(): string | null {
+    return this.user?.model_id ?? null;
+  }
+
+  /** Reads the body, whatever its type says; 406 unless it is JSON. */
+  async json(): Promise<Json> {
+    try {
+      const decoder = new TextDecoder("utf-8", { fatal: true });
+      return JSON.parse(decoder.decode(await this.request.arrayBuffer()));
+    } catch (cause) {
+      if (this.request.signal.aborted) throw cause;
+      throw standard("NotAcceptable");
+    }
+  }
+
+  /** Reads the body and holds it against a schema. */
+  async body(schema: Schema): Promise<JsonObject> {
+    return checkObject(await this.json(), schema);
+  }
+}
+
+/** Who may use a route, checked in this order. */
+export type Access =
+  /** Everybody. */
+  | "public"
+  /** Whoever has a token. */
+  | "token"
+  /** Whoever has a token and each of these permissions. */
+  | readonly ApiPermission[]
+  /** The same, or whoever has the server discovery token. */
+  | { readonly discoveryTokenOr: readonly ApiPermission[] };
+
+/** What a handler gives back: the JSON text of a 200, or a whole answer. */
+export type Answer = string | Response;
+
+/** One line of the route table. */
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** The path without `/v1` and without the last slash. */
+  readonly path: string;
+  readonly access: Access;
+  readonly handle: (context: Context) => Answer | Promise<Answer>;
+}
+
+const NO_CACHE = "private, no-store, no-cache";
+
+/** A 200 with JSON. */
+export function jsonResponse(text: string): Response {
+  const body = `${text}\n`;
+  const headers = new Headers({
+    "Content-Type": "application/json",
+    "Cache-Control": NO_CACHE,
+  });
+  // Text that is not ASCII goes out in chunks, its length unsaid.
+  if (!isAscii(body)) return new Response(streamOf(body), { headers });
+  headers.set("Content-Length", String(body.length));
+  return new Response(body, { headers });
+}
+
+/** The answer to OPTIONS. */
+export function optionsResponse(methods: readonly string[]): Response {
+  return new Response(null, {
+    headers: {
+      "Allow": methods.join(", "),
+      "Content-Type": "text/html; charset=utf-8",
+      "Content-Length": "0",
+      "Cache-Control": NO_CACHE,
+    },
+  });
+}
+
+/** The answer that an error becomes. Its JSON has spaces; the others' not. */
+export function errorResponse(failure: ApiError): Response {
+  const { status, error, message } = failure;
+  const text = `{"code": ${status}, "error": ${ascii(error)}, ` +
+    `"message": ${ascii(message)}}`;
+  const headers = new Headers({
+    "Content-Type": "application/json",
+    "Content-Length": String(text.length),
+  });
+  if (status === 401) {
+    headers.set("WWW-Authenticate", 'Token realm="Application"');
+  }
+  return new Response(text, { status, headers });
+}
+
+/** A page of models, as the API shows it. */
+export function pageText(page: Page<Version>): string {
+  return listText(page.rows.map(modelText), page);
+}
+
+/** A page of ready JSON texts. */
+export function listText(
+  items: readonly string[],
+  { page, perPage, total }: Omit<Page<never>, "rows">,
+): string {
+  return `{"items":[${items.join(",")}],"page":${page},` +
+    `"per_page":${perPage},"total":${total}}`;
+}
+
+/** JSON text with everything beyond ASCII escaped. */
+function ascii(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function isAscii(text: string): boolean {
+  return !/\P{ASCII}/u.test(text);
+}
+
+function streamOf(text: string): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const bytes = new TextEncoder().encode(text);
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+}

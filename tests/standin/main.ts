@@ -1,0 +1,134 @@
+/**
+ * Serves the stand-in Decapod, for those who want to try their scripts.
+ *
+ * ```sh
+ * deno run -A tests/standin/main.ts --port 9999
+ * ```
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import process from "node:process";
+import { StandIn } from "./mod.ts";
+
+const USAGE = `Usage: main.ts [options]
+
+  --port NUMBER     where to listen (9999; 0 for any free port)
+  --host ADDRESS    on which address (127.0.0.1)
+  --servers NUMBER  how many servers are discovered already (5)
+  --pace MS         how long each task of a playbook takes, in milliseconds (500)
+  --fail TASK       let executions fail at the task of this name; may be repeated
+  --nginx           behave as behind Decapod's own nginx
+  --help            print this`;
+
+/** A mistake on the command line. */
+class UsageError extends Error {}
+
+function readArguments(args: string[]) {
+  const { values } = parseArguments(args);
+  return {
+    port: integer("port", values.port, 0, 65535),
+    host: values.host,
+    servers: integer("servers", values.servers, 0, 100_000),
+    pace: integer("pace", values.pace, 1, 3_600_000),
+    fail: values.fail,
+    nginx: values.nginx,
+    help: values.help,
+  };
+}
+
+function parseArguments(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        port: { type: "string", default: "9999" },
+        host: { type: "string", default: "127.0.0.1" },
+        servers: { type: "string", default: "5" },
+        pace: { type: "string", default: "500" },
+        fail: { type: "string", multiple: true, default: [] },
+        nginx: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : `${error}`);
+  }
+}
+
+function integer(name: string, text: string, least: number, most: number) {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) {
+    throw new UsageError(
+      `Cannot use --${name} ${text}: it takes a whole number from ${least} to ${most}`,
+    );
+  }
+  return value;
+}
+
+/** The path of a request, without what must stay between two parties. */
+function loggedPath(url: string): string {
+  return new URL(url).pathname.replace(
+    /(\/password_reset\/+)[^/]+/,
+    "$1<token>",
+  );
+}
+
+function serve(options: ReturnType<typeof readArguments>): Deno.HttpServer {
+  const standIn = new StandIn({
+    servers: options.servers,
+    pace: options.pace,
+    behindNginx: options.nginx,
+  });
+  for (const task of options.fail) standIn.failTask({ task });
+  return Deno.serve({
+    hostname: options.host,
+    port: options.port,
+    onListen: ({ hostname, port }) => {
+      const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+      console.log(`Stand-in Decapod: http://${host}:${port}`);
+      console.log("Login: root, password: root");
+      console.log(`Server discovery token: ${standIn.discoveryToken}`);
+      console.log("Press Ctrl-C to stop");
+    },
+  }, async (request) => {
+    const response = await standIn.handler(request);
+    const path = loggedPath(request.url);
+    console.log(`${request.method} ${path} ${response.status}`);
+    return response;
+  });
+}
+
+async function main(): Promise<number> {
+  let where = "";
+  try {
+    const options = readArguments(process.argv.slice(2));
+    where = `${options.host}:${options.port}`;
+    if (options.help) {
+      console.log(USAGE);
+      return 0;
+    }
+    const server = serve(options);
+    const stop = () => void server.shutdown();
+    process.once("SIGINT", stop);
+    process.once("SIGTERM", stop);
+    await server.finished;
+    console.log("Stopped");
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`${error.message}\n\n${USAGE}`);
+      return 2;
+    }
+    if (error instanceof Deno.errors.AddrInUse) {
+      console.error(
+        `Cannot listen on ${where}: the port is in use. Choose another with --port`,
+      );
+      return 1;
+    }
+    throw error;
+  }
+}
+
+if (import.meta.main) process.exit(await main());

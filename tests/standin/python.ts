@@ -1,0 +1,91 @@
+/** What shows through of the language that Decapod is written in. */
+
+import { crash } from "./errors.ts";
+import { isObject, type Json } from "./json.ts";
+
+/** A value as Python's `repr` writes it: error messages quote values so. */
+export function repr(value: Json): string {
+  if (value === null) return "None";
+  if (value === true) return "True";
+  if (value === false) return "False";
+  if (typeof value === "string") return quote(value);
+  if (Array.isArray(value)) return `[${value.map(repr).join(", ")}]`;
+  if (isObject(value)) {
+    const pairs = Object.entries(value).map(([key, item]) =>
+      `${quote(key)}: ${repr(item)}`
+    );
+    return `{${pairs.join(", ")}}`;
+  }
+  return String(value);
+}
+
+const ESCAPES: Record<string, string> = {
+  "\\": "\\\\",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+};
+
+function quote(text: string): string {
+  const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const body = text.replace(
+    /[\\\n\r\t\p{Cc}]/gu,
+    (char) =>
+      ESCAPES[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+  return mark + (mark === "'" ? body.replaceAll("'", "\\'") : body) + mark;
+}
+
+/** The name of a value's type, as Python's error messages have it. */
+export function typeName(value: Json): string {
+  if (value === null) return "NoneType";
+  if (Array.isArray(value)) return "list";
+  switch (typeof value) {
+    case "boolean":
+      return "bool";
+    case "string":
+      return "str";
+    case "number":
+      return Number.isInteger(value) ? "int" : "float";
+    default:
+      return "dict";
+  }
+}
+
+/** Orders two strings by code point, as the database does. */
+export function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    // A surrogate stands for a character above every other unit.
+    const high = (unit: number) => unit >= 0xd800 && unit <= 0xdfff;
+    return high(x) === high(y) ? x - y : high(x) ? 1 : -1;
+  }
+  return a.length - b.length;
+}
+
+/** `name in value`, for any JSON that a client may have sent. */
+export function contains(value: Json, name: string): boolean {
+  if (typeof value === "string" || Array.isArray(value)) {
+    return value.includes(name);
+  }
+  if (isObject(value)) return Object.hasOwn(value, name);
+  throw crash(`argument of type '${typeName(value)}' is not iterable`);
+}
+
+/** `value[name]`, for any JSON that a client may have sent. */
+export function subscript(value: Json, name: string): Json {
+  if (isObject(value)) {
+    const item = Object.hasOwn(value, name) ? value[name] : undefined;
+    if (item === undefined) throw crash(repr(name));
+    return item;
+  }
+  if (typeof value === "string") throw crash("string indices must be integers");
+  if (Array.isArray(value)) {
+    throw crash("list indices must be integers or slices, not str");
+  }
+  throw crash(`'${typeName(value)}' object is not subscriptable`);
+}

@@ -1,0 +1,155 @@
+/** The seven routes that every versioned model has. */
+
+import { ApiError, crash, standard } from "./errors.ts";
+import { type Context, pageText, type Route } from "./http.ts";
+import type { Json, JsonObject } from "./json.ts";
+import type { ApiPermission } from "./playbooks.ts";
+import { subscript } from "./python.ts";
+import { checkObject, type Schema } from "./schemas.ts";
+import { type Collection, modelText, type Version } from "./store.ts";
+import type { World } from "./world.ts";
+
+/** What makes one kind of model different from the next. */
+export interface Resource<D extends JsonObject> {
+  readonly model: string;
+  readonly collection: (world: World) => Collection<D>;
+  readonly view: readonly ApiPermission[];
+  /** What the list of versions needs besides. */
+  readonly viewVersions: ApiPermission;
+  /** What one version needs besides; the same unless said. */
+  readonly viewVersion?: readonly ApiPermission[];
+  readonly change?: {
+    readonly schema: Schema;
+    readonly permission: ApiPermission;
+    /** The field that a complaint about a duplicate looks for in what was sent. */
+    readonly naming?: string;
+    /** The new data, from the current and from what was sent. */
+    readonly apply: (current: D, sent: Json) => D;
+    readonly then?: (context: Context, changed: Version<D>) => void;
+  };
+  readonly remove?: {
+    readonly permission: ApiPermission;
+    /** Throws where the model must stay. */
+    readonly check?: (context: Context, current: Version<D>) => void;
+    readonly then?: (context: Context, removed: Version<D>) => void;
+  };
+}
+
+/** The routes of a resource, but for POST, which is each resource's own. */
+export function routesOf<D extends JsonObject>(
+  resource: Resource<D>,
+): Route[] {
+  const { model, view, viewVersions, change, remove } = resource;
+  const viewVersion = resource.viewVersion ?? [viewVersions];
+  const item = `/${model}/{${model === "server" ? "server" : "id"}}`;
+  const all = ({ world }: Context) => resource.collection(world);
+  const routes: Route[] = [
+    {
+      method: "GET",
+      path: `/${model}`,
+      access: view,
+      handle: (context) => pageText(all(context).list(context.query)),
+    },
+    {
+      method: "GET",
+      path: item,
+      access: view,
+      handle: (context) => modelText(find(all(context), context.id)),
+    },
+    {
+      method: "GET",
+      path: `${item}/version`,
+      access: [...view, viewVersions],
+      handle: (context) =>
+        pageText(all(context).listVersions(context.id, context.query)),
+    },
+    {
+      method: "GET",
+      path: `${item}/version/{number}`,
+      access: [...view, ...viewVersion],
+      handle: (context) => {
+        const [id = "", number = ""] = context.args;
+        checkInteger(Number(number));
+        const found = all(context).version(id, Number(number));
+        if (found === undefined) throw standard("NotFound");
+        return modelText(found);
+      },
+    },
+  ];
+  if (change !== undefined) {
+    const save = (
+      models: Collection<D>,
+      current: Version<D>,
+      sent: Json,
+      context: Context,
+    ) => {
+      const data = change.apply(current.data, sent);
+      try {
+        return models.save(current, data, context.userId);
+      } catch (error) {
+        const duplicate = error instanceof ApiError &&
+          error.error === "CannotUpdateModelWithSuchParameters";
+        // The server wants to log the name, and crashes where there is none.
+        if (duplicate && change.naming) subscript(sent, change.naming);
+        throw error;
+      }
+    };
+    routes.push({
+      method: "PUT",
+      path: item,
+      access: [...view, change.permission],
+      handle: async (context) => {
+        const models = all(context);
+        find(models, context.id);
+        const json = await context.json();
+        // Somebody else may have come first while the body was read.
+        const current = find(models, context.id);
+        const sent = checkObject(json, change.schema);
+        checkManagedFields(current, sent);
+        const changed = save(models, current, sent.data ?? null, context);
+        change.then?.(context, changed);
+        return modelText(changed);
+      },
+    });
+  }
+  if (remove !== undefined) {
+    routes.push({
+      method: "DELETE",
+      path: item,
+      access: [...view, remove.permission],
+      handle: (context) => {
+        const models = all(context);
+        const current = find(models, context.id);
+        remove.check?.(context, current);
+        const removed = models.remove(current);
+        remove.then?.(context, removed);
+        return modelText(removed);
+      },
+    });
+  }
+  return routes;
+}
+
+/** A crash where a number is too big for the database. */
+export function checkInteger(value: number): void {
+  if (value >= 2 ** 63) throw crash("BSON can only handle up to 8-byte ints");
+}
+
+/** The latest version of a model, or 404. */
+export function find<D extends JsonObject>(
+  models: Collection<D>,
+  id: string,
+): Version<D> {
+  const found = models.latest(id);
+  if (found === undefined) throw standard("NotFound");
+  return found;
+}
+
+function checkManagedFields(current: Version, sent: JsonObject): void {
+  const same = current.time_created === sent.time_updated &&
+    current.time_deleted === sent.time_deleted &&
+    current.model_id === sent.id &&
+    current.version === sent.version &&
+    current.initiator_id === sent.initiator_id;
+  if (!same) throw standard("CannotUpdateManagedFieldsError");
+}

@@ -1,0 +1,154 @@
+/** The route table: every path of the API, who may use it, what it does. */
+
+import { accountRoutes, authenticate, authorize } from "./accounts.ts";
+import { cinderRoutes } from "./cinder.ts";
+import { clusterRoutes } from "./clusters.ts";
+import { ApiError, routingError } from "./errors.ts";
+import { executionRoutes } from "./executions.ts";
+import {
+  type Answer,
+  Context,
+  errorResponse,
+  jsonResponse,
+  optionsResponse,
+  type Route,
+} from "./http.ts";
+import { toJson } from "./json.ts";
+import { configurationRoutes } from "./playbook_configurations.ts";
+import { PLAYBOOKS } from "./playbooks.ts";
+import { serverRoutes } from "./servers.ts";
+import type { World } from "./world.ts";
+
+/** Every route of the API. */
+export const ROUTES: readonly Route[] = [
+  {
+    method: "GET",
+    path: "/info",
+    access: "public",
+    handle: ({ world }) => {
+      const iso = new Date(world.time).toISOString().replace("Z", "000");
+      const time = { local: iso, unix: world.seconds(), utc: iso };
+      return toJson({ time, version: "1.2.0.dev1" });
+    },
+  },
+  {
+    method: "GET",
+    path: "/playbook",
+    access: "token",
+    handle: () => toJson({ items: [...PLAYBOOKS] }),
+  },
+  ...accountRoutes,
+  ...clusterRoutes,
+  ...serverRoutes,
+  ...configurationRoutes,
+  ...executionRoutes,
+  ...cinderRoutes,
+];
+
+/** The variable parts of a path. */
+const FORMS: Record<string, string> = {
+  "{id}": "([\\da-fA-F]{8}(?:-[\\da-fA-F]{4}){3}-[\\da-fA-F]{12})",
+  "{server}": "([\\da-fA-F-]{32,38})",
+  "{number}": "(\\d+)",
+  "{text}": "([^/]+)",
+};
+
+/** The forms that are read in lower case, however they are written. */
+const LOWER = /\{(?:id|server)\}/;
+
+interface Endpoint {
+  readonly path: string;
+  readonly form: RegExp;
+  readonly methods: Map<string, Route>;
+}
+
+/** The routes by path. A path is never of two endpoints. */
+const ENDPOINTS: readonly Endpoint[] = [
+  ...new Set(ROUTES.map(({ path }) => path)),
+].map((path) => ({
+  path,
+  form: new RegExp(
+    `^/v1${path.replace(/\{\w+\}/g, (name) => FORMS[name] ?? name)}/?$`,
+  ),
+  methods: new Map(
+    ROUTES.filter((route) => route.path === path)
+      .map((route) => [route.method, route]),
+  ),
+}));
+
+/** Answers a request. */
+export async function answer(
+  world: World,
+  request: Request,
+): Promise<Response> {
+  let context: Context | undefined;
+  let response: Response;
+  try {
+    const { pathname, searchParams } = new URL(request.url);
+    const [endpoint, args] = findEndpoint(pathname);
+    if (request.method === "OPTIONS") {
+      return optionsResponse(methodsOf(endpoint));
+    }
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const route = endpoint.methods.get(method);
+    if (route === undefined) throw routingError(405);
+    context = new Context(world, request, searchParams, args);
+    checkAccess(context, route);
+    const answer: Answer = await route.handle(context);
+    response = typeof answer === "string" ? jsonResponse(answer) : answer;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    response = errorResponse(error);
+  }
+  if (context?.tokenExpires !== undefined) {
+    response.headers.set("X-Token-Expires", String(context.tokenExpires));
+  }
+  if (request.method !== "HEAD") return response;
+  await response.body?.cancel();
+  return new Response(null, response);
+}
+
+function findEndpoint(pathname: string): [Endpoint, string[]] {
+  const path = decode(pathname).replace(/^\/+/, "/");
+  for (const endpoint of ENDPOINTS) {
+    const match = endpoint.form.exec(path);
+    if (match === null) continue;
+    const args = match.slice(1);
+    return [
+      endpoint,
+      LOWER.test(endpoint.path) ? args.map((arg) => arg.toLowerCase()) : args,
+    ];
+  }
+  throw routingError(404);
+}
+
+function decode(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
+}
+
+function methodsOf({ methods }: Endpoint): string[] {
+  const names = [...methods.keys(), "OPTIONS"];
+  if (methods.has("GET")) names.push("HEAD");
+  return names;
+}
+
+function checkAccess(context: Context, { access }: Route): void {
+  if (access === "public") return;
+  if (access === "token") {
+    authenticate(context);
+    return;
+  }
+  if ("discoveryTokenOr" in access) {
+    const header = context.request.headers.get("Authorization");
+    if (header === context.world.settings.discoveryToken) return;
+    authenticate(context);
+    authorize(context, access.discoveryTokenOr);
+    return;
+  }
+  authenticate(context);
+  authorize(context, access);
+}

@@ -1,0 +1,184 @@
+/** Servers: they are not created but discovered. */
+
+import { updateServer } from "./clusters.ts";
+import { ApiError, crash } from "./errors.ts";
+import type { Route } from "./http.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { subscript } from "./python.ts";
+import { routesOf } from "./resources.ts";
+import { BODIES, MODELS } from "./schemas.ts";
+import type { Version } from "./store.ts";
+import type { World } from "./world.ts";
+
+/** What a server is. */
+export type ServerData = {
+  name: Json;
+  username: string;
+  fqdn: string;
+  ip: string;
+  state: ServerState;
+  cluster_id: string | null;
+  facts: JsonObject;
+};
+
+/** What a server is in. */
+export type ServerState =
+  | "operational"
+  | "off"
+  | "maintenance_no_reconfig"
+  | "maintenance_reconfig";
+
+/** What is sent when a server announces itself. */
+export interface Announcement {
+  readonly id: string;
+  readonly host: string;
+  readonly username: string;
+  /** The address, where the host is a name. */
+  readonly ip?: string;
+}
+
+const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
+
+/** What Ansible would find on the host of that name or address. */
+export function survey(
+  { host, username, ip = IPV4.test(host) ? host : addressOf(host) }:
+    Announcement,
+): Omit<ServerData, "name" | "state" | "cluster_id"> {
+  const fqdn = IPV4.test(host) ? `node-${host.replaceAll(".", "-")}` : host;
+  return { username, fqdn, ip, facts: factsOf(fqdn, ip) };
+}
+
+/** A made-up address for a name, always the same. */
+function addressOf(name: string): string {
+  let hash = 0;
+  for (const char of name) hash = (hash * 31 + char.charCodeAt(0)) % 65025;
+  return `10.77.${Math.floor(hash / 255)}.${hash % 255 + 1}`;
+}
+
+/** Plausible facts, as Ansible names them. */
+function factsOf(fqdn: string, ip: string): JsonObject {
+  const last = Number(ip.split(".").at(-1));
+  const disk = (gigabytes: number): JsonObject => ({
+    host: "SCSI storage controller",
+    model: "Virtual disk",
+    removable: "0",
+    rotational: "1",
+    sectors: String(gigabytes * 2 ** 21),
+    sectorsize: "512",
+    size: `${gigabytes.toFixed(2)} GB`,
+    partitions: {},
+  });
+  return {
+    ansible_all_ipv4_addresses: [ip],
+    ansible_architecture: "x86_64",
+    ansible_default_ipv4: { address: ip, interface: "eth0", type: "ether" },
+    ansible_devices: {
+      vda: disk(20),
+      vdb: disk(50),
+      vdc: disk(50),
+      vdd: disk(10),
+      vde: disk(10),
+    },
+    ansible_distribution: "Ubuntu",
+    ansible_distribution_release: "xenial",
+    ansible_distribution_version: "16.04",
+    ansible_fqdn: fqdn,
+    ansible_hostname: fqdn.split(".")[0] ?? fqdn,
+    ansible_kernel: "4.4.0-98-generic",
+    ansible_local: { "decapod.version": { value: "1.2.0" } },
+    ansible_memfree_mb: 512 + last,
+    ansible_memtotal_mb: 992 + (last % 4) * 1000,
+    ansible_mounts: [{
+      device: "/dev/vda1",
+      fstype: "ext4",
+      mount: "/",
+      size_available: 18 * 2 ** 30,
+      size_total: 20 * 2 ** 30,
+    }],
+    ansible_nodename: fqdn,
+    ansible_processor_vcpus: 2 + (last % 3) * 2,
+    ansible_system: "Linux",
+  };
+}
+
+/** Puts a server on record, or brings its record up to date. */
+export function register(
+  world: World,
+  announcement: Announcement,
+  more: Partial<ServerData> = {},
+): Version<ServerData> {
+  const found = { ...survey(announcement), ...more };
+  const current = world.servers.latest(announcement.id);
+  if (current === undefined) {
+    return world.servers.create(
+      { name: found.fqdn, state: "operational", cluster_id: null, ...found },
+      null,
+      announcement.id,
+    );
+  }
+  const data = { ...current.data, ...found };
+  if (JSON.stringify(data) === JSON.stringify(current.data)) return current;
+  const changed = world.servers.save(current, data);
+  updateServer(world, changed);
+  return changed;
+}
+
+/** Queues the discovery of a server. */
+export function discover(world: World, announcement: Announcement): void {
+  world.plan([{
+    at: world.time + world.settings.discoveryDelay,
+    apply: () => {
+      try {
+        register(world, announcement);
+      } catch (error) {
+        // A discovery that fails has nobody to tell: a deleted server stays
+        // deleted, a name or address that is taken stays where it is.
+        if (!(error instanceof ApiError)) throw error;
+      }
+    },
+  }]);
+}
+
+/** The routes of servers. */
+export const serverRoutes: readonly Route[] = [
+  ...routesOf<ServerData>({
+    model: "server",
+    collection: ({ servers }) => servers,
+    view: ["view_server"],
+    viewVersions: "view_server_versions",
+    change: {
+      schema: MODELS.server,
+      permission: "edit_server",
+      naming: "name",
+      apply: (current, sent) => ({ ...current, name: subscript(sent, "name") }),
+      then: ({ world }, server) => updateServer(world, server),
+    },
+    remove: {
+      permission: "delete_server",
+      check: ({ world }, { model_id, data }) => {
+        if (data.cluster_id !== null) {
+          throw crash(
+            `Server ${model_id} still belongs to cluster ${data.cluster_id}`,
+          );
+        }
+        if (world.executions.isBusy(model_id)) {
+          throw crash(`Server ${model_id} is locked by an execution`);
+        }
+      },
+    },
+  }),
+  {
+    method: "POST",
+    path: "/server",
+    access: { discoveryTokenOr: ["create_server"] },
+    handle: async (context) => {
+      const body = await context.body(BODIES.server);
+      discover(context.world, {
+        id: String(subscript(body, "id")),
+        host: String(subscript(body, "host")),
+        username: String(subscript(body, "username")),
+      });
+      return "{}";
+    },
+  },
+];

@@ -1,0 +1,127 @@
+/** What the tests of the stand-in share: a user who talks to it. */
+
+import { assertEquals } from "@std/assert";
+import type { Json, JsonObject } from "./json.ts";
+import { StandIn, type StandInOptions, TestClock } from "./mod.ts";
+
+/** A model, as the API shows it. */
+export type Model = JsonObject & { data: JsonObject };
+
+/** Where the stand-in would be if it were anywhere. */
+export const ORIGIN = "http://decapod";
+
+/** Takes a value for an object. */
+export function fields(value: Json | undefined): JsonObject {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new TypeError(`Cannot take ${JSON.stringify(value)} for an object`);
+  }
+  return value;
+}
+
+/** Takes a value for a list. */
+export function list(value: Json | undefined): Json[] {
+  if (!Array.isArray(value)) {
+    throw new TypeError(`Cannot take ${JSON.stringify(value)} for a list`);
+  }
+  return value;
+}
+
+/** A stand-in with a clock, and a user who talks to it. */
+export class Session {
+  readonly clock = new TestClock();
+  readonly standIn: StandIn;
+  token = "";
+
+  constructor(options: StandInOptions = {}) {
+    this.standIn = new StandIn({ now: this.clock.now, seed: 7, ...options });
+  }
+
+  static async start(options: StandInOptions = {}): Promise<Session> {
+    const session = new Session(options);
+    session.token = await session.login("root", "root");
+    return session;
+  }
+
+  async login(username: string, password: string): Promise<string> {
+    const token = await this.post("/auth", { username, password });
+    return String(token.id);
+  }
+
+  /** Sends a request as it is. */
+  send(
+    method: string,
+    path: string,
+    body?: Json,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
+    return this.standIn.fetch(`${ORIGIN}/v1${path}`, {
+      method,
+      headers: { Authorization: this.token, ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  }
+
+  /** The status of an answer, and the name of its error. */
+  async outcome(
+    method: string,
+    path: string,
+    body?: Json,
+  ): Promise<[number, string]> {
+    const response = await this.send(method, path, body);
+    const { error = "" } = await response.json();
+    return [response.status, error];
+  }
+
+  async #ok(method: string, path: string, body?: Json) {
+    const response = await this.send(method, path, body);
+    const answer = await response.json();
+    assertEquals(response.status, 200, JSON.stringify(answer));
+    return answer;
+  }
+
+  get(path: string): Promise<Model> {
+    return this.#ok("GET", path);
+  }
+
+  post(path: string, body: Json): Promise<Model> {
+    return this.#ok("POST", path, body);
+  }
+
+  put(path: string, body: Json): Promise<Model> {
+    return this.#ok("PUT", path, body);
+  }
+
+  delete(path: string): Promise<Model> {
+    return this.#ok("DELETE", path);
+  }
+
+  /** The items of a listing. */
+  async list(path: string, query: Record<string, string> = {}) {
+    const page = await this.#ok("GET", `${path}?${new URLSearchParams(query)}`);
+    const items: Model[] = page.items;
+    return items;
+  }
+
+  /** A deployment of the first three servers, queued. */
+  async deploy(): Promise<{ cluster: Model; execution: string }> {
+    const cluster = await this.post("/cluster", { name: "ceph" });
+    const servers = await this.list("/server");
+    const made = await this.post("/playbook_configuration", {
+      name: "deploy",
+      cluster_id: String(cluster.id),
+      playbook_id: "cluster_deploy",
+      server_ids: servers.slice(0, 3).map(({ id }) => String(id)),
+      hints: [{ id: "mon_count", value: 1 }],
+      run: true,
+    });
+    return { cluster, execution: String(made.data.created_execution_id) };
+  }
+
+  async state(execution: string): Promise<Json> {
+    return (await this.get(`/execution/${execution}`)).data.state ?? null;
+  }
+
+  async log(execution: string): Promise<string> {
+    return await (await this.send("GET", `/execution/${execution}/log`)).text();
+  }
+}

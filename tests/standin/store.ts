@@ -1,0 +1,229 @@
+/** Versioned models: nothing is changed in place, deleted is a version too. */
+
+import { standard } from "./errors.ts";
+import type { Query, Sort, Value } from "./filters.ts";
+import type { Ids } from "./ids.ts";
+import { isObject, type JsonObject, toJson } from "./json.ts";
+import { cut, filterRows, orderBy, type Page, Table } from "./table.ts";
+
+/** One version of one model, as the database has it. */
+export interface Version<D extends JsonObject = JsonObject> {
+  readonly seq: number;
+  readonly model: string;
+  readonly model_id: string;
+  readonly version: number;
+  readonly time_created: number;
+  readonly time_deleted: number;
+  readonly initiator_id: string | null;
+  readonly data: D;
+  is_latest: boolean;
+  /** The JSON text, written when it is first needed. */
+  text?: string;
+}
+
+/** What a collection must know of its models. */
+export interface CollectionOptions<D> {
+  readonly model: string;
+  readonly defaultSort: Sort;
+  /** Fields that no two living models share. */
+  readonly unique?: readonly (keyof D & string)[];
+  /** The model's own fields under their database names, where these differ. */
+  readonly databaseFields?: (data: D) => JsonObject;
+}
+
+/** The time, in whole seconds since 1970. */
+export type Seconds = () => number;
+
+/** All models of one kind. */
+export class Collection<D extends JsonObject> {
+  readonly #options: CollectionOptions<D>;
+  readonly #ids: Ids;
+  readonly #seconds: Seconds;
+  readonly #versions = new Map<string, Version<D>[]>();
+  readonly #taken = new Map<string, Map<unknown, string>>();
+  readonly #living: Table<Version<D>>;
+  #seq = 0;
+
+  constructor(options: CollectionOptions<D>, ids: Ids, seconds: Seconds) {
+    this.#options = options;
+    this.#ids = ids;
+    this.#seconds = seconds;
+    this.#living = new Table(this.#field, options.defaultSort);
+    for (const field of options.unique ?? []) {
+      this.#taken.set(field, new Map());
+    }
+  }
+
+  /** The living models, in no particular order. */
+  get living(): Iterable<Version<D>> {
+    return this.#living;
+  }
+
+  /** The latest version, deleted or not. */
+  latest(id: string): Version<D> | undefined {
+    return this.#versions.get(id)?.at(-1);
+  }
+
+  version(id: string, version: number): Version<D> | undefined {
+    return this.#versions.get(id)?.[version - 1];
+  }
+
+  /** The model that has taken the value of a unique field. */
+  holder(field: keyof D & string, value: unknown): Version<D> | undefined {
+    const id = this.#taken.get(field)?.get(value);
+    return id === undefined ? undefined : this.latest(id);
+  }
+
+  list(query: Query): Page<Version<D>> {
+    const conditions = query.filter();
+    const wide = conditions.some(({ field }) =>
+      field === "is_latest" || field === "time_deleted"
+    );
+    if (!wide) return this.#living.list(query);
+    const sort = query.sort.length > 0 ? query.sort : this.#options.defaultSort;
+    const named = new Set(conditions.map(({ field }) => field));
+    const rows: Version<D>[] = [];
+    for (const versions of this.#versions.values()) {
+      for (const row of versions) {
+        if (
+          (named.has("is_latest") || row.is_latest) &&
+          (named.has("time_deleted") || row.time_deleted === 0)
+        ) rows.push(row);
+      }
+    }
+    rows.sort(orderBy(sort, this.#field));
+    return cut(filterRows(rows, conditions, sort, this.#field), query);
+  }
+
+  /** The versions of one model, newest first. Takes no filter and no order. */
+  listVersions(id: string, query: Query): Page<Version<D>> {
+    return cut((this.#versions.get(id) ?? []).toReversed(), query);
+  }
+
+  create(
+    data: D,
+    initiatorId: string | null,
+    id: string = this.#ids.uuid(),
+  ): Version<D> {
+    this.#checkUnique(id, data, "ImpossibleToCreateSuchModel");
+    return this.#insert(id, data, initiatorId, 0);
+  }
+
+  /** Makes a new version, by the same initiator unless another is named. */
+  save(
+    current: Version<D>,
+    data: D,
+    initiatorId: string | null = current.initiator_id,
+  ): Version<D> {
+    this.checkAlive(current);
+    this.#checkUnique(
+      current.model_id,
+      data,
+      "CannotUpdateModelWithSuchParameters",
+    );
+    return this.#insert(current.model_id, data, initiatorId, 0);
+  }
+
+  /** Makes the last version, which says that the model is deleted. */
+  remove(current: Version<D>, data: D = current.data): Version<D> {
+    this.checkAlive(current);
+    const { model_id, initiator_id } = current;
+    return this.#insert(model_id, data, initiator_id, this.#seconds());
+  }
+
+  checkAlive(current: Version<D>): void {
+    if (current.time_deleted !== 0) throw standard("CannotUpdateDeletedModel");
+  }
+
+  #checkUnique(
+    id: string,
+    data: D,
+    error:
+      | "ImpossibleToCreateSuchModel"
+      | "CannotUpdateModelWithSuchParameters",
+  ): void {
+    for (const [field, taken] of this.#taken) {
+      if ((taken.get(data[field]) ?? id) !== id) throw standard(error);
+    }
+  }
+
+  #insert(
+    id: string,
+    data: D,
+    initiatorId: string | null,
+    timeDeleted: number,
+  ): Version<D> {
+    const versions = this.#versions.get(id) ?? [];
+    const before = versions.at(-1);
+    if (before !== undefined) {
+      this.#living.delete(before);
+      before.is_latest = false;
+      for (const [field, taken] of this.#taken) {
+        taken.delete(before.data[field]);
+      }
+    }
+    const row: Version<D> = {
+      seq: ++this.#seq,
+      model: this.#options.model,
+      model_id: id,
+      version: versions.length + 1,
+      time_created: this.#seconds(),
+      time_deleted: timeDeleted,
+      initiator_id: initiatorId,
+      is_latest: true,
+      data,
+    };
+    versions.push(row);
+    this.#versions.set(id, versions);
+    if (timeDeleted === 0) {
+      this.#living.add(row);
+      for (const [field, taken] of this.#taken) taken.set(data[field], id);
+    }
+    return row;
+  }
+
+  readonly #field = (row: Version<D>, name: string): Value => {
+    if (Object.hasOwn(COMMON, name)) return COMMON[name]!(row);
+    const own = this.#options.databaseFields?.(row.data) ?? row.data;
+    return name.includes(".") ? path(own, name.split(".")) : own[name];
+  };
+}
+
+const COMMON: Record<string, (row: Version) => Value> = {
+  model_id: (row) => row.model_id,
+  version: (row) => row.version,
+  time_created: (row) => row.time_created,
+  time_deleted: (row) => row.time_deleted,
+  initiator_id: (row) => row.initiator_id,
+  is_latest: (row) => row.is_latest,
+};
+
+/** Follows a dotted name, into the items of lists too. */
+function path(value: Value, names: readonly string[]): Value {
+  const [name, ...rest] = names;
+  if (name === undefined) return value;
+  if (Array.isArray(value)) {
+    return value.map((item) => path(item, names) ?? null);
+  }
+  return isObject(value) && Object.hasOwn(value, name)
+    ? path(value[name], rest)
+    : undefined;
+}
+
+/** A version as the API shows it. */
+export function toModel(row: Version): JsonObject {
+  return {
+    data: row.data,
+    id: row.model_id,
+    initiator_id: row.initiator_id,
+    model: row.model,
+    time_deleted: row.time_deleted,
+    time_updated: row.time_created,
+    version: row.version,
+  };
+}
+
+/** The JSON text of a version. */
+export function modelText(row: Version): string {
+  return row.text ??= toJson(toModel(row));
+}

@@ -1,0 +1,83 @@
+/** The stand-in as a program. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { DISCOVERY_TOKEN } from "./standin/mod.ts";
+
+const PROGRAM = new URL("./standin/main.ts", import.meta.url).pathname;
+
+function command(...args: string[]): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-lock", "--no-config", PROGRAM, ...args],
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  });
+}
+
+async function fails(...args: string[]): Promise<[code: number, text: string]> {
+  const { code, stderr } = await command(...args).output();
+  return [code, new TextDecoder().decode(stderr)];
+}
+
+Deno.test("a mistake on the command line is named, with the usage", async () => {
+  const mistakes: [args: string[], complaint: string][] = [
+    [["--prot", "1"], "--prot"],
+    [["--port", "many"], "Cannot use --port many"],
+    [["--pace", "0"], "Cannot use --pace 0"],
+    [["extra"], "extra"],
+  ];
+  for (const [args, complaint] of mistakes) {
+    const [code, text] = await fails(...args);
+    assertEquals(code, 2);
+    assertStringIncludes(text, complaint);
+    assertStringIncludes(text, "Usage:");
+  }
+});
+
+Deno.test("a port that is in use is named", async () => {
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  const [code, text] = await fails("--port", String(port));
+  assertEquals(code, 1);
+  assertStringIncludes(text, `127.0.0.1:${port}`);
+});
+
+Deno.test("serves, tells nobody's secrets, and ends on Ctrl-C", async () => {
+  const program = command("--port", "0", "--servers", "2").spawn();
+  const errors = new Response(program.stderr).text();
+  const lines = program.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let output = "";
+  const readUntil = async (wanted: string) => {
+    while (!output.includes(wanted)) {
+      const { value, done } = await lines.read();
+      if (done) throw new Error(`Ended before "${wanted}": ${output}`);
+      output += value;
+    }
+  };
+  await readUntil("Ctrl-C");
+  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0] ?? "";
+  assertStringIncludes(output, DISCOVERY_TOKEN);
+
+  const login = await fetch(`${url}/v1/auth/`, {
+    method: "POST",
+    body: JSON.stringify({ username: "root", password: "root" }),
+  });
+  const { id } = await login.json();
+  const servers = await fetch(`${url}/v1/server/?filter=secret`, {
+    headers: { Authorization: id },
+  });
+  assertEquals((await servers.json()).total, 2);
+  const reset = await fetch(`${url}/v1//password_reset/secret/`);
+  await reset.body?.cancel();
+  const again = await fetch(`${url}/v1/password_reset/secret`);
+  await again.body?.cancel();
+  await readUntil("GET /v1/password_reset/<token> 404");
+  assert(!output.includes(id) && !output.includes("secret"), output);
+  assertStringIncludes(output, "POST /v1/auth/ 200\nGET /v1/server/ 200\n");
+
+  program.kill("SIGINT");
+  await readUntil("Stopped");
+  assertEquals((await program.status).code, 0);
+  assertEquals(await errors, "");
+  await lines.cancel();
+});
