@@ -44,9 +44,9 @@ const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT$/;
 
 /** What to do about a status. */
 const ADVICE: Record<number, string> = {
-  401: ": check the login and the password",
-  403: ": the role of this user does not allow it",
-  413: ": the proxy in front of Decapod takes less at once",
+  401: " (check the login and the password)",
+  403: " (the role of this user does not allow it)",
+  413: " (the proxy in front of Decapod takes less at once)",
 };
 
 /** An answer whose body is still to be read. */
@@ -180,11 +180,15 @@ export class Answer {
       typeof body.message === "string" ? body.message : "",
     );
     const retryAfter = readRetryAfter(headers.get("retry-after"));
-    const said = oneLine(description || error || statusText);
+    // A routing error says its status and its text once more in its name.
+    const headline = oneLine(error || statusText);
+    const title = headline.startsWith(String(status))
+      ? headline
+      : `${status} ${headline}`;
+    const text = oneLine(description);
     return this.#fail(
       DecapodAPIError,
-      `${status} ${oneLine(error || statusText)}`.trim() +
-        (said && said !== error ? `: ${said}` : "") +
+      (title.includes(text) ? title : `${title}: ${text}`).trim() +
         (ADVICE[status] ?? ""),
       {
         code: status,

@@ -1,39 +1,43 @@
 /** What is wrong with an argument, said before anything is sent. */
 
-/** Refuses names that are none: a typo must not pass for a setting. */
+/** The error for an argument that is not what is needed. */
+export function invalid(
+  name: string,
+  needed: string,
+  value: unknown,
+  Class: typeof TypeError | typeof RangeError = TypeError,
+): Error {
+  return new Class(`Invalid ${name}: ${needed}, it is ${kind(value)}`);
+}
+
+/** Refuses anything but an object with none but these names: no typos. */
 export function checkNames(
   what: string,
   value: object | undefined,
   allowed: readonly string[],
 ): void {
   if (value === undefined) return;
-  if (value === null || typeof value !== "object") {
-    throw new TypeError(
-      `Invalid ${what}: an object is needed, it is ${kind(value)}`,
-    );
-  }
+  if (!isObject(value)) throw invalid(what, "an object is needed", value);
   for (const name of Object.keys(value)) {
     if (!allowed.includes(name)) {
       throw new TypeError(
-        `Unknown name "${name}" in ${what}: it takes ${allowed.join(", ")}`,
+        `Invalid ${what}: there is no "${name}", but ${allowed.join(", ")}`,
       );
     }
   }
 }
 
-/** Refuses a number that is not whole or not within bounds. */
+/** Refuses a number that is not whole or too small. */
 export function checkInteger(
   name: string,
   value: number | undefined,
   least: number,
 ): void {
-  if (value !== undefined && !(Number.isSafeInteger(value) && value >= least)) {
-    throw new RangeError(
-      `Invalid ${name}: a whole number from ${least} is needed, it is ${
-        shown(value)
-      }`,
-    );
+  if (value === undefined || Number.isSafeInteger(value) && value >= least) {
+    return;
   }
+  const needed = `a whole number from ${least} is needed`;
+  throw invalid(name, needed, value, RangeError);
 }
 
 /** The longest that a timer can wait: about 24 days. */
@@ -41,43 +45,33 @@ const LONGEST = 2 ** 31 - 1;
 
 /** Refuses a time that no timer can wait for. */
 export function checkDuration(name: string, value: number | undefined): void {
-  if (
-    value !== undefined &&
-    !(typeof value === "number" && value > 0 && value <= LONGEST)
-  ) {
-    throw new RangeError(
-      `Invalid ${name}: milliseconds from above 0 to ${LONGEST} are needed, it is ${
-        shown(value)
-      }`,
-    );
-  }
+  if (value === undefined || value > 0 && value <= LONGEST) return;
+  const needed = `milliseconds from above 0 to ${LONGEST} are needed`;
+  throw invalid(name, needed, value, RangeError);
 }
 
 /** Refuses anything but text. */
 export function checkString(name: string, value: unknown): void {
   if (typeof value !== "string") {
-    throw new TypeError(
-      `Invalid ${name}: a string is needed, it is ${kind(value)}`,
-    );
+    throw invalid(name, "a string is needed", value);
   }
 }
 
-/** Refuses anything but a function. */
+/** Refuses anything but a function, if it is there. */
 export function checkFunction(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== "function") {
-    throw new TypeError(
-      `Invalid ${name}: a function is needed, it is ${kind(value)}`,
-    );
+    throw invalid(name, "a function is needed", value);
   }
 }
 
-/** What kind of thing a value is, for a message that must not show it. */
-export function kind(value: unknown): string {
-  if (value === null) return "null";
-  return Array.isArray(value) ? "an array" : `of type ${typeof value}`;
+/** Whether it is an object with names. */
+export function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A number as it is, anything else by its kind. */
-function shown(value: unknown): string {
-  return typeof value === "number" ? String(value) : kind(value);
+/** Numbers as they are; of anything else, which may be a secret, the kind. */
+export function kind(value: unknown): string {
+  if (typeof value === "number") return String(value);
+  if (value === null) return "null";
+  return Array.isArray(value) ? "an array" : `of type ${typeof value}`;
 }

@@ -116,7 +116,7 @@ export async function waitForExecution(
   id: string,
   options: WaitOptions = {},
 ): Promise<Execution> {
-  checkNames("the options of waitForExecution", options, WAIT_OPTIONS);
+  checkNames("options", options, WAIT_OPTIONS);
   const { onUpdate, expect = ["completed"] } = options;
   checkFunction("onUpdate", onUpdate);
   checkExpected(expect);
@@ -144,7 +144,7 @@ export async function* followExecution(
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  checkNames("the options of followExecution", options, FOLLOW_OPTIONS);
+  checkNames("options", options, FOLLOW_OPTIONS);
   const watch = new Watch(api, id, options);
   const steps = new Steps(api, id, watch.options);
   let last: Execution | undefined;

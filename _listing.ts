@@ -170,7 +170,7 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * ```
    */
   async toArray(options: ToArrayOptions = {}): Promise<T[]> {
-    checkNames("the options of toArray", options, ["limit"]);
+    checkNames("options", options, ["limit"]);
     const { limit } = options;
     checkInteger("limit", limit, 0);
     const items: T[] = [];

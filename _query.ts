@@ -1,6 +1,12 @@
 /** The query of a listing, with nothing in it that the server would misread. */
 
-import { checkInteger, checkNames, kind } from "./_check.ts";
+import {
+  checkInteger,
+  checkNames,
+  checkString,
+  invalid,
+  isObject,
+} from "./_check.ts";
 import type { Filter, SortBy } from "./models.ts";
 import { REQUEST_OPTIONS, type RequestOptions } from "./_transport.ts";
 
@@ -38,167 +44,135 @@ const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
 /** What a listing's items are. */
 export type Listed = "model" | "step" | "version";
 
-/** Names that match nothing, with what to say instead. */
-const NO_MODEL_FIELDS: Record<string, string> = {
-  id: "model_id",
-  time_updated: "time_created",
-};
-const NO_STEP_FIELDS: Record<string, string> = {
-  id: "nothing: steps can be sorted by _id only",
-  model_id: "nothing: steps can be sorted by _id only",
-  time_updated: "time_finished",
-  time_created: "time_started",
-  version: "nothing: a step has one version only",
-  initiator_id: "nothing: the listing is that of one execution already",
-};
+/** Names that match nothing, and what the server's database has instead. */
+const NO_MODEL_FIELDS = new Map([
+  ["id", "model_id"],
+  ["time_updated", "time_created"],
+]);
+const NO_STEP_FIELDS = new Map([
+  ["id", "_id, which can only be sorted by"],
+  ["model_id", "_id, which can only be sorted by"],
+  ["time_updated", "time_finished"],
+  ["time_created", "time_started"],
+]);
+
+const RESULTS = "ok 1, error 2, skipped 3, unreachable 4";
 
 const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
 
-/** Builds the query, or refuses what the server would pass over in silence. */
+/**
+ * Builds the query, or refuses what the server would pass over in silence.
+ * What is left of the options is for the request.
+ */
 export function listQuery(
-  options: AnyListOptions = {},
+  options: AnyListOptions,
   listed: Listed,
-): URLSearchParams {
-  checkNames(
-    "the options of this listing",
-    options,
-    listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS,
-  );
-  const { page, perPage, all, filter, sortBy } = options;
+): { query: URLSearchParams; options: RequestOptions } {
+  const allowed = listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS;
+  checkNames("options", options, allowed);
+  const { page, perPage, all, filter, sortBy, ...rest } = options;
   checkInteger("page", page, 1);
   checkInteger("perPage", perPage, 1);
   if (all !== undefined && typeof all !== "boolean") {
-    throw new TypeError(
-      `Invalid all: true or false is needed, it is ${kind(all)}`,
-    );
+    throw invalid("all", "true or false is needed", all);
   }
-  checkFilter(filter, listed);
-  checkSortBy(sortBy, listed);
   const query = new URLSearchParams();
   if (page !== undefined) query.set("page", String(page));
   if (perPage !== undefined) query.set("per_page", String(perPage));
   if (all) query.set("all", "1");
-  if (filter !== undefined) query.set("filter", JSON.stringify(filter));
-  if (sortBy !== undefined) query.set("sort_by", JSON.stringify(sortBy));
-  return query;
+  if (filter !== undefined) {
+    checkFilter(filter, listed);
+    query.set("filter", JSON.stringify(filter));
+  }
+  if (sortBy !== undefined) {
+    checkSortBy(sortBy, listed);
+    query.set("sort_by", JSON.stringify(sortBy));
+  }
+  return { query, options: rest };
 }
 
-function checkFilter(filter: object | undefined, listed: Listed): void {
-  if (filter === undefined) return;
-  checkObject("filter", filter);
-  for (const [key, condition] of Object.entries(filter)) {
+function checkFilter(filter: object, listed: Listed): void {
+  for (const [key, condition] of entries("filter", filter)) {
     const name = `filter.${key}`;
     checkKey(name, key, listed);
     if (key === "_id") {
+      throw new TypeError(`Invalid ${name}: the server can only sort by _id`);
+    }
+    const operators = isObject(condition)
+      ? entries(name, condition)
+      : [["eq", condition] as const];
+    for (const [operator, value] of operators) {
+      checkOperator(`${name}.${operator}`, operator, value, listed);
+    }
+    if (operators.length === 0) {
+      throw invalid(name, "a value or an operator is needed", condition);
+    }
+    if (operators.length > 1 && isObject(condition) && "regexp" in condition) {
       throw new TypeError(
-        `Invalid ${name}: the server can sort by _id but not filter by it`,
+        `Invalid ${name}: the server ignores other operators beside regexp`,
       );
     }
-    if (!isObject(condition)) checkValue(name, condition, listed);
-    else checkOperators(name, condition, listed);
   }
 }
 
-function checkOperators(name: string, condition: object, listed: Listed): void {
-  const operators = Object.keys(condition);
-  if (operators.length === 0) {
-    throw new TypeError(`Invalid ${name}: it names no operator`);
-  }
-  if (operators.includes("regexp") && operators.length > 1) {
+function checkOperator(
+  name: string,
+  operator: string,
+  value: unknown,
+  listed: Listed,
+): void {
+  if (!OPERATORS.includes(operator)) {
     throw new TypeError(
-      `Invalid ${name}: the server ignores other operators beside regexp`,
+      `Invalid ${name}: there is no such operator, but ${OPERATORS.join(", ")}`,
     );
   }
-  for (const [operator, value] of Object.entries(condition)) {
-    const full = `${name}.${operator}`;
-    if (!OPERATORS.includes(operator)) {
-      throw new TypeError(
-        `Invalid ${full}: the operators are ${OPERATORS.join(", ")}`,
-      );
+  if (operator === "regexp") return checkString(name, value);
+  const values = operator === "in" ? value : [value];
+  if (!Array.isArray(values)) throw invalid(name, "an array is needed", value);
+  for (const one of values) {
+    const number = typeof one === "number";
+    if (!number && typeof one !== "string" && typeof one !== "boolean") {
+      const needed =
+        "a string, a whole number or a boolean is needed, or the " +
+        "server would ignore the whole filter";
+      throw invalid(name, needed, one);
     }
-    if (operator === "regexp") {
-      if (typeof value !== "string") {
-        throw new TypeError(
-          `Invalid ${full}: a string in Python's dialect is needed, it is ${
-            kind(value)
-          }`,
-        );
-      }
-    } else if (operator === "in") {
-      if (!Array.isArray(value)) {
-        throw new TypeError(
-          `Invalid ${full}: an array is needed, it is ${kind(value)}`,
-        );
-      }
-      for (const item of value) checkValue(full, item, listed);
-    } else checkValue(full, value, listed);
+    if (number && !Number.isSafeInteger(one)) {
+      throw invalid(name, "a whole number is needed", one, RangeError);
+    }
+    if (!number && listed === "step" && name.startsWith("filter.result.")) {
+      throw invalid(name, `the server knows results as ${RESULTS}`, one);
+    }
   }
 }
 
-function checkValue(name: string, value: unknown, listed: Listed): void {
-  if (typeof value === "number") {
-    if (!Number.isSafeInteger(value)) {
-      throw new RangeError(
-        `Invalid ${name}: the server takes whole numbers only, it is ${value}`,
-      );
-    }
-  } else if (typeof value !== "string" && typeof value !== "boolean") {
-    throw new TypeError(
-      `Invalid ${name}: a string, a whole number or a boolean is needed, it is ${
-        kind(value)
-      }; the server would ignore the whole filter`,
-    );
-  } else if (listed === "step" && name.startsWith("filter.result")) {
-    throw new TypeError(
-      `Invalid ${name}: the server knows results by number, ok is 1, error 2, skipped 3, unreachable 4`,
-    );
-  }
-}
-
-function checkSortBy(sortBy: object | undefined, listed: Listed): void {
-  if (sortBy === undefined) return;
-  checkObject("sortBy", sortBy);
-  const entries = Object.entries(sortBy);
-  if (entries.length === 0) {
-    throw new TypeError("Invalid sortBy: it names no field");
-  }
-  for (const [key, direction] of entries) {
-    checkKey(`sortBy.${key}`, key, listed);
+function checkSortBy(sortBy: object, listed: Listed): void {
+  const fields = entries("sortBy", sortBy);
+  if (fields.length === 0) throw invalid("sortBy", "a field is needed", sortBy);
+  for (const [key, direction] of fields) {
+    const name = `sortBy.${key}`;
+    checkKey(name, key, listed);
     if (direction !== 1 && direction !== -1) {
-      throw new RangeError(
-        `Invalid sortBy.${key}: 1 or -1 is needed, the server would ignore anything else`,
-      );
+      throw invalid(name, "1 or -1 is needed", direction, RangeError);
     }
   }
 }
 
+/** Refuses names that the server's database does not have. */
 function checkKey(name: string, key: string, listed: Listed): void {
-  if (key === "" || key.split(".").some((part) => part.startsWith("$"))) {
-    throw new TypeError(
-      `Invalid ${name}: a name of a field is needed, operators go into its value without a $`,
-    );
+  if (key === "" || /(^|\.)\$/.test(key)) {
+    throw new TypeError(`Invalid ${name}: it is not the name of a field`);
   }
   const wrong = listed === "step" ? NO_STEP_FIELDS : NO_MODEL_FIELDS;
-  const right = key.startsWith("data.")
-    ? key.slice("data.".length)
-    : Object.hasOwn(wrong, key)
-    ? wrong[key]
-    : undefined;
+  const right = key.startsWith("data.") ? key.slice(5) : wrong.get(key);
   if (right !== undefined) {
     throw new TypeError(
-      `Invalid ${name}: the server's database has no such field, it says ${right}`,
+      `Invalid ${name}: the server's name for it is ${right}`,
     );
   }
 }
 
-function checkObject(name: string, value: unknown): void {
-  if (!isObject(value)) {
-    throw new TypeError(
-      `Invalid ${name}: an object is needed, it is ${kind(value)}`,
-    );
-  }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function entries(name: string, value: unknown): [string, unknown][] {
+  if (!isObject(value)) throw invalid(name, "an object is needed", value);
+  return Object.entries(value);
 }

@@ -1,10 +1,13 @@
 /** TLS settings, in the words of the runtime's own fetch. */
 
-import { checkNames } from "./_check.ts";
+import { checkNames, kind } from "./_check.ts";
 
 /** Whom to trust and who to be over HTTPS. All texts are PEM. */
 export interface TlsOptions {
-  /** Certificates of the CAs to trust besides the system's. */
+  /**
+   * Certificates of the CAs to trust: besides the system's on Deno, instead of
+   * them on Bun.
+   */
   ca?: string;
   /** The client's certificate; needs `key`. */
   cert?: string;
@@ -18,7 +21,7 @@ export interface TlsOptions {
 export interface TlsSession {
   /** More members for fetch's init. */
   init(): object;
-  /** Closes what was opened. */
+  /** Closes what was opened; the next `init()` opens it again. */
   close(): void;
 }
 
@@ -41,13 +44,16 @@ export function openTls(
   hasOwnFetch: boolean,
 ): TlsSession {
   checkNames("tls", tls, ["ca", "cert", "key", "verify"]);
-  if (
-    tls === undefined ||
-    tls.verify !== false && !tls.ca && !tls.cert && !tls.key
-  ) return { init: () => ({}), close() {} };
+  const { verify, ...texts } = tls ?? {};
+  if (verify !== undefined && typeof verify !== "boolean") {
+    throw new TypeError(
+      `Invalid tls.verify: true or false is needed, it is ${kind(verify)}`,
+    );
+  }
   for (const name of ["ca", "cert", "key"] as const) {
-    const text = tls[name];
-    if (text !== undefined && !String(text).includes(PEM[name])) {
+    const text = texts[name];
+    if (text === undefined) delete texts[name];
+    else if (!String(text).includes(PEM[name])) {
       throw new TypeError(
         `Invalid tls.${name}: PEM text is needed, with the line ${
           PEM[name]
@@ -55,10 +61,13 @@ export function openTls(
       );
     }
   }
-  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+  if ((texts.cert === undefined) !== (texts.key === undefined)) {
     throw new TypeError(
       "Invalid tls: cert and key go together, one of them is missing",
     );
+  }
+  if (verify !== false && Object.keys(texts).length === 0) {
+    return { init: () => ({}), close() {} };
   }
   if (hasOwnFetch) {
     throw new TypeError(
@@ -67,36 +76,48 @@ export function openTls(
   }
   const [, open = other] =
     RUNTIMES.find(([name]) => Object.hasOwn(globalThis, name)) ?? [];
-  return open(tls);
+  return open({ ...texts, verify: verify ?? true });
 }
 
 /** Bun's fetch takes the settings as they are. */
-function bun({ ca, cert, key, verify }: TlsOptions): TlsSession {
-  const tls = { ca, cert, key, rejectUnauthorized: verify ?? true };
+function bun({ verify, ...texts }: TlsOptions): TlsSession {
+  const tls = { ...texts, rejectUnauthorized: verify };
   return { init: () => ({ tls }), close() {} };
 }
 
 /** Deno's fetch takes a client, which is open until it is closed. */
-function deno({ ca, cert, key, verify }: TlsOptions): TlsSession {
+function deno({ verify, ca, cert, key }: TlsOptions): TlsSession {
   if (verify === false) {
     throw new TypeError(
       "Cannot set tls.verify to false: Deno does not let a program turn verification off; run it with --unsafely-ignore-certificate-errors=HOST, or trust the server's CA with tls.ca",
     );
   }
+  const settings = {
+    ...(ca && { caCerts: [ca] }),
+    ...(cert && key && { cert, key }),
+  };
   let client: Deno.HttpClient | undefined;
-  return {
+  const session = {
     init() {
-      client ??= Deno.createHttpClient({
-        ...(ca && { caCerts: [ca] }),
-        ...(cert && key && { cert, key }),
-      });
+      client ??= Deno.createHttpClient(settings);
       return { client };
     },
+    /** What is under way goes on to its end. */
     close() {
       client?.close();
       client = undefined;
     },
   };
+  try {
+    session.init(); // reads the texts
+  } catch (cause) {
+    throw new TypeError(
+      `Invalid tls: ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    );
+  }
+  session.close();
+  return session;
 }
 
 /** Elsewhere only a fetch that was set up for it can do it. */

@@ -9,7 +9,12 @@ import {
   TEXT_TYPE,
 } from "./_answer.ts";
 import { type Authenticator, noAuth } from "./auth.ts";
-import { checkDuration, checkFunction, checkInteger } from "./_check.ts";
+import {
+  checkDuration,
+  checkFunction,
+  checkInteger,
+  checkNames,
+} from "./_check.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
@@ -84,8 +89,8 @@ export interface Call {
   path: Path;
   query?: URLSearchParams;
   body?: unknown;
-  /** Whether the answer has to be a page of items. */
-  list?: boolean;
+  /** Whether a JSON object is what can be expected; any is unless said. */
+  fits?: (answer: object) => boolean;
   /** Texts that must not be shown, besides those that the client knows. */
   secrets?: string[];
   /** Where the token comes from; the client's session unless said. */
@@ -159,8 +164,8 @@ export class Transport {
       if (value === undefined) {
         throw answer.unfit("not a JSON object: it is empty, cut off or broken");
       }
-      if (call.list && !isPage(value)) {
-        throw answer.unfit("not a page of items: it is not Decapod's");
+      if (call.fits?.(value) === false) {
+        throw answer.unfit("not what Decapod answers here");
       }
       return value;
     });
@@ -231,6 +236,7 @@ export class Transport {
   }
 
   #open(call: Call, options: RequestOptions = {}): Scope {
+    checkNames("options", options, REQUEST_OPTIONS);
     checkDuration("timeout", options.timeout);
     checkInteger("retries", options.retries, 0);
     const { timeout = this.#options.timeout ?? TIMEOUT, signal } = options;
@@ -363,7 +369,7 @@ export class Transport {
   ): unknown {
     if (scope.signal.aborted) return scope.signal.reason;
     if (error instanceof DecapodError) return error;
-    const { text, sent } = explain(error);
+    const { text, sent } = explain(error, this.#base, redact());
     return this.#error(call, DecapodConnectionError, text, {
       cause: redactError(error, redact()),
       outcomeUnknown: sent,
@@ -416,11 +422,6 @@ export class Transport {
 type Outcome<T> =
   & { start: number; answer: Answer | undefined }
   & ({ value: T } | { error: unknown });
-
-function isPage(value: object): boolean {
-  return "items" in value && Array.isArray(value.items) &&
-    "total" in value && typeof value.total === "number";
-}
 
 function isRefusal(error: unknown): boolean {
   return error instanceof DecapodAPIError && error.code === 401;

@@ -15,7 +15,7 @@
  */
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
-import { checkFunction, checkNames, checkString } from "./_check.ts";
+import { checkFunction, checkNames, checkString, invalid } from "./_check.ts";
 import { type Change, edit } from "./_editing.ts";
 import { DecapodAPIError } from "./errors.ts";
 import {
@@ -175,7 +175,7 @@ export abstract class Client implements AsyncDisposable {
    * @throws {RangeError} If `timeout` or `retries` is out of range.
    */
   constructor(url: string | URL, options: ClientOptions) {
-    checkNames("the options of the client", options, CLIENT_OPTIONS);
+    checkNames("options", options, CLIENT_OPTIONS);
     checkString("login", options?.login);
     checkString("password", options.password);
     if (options.login === "" || options.password === "") {
@@ -209,27 +209,23 @@ export abstract class Client implements AsyncDisposable {
     this: ClientClass<T>,
     options: Partial<ClientOptions> = {},
   ): T {
-    const { DECAPOD_URL: url, DECAPOD_LOGIN, DECAPOD_PASSWORD } = environment();
-    const login = options.login ?? DECAPOD_LOGIN;
-    const password = options.password ?? DECAPOD_PASSWORD;
-    if (!url || !login || !password) {
-      const missing = Object.entries({
-        DECAPOD_URL: url,
-        DECAPOD_LOGIN: login,
-        DECAPOD_PASSWORD: password,
-      }).filter(([, value]) => !value).map(([name]) => name);
+    const variables = environment();
+    const read = (name: string) => {
+      const value = variables[`DECAPOD_${name}`];
+      if (value) return value;
       throw new TypeError(
-        `Cannot create a client from the environment: set ${
-          missing.join(", ")
-        }`,
+        `Cannot create a client from the environment: set DECAPOD_${name}`,
       );
+    };
+    const seconds = variables["DECAPOD_TIMEOUT"];
+    if (seconds && !(Number(seconds) > 0)) {
+      throw invalid("DECAPOD_TIMEOUT", "seconds above 0 are needed", seconds);
     }
-    const timeout = options.timeout ?? readTimeout();
-    return new this(url, {
+    return new this(read("URL"), {
+      ...seconds ? { timeout: Number(seconds) * 1000 } : {},
       ...options,
-      login,
-      password,
-      ...(timeout !== undefined && { timeout }),
+      login: options.login ?? read("LOGIN"),
+      password: options.password ?? read("PASSWORD"),
     });
   }
 
@@ -581,7 +577,7 @@ export class V1Client extends Client {
    * ```
    */
   async createUser(user: NewUser, options?: RequestOptions): Promise<User> {
-    checkNames("the new user", user, NEW_USER);
+    checkNames("new user", user, NEW_USER);
     const { login, email, fullName, roleId = null } = user;
     return await this.#post(
       ["user"],
@@ -1363,7 +1359,7 @@ export class V1Client extends Client {
     server: NewServer,
     options?: RequestOptions,
   ): Promise<Record<string, never>> {
-    checkNames("the new server", server, NEW_SERVER);
+    checkNames("new server", server, NEW_SERVER);
     const { serverId, host, username } = server;
     return await this.#post(
       ["server"],
@@ -1702,7 +1698,7 @@ export class V1Client extends Client {
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
     checkNames(
-      "the new playbook configuration",
+      "new playbook configuration",
       configuration,
       NEW_CONFIGURATION,
     );
@@ -2557,7 +2553,6 @@ export class V1Client extends Client {
     options: RequestOptions | undefined,
     more: Partial<Call> = {},
   ): Promise<T> {
-    checkNames("the options of this call", options, REQUEST_OPTIONS);
     const call = { method, path: path(...segments), ...more };
     return await this.#transport.json<T>(call, options);
   }
@@ -2606,12 +2601,11 @@ export class V1Client extends Client {
     options: AnyListOptions | undefined,
   ): Listing<T> {
     const get = async (wanted: AnyListOptions) => {
-      const query = listQuery(wanted, listed);
-      const { signal, timeout, retries, headers } = wanted;
+      const { query, options } = listQuery(wanted, listed);
       const call = { method: "GET", path: path(...segments), query } as const;
       return await this.#transport.json<Page<T>>(
-        { ...call, list: true },
-        defined({ signal, timeout, retries, headers }),
+        { ...call, fits: isPage },
+        options,
       );
     };
     return makeListing(get, options, listed);
@@ -2621,7 +2615,6 @@ export class V1Client extends Client {
     segments: Segment[],
     options: RequestOptions | undefined,
   ): Promise<string> {
-    checkNames("the options of this call", options, REQUEST_OPTIONS);
     const call = { method: "GET", path: path(...segments) } as const;
     return await this.#transport.text(call, options);
   }
@@ -2630,7 +2623,6 @@ export class V1Client extends Client {
     segments: Segment[],
     options: RequestOptions | undefined,
   ): AsyncGenerator<string, void, undefined> {
-    checkNames("the options of this call", options, REQUEST_OPTIONS);
     const call = { method: "GET", path: path(...segments) } as const;
     yield* lines(this.#transport.chunks(call, options));
   }
@@ -2640,40 +2632,38 @@ export class V1Client extends Client {
     change: Change<M["data"]>,
     options: RequestOptions | undefined,
   ): Promise<M> {
-    checkNames("the options of this call", options, REQUEST_OPTIONS);
     checkFunction("change", change);
     return await edit<M>(this.#transport, path(...segments), change, options);
   }
 
   async #login(options: RequestOptions = {}): Promise<Token> {
-    checkNames("the options of this call", options, REQUEST_OPTIONS);
+    checkNames("options", options, REQUEST_OPTIONS);
     const { timeout, retries, headers, signal } = options;
     const call = { method: "POST", path: path("auth") } as const;
     // The caller's time limits its waiting; others may wait for the login too.
     return await this.#transport.within(
       { ...call, repeatable: true },
-      defined({ timeout, signal }),
+      { timeout, signal },
       (scope) =>
         this.#auth.login(
           scope.signal,
-          (signal) => this.#postLogin(defined({ signal, retries, headers })),
+          (signal) => this.#postLogin({ signal, retries, headers }),
         ),
     );
   }
 
-  async #postLogin(options: RequestOptions): Promise<Token> {
-    const token = await this.#transport.json<Token>({
+  #postLogin(options: RequestOptions): Promise<Token> {
+    return this.#transport.json({
       method: "POST",
       path: path("auth"),
       body: this.#credentials,
       auth: noAuth,
       repeatable: true,
+      fits: isToken,
     }, options);
-    return token;
   }
 
   async #logout(options: RequestOptions = {}): Promise<void> {
-    checkNames("the options of this call", options, REQUEST_OPTIONS);
     const call = { method: "DELETE", path: path("auth") } as const;
     await this.#transport.within(call, options, async (scope) => {
       const login = this.#auth.end();
@@ -2697,15 +2687,15 @@ export class V1Client extends Client {
   }
 }
 
-/** The same without what is undefined. */
-function defined(
-  options: {
-    [Name in keyof RequestOptions]: RequestOptions[Name] | undefined;
-  },
-): RequestOptions {
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  );
+function isPage(answer: object): boolean {
+  return "items" in answer && Array.isArray(answer.items) &&
+    "total" in answer && typeof answer.total === "number";
+}
+
+/** A token goes into a header: nothing else must come with it. */
+function isToken(answer: object): boolean {
+  return "id" in answer && typeof answer.id === "string" &&
+    /^[\x21-\x7e]+$/.test(answer.id);
 }
 
 /** The URL in front of `/v1/`. */
@@ -2744,17 +2734,4 @@ function environment(): Record<string, string | undefined> {
     process?: { env?: Record<string, string | undefined> };
   };
   return process?.env ?? {};
-}
-
-/** `DECAPOD_TIMEOUT` in milliseconds. */
-function readTimeout(): number | undefined {
-  const { DECAPOD_TIMEOUT: seconds } = environment();
-  if (!seconds) return undefined;
-  const timeout = Number(seconds) * 1000;
-  if (Number.isNaN(timeout)) {
-    throw new TypeError(
-      "Invalid DECAPOD_TIMEOUT: a number of seconds is needed",
-    );
-  }
-  return timeout;
 }

@@ -64,7 +64,7 @@ export class DecapodError extends Error {
    * Whether a POST, PUT or DELETE may have taken effect although this error
    * came instead of an answer. Look before you send it again.
    */
-  readonly outcomeUnknown: boolean;
+  declare readonly outcomeUnknown: boolean;
 
   /**
    * Makes an error.
@@ -72,14 +72,12 @@ export class DecapodError extends Error {
    * @param message What happened, to what, and what to do.
    * @param options The cause and the request.
    */
-  constructor(message: string, options: DecapodErrorOptions = {}) {
-    super(
-      message,
-      options.cause === undefined ? undefined : { cause: options.cause },
-    );
-    if (options.method !== undefined) this.method = options.method;
-    if (options.url !== undefined) this.url = options.url;
-    this.outcomeUnknown = options.outcomeUnknown ?? false;
+  constructor(
+    message: string,
+    { cause, ...fields }: DecapodErrorOptions = {},
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+    Object.assign(this, { outcomeUnknown: false, ...fields });
   }
 
   /** What brought it about: the same as `cause`. */
@@ -155,14 +153,14 @@ export class DecapodAPIError extends DecapodError {
   /** The name of the class. */
   override readonly name: string = "DecapodAPIError";
   /** The HTTP status. */
-  readonly code: number;
+  declare readonly code: number;
   /**
    * The server's name for the error, such as `NotFound`; for an answer that
    * is not Decapod's own, the status as text.
    */
-  readonly error: string;
+  declare readonly error: string;
   /** The server's explanation; empty if there is none. */
-  readonly description: string;
+  declare readonly description: string;
   /** How long the server asks to wait before another attempt, in ms. */
   declare readonly retryAfter?: number;
 
@@ -174,10 +172,6 @@ export class DecapodAPIError extends DecapodError {
    */
   constructor(message: string, options: DecapodAPIErrorOptions) {
     super(message, options);
-    this.code = options.code;
-    this.error = options.error;
-    this.description = options.description;
-    if (options.retryAfter !== undefined) this.retryAfter = options.retryAfter;
   }
 
   /** The error as the server put it: code, error and description. */
@@ -311,9 +305,9 @@ export class DecapodExecutionError extends DecapodError {
   /** The name of the class. */
   override readonly name: string = "DecapodExecutionError";
   /** The execution as it ended. */
-  readonly execution: Execution;
+  declare readonly execution: Execution;
   /** Its steps that ended in an error or did not reach their server. */
-  readonly failedSteps: ExecutionStep[];
+  declare readonly failedSteps: ExecutionStep[];
 
   /**
    * Makes an error.
@@ -323,8 +317,6 @@ export class DecapodExecutionError extends DecapodError {
    */
   constructor(message: string, options: DecapodExecutionErrorOptions) {
     super(message, options);
-    this.execution = options.execution;
-    this.failedSteps = options.failedSteps;
   }
 }
 
@@ -364,7 +356,7 @@ export class DecapodWaitTimeoutError extends DecapodTimeoutError {
   /** The execution when it was last seen; undefined if it never was. */
   declare readonly execution?: Execution;
   /** How often it was seen in which state. */
-  readonly states: Record<string, number>;
+  declare readonly states: Record<string, number>;
 
   /**
    * Makes an error.
@@ -374,7 +366,5 @@ export class DecapodWaitTimeoutError extends DecapodTimeoutError {
    */
   constructor(message: string, options: DecapodWaitTimeoutErrorOptions) {
     super(message, options);
-    if (options.execution !== undefined) this.execution = options.execution;
-    this.states = options.states;
   }
 }
