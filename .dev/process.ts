@@ -1,4 +1,4 @@
-/** Starting other processes of the same Deno, in the project's folder. */
+/** Starting other processes, of the same Deno as a rule. */
 import { fileURLToPath } from "node:url";
 
 /** The project's folder. */
@@ -12,13 +12,24 @@ export interface Output {
 }
 
 /** Runs `deno` and keeps what it prints, without colours. */
-export async function deno(
+export function deno(
   args: string[],
   env: Record<string, string> = {},
+  cwd = ROOT,
 ): Promise<Output> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  return run(Deno.execPath(), args, env, cwd);
+}
+
+/** Runs a program and keeps what it prints, without colours. */
+export async function run(
+  program: string,
+  args: string[],
+  env: Record<string, string> = {},
+  cwd = ROOT,
+): Promise<Output> {
+  const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
-    cwd: ROOT,
+    cwd,
     env: { ...env, NO_COLOR: "1" },
     stdin: "null",
   }).output();

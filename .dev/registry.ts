@@ -34,7 +34,7 @@ const SOURCES = [
 ];
 
 /** npm as Deno runs it, so that a machine without Node needs nothing else. */
-const NPM = "npm:npm@11.6.2";
+export const NPM = "npm:npm@11.6.2";
 
 /** The module that imports all that is needed of std. */
 const STD = ".dev/std.ts";
@@ -71,39 +71,56 @@ async function jsrAnswers(): Promise<boolean> {
 }
 
 /** The stand-in registry's folder, made if it is not there yet. */
-async function standInRegistry(): Promise<string> {
-  const info = await deno(["info", "--json"]);
-  const parent = join(JSON.parse(info.stdout).denoDir, "decapodlib");
+export async function standInRegistry(): Promise<string> {
   // Another recipe makes another folder: nothing old is ever taken for new.
   const recipe = await Deno.readFile(new URL(import.meta.url));
   const key = createHash("sha256").update(recipe).digest("hex").slice(0, 12);
-  const folder = join(parent, `std-${key}`);
-  if (await exists(folder)) return folder;
+  return await makeOnce(`std-${key}`, async (folder) => {
+    const scratch = await Deno.makeTempDir();
+    try {
+      const tarballs = await downloadTarballs(scratch);
+      for (const { integrity, npm, std } of SOURCES) {
+        const tarball = tarballs.get(integrity);
+        if (!tarball) {
+          throw new Error(
+            `Cannot use ${npm} as npm gave it: its checksum is not ${integrity}`,
+          );
+        }
+        const files = stdFiles(untar(gunzipSync(tarball)));
+        for (const name of std) await writePackage(folder, name, files);
+      }
+    } finally {
+      await Deno.remove(scratch, { recursive: true });
+    }
+  });
+}
 
+/** Where this project keeps what takes long to get, beside Deno's own cache. */
+export async function cacheFolder(): Promise<string> {
+  const info = await deno(["info", "--json"]);
+  const folder = join(JSON.parse(info.stdout).denoDir, "decapodlib");
+  await Deno.mkdir(folder, { recursive: true });
+  return folder;
+}
+
+/** A folder in the cache, filled by a function if it is not there yet. */
+export async function makeOnce(
+  name: string,
+  fill: (scratch: string) => Promise<void>,
+): Promise<string> {
+  const parent = await cacheFolder();
+  const folder = join(parent, name);
+  if (await exists(folder)) return folder;
   const start = performance.now();
-  await Deno.mkdir(parent, { recursive: true });
   const scratch = await Deno.makeTempDir({ dir: parent });
   try {
-    const made = join(scratch, "registry");
-    const tarballs = await downloadTarballs(scratch);
-    for (const { integrity, npm, std } of SOURCES) {
-      const tarball = tarballs.get(integrity);
-      if (!tarball) {
-        throw new Error(
-          `Cannot use ${npm} as npm gave it: its checksum is not ${integrity}`,
-        );
-      }
-      const files = stdFiles(untar(gunzipSync(tarball)));
-      for (const name of std) await writePackage(made, name, files);
-    }
-    await renameUnlessThere(made, folder);
+    await fill(scratch);
+    await renameUnlessThere(scratch, folder);
   } finally {
-    await Deno.remove(scratch, { recursive: true });
+    if (await exists(scratch)) await Deno.remove(scratch, { recursive: true });
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.error(
-    `jsr.io does not answer: made a stand-in of its @std from npm packages in ${seconds} s, ${folder}`,
-  );
+  console.error(`Made from npm packages in ${seconds} s: ${folder}`);
   return folder;
 }
 
@@ -153,7 +170,8 @@ export function* untar(
   for (let at = 0; archive[at];) {
     const size = parseInt(field(at + 124, 12), 8);
     const prefix = field(at + 345, 155);
-    if (field(at + 156, 1) === "0") {
+    const type = field(at + 156, 1); // old archives leave out that of a file
+    if (type === "0" || type === "") {
       const name = field(at, 100);
       const content = archive.subarray(at + 512, at + 512 + size);
       yield {
