@@ -91,8 +91,8 @@ export class Answer {
 
   /** Refuses a body of another type. */
   expect({ name, pattern }: MediaType): void {
-    const type = this.#header("content-type");
-    if (!pattern.test(type)) {
+    if (!pattern.test(this.#response.headers.get("content-type") ?? "")) {
+      const type = this.#header("content-type");
       throw this.unfit(
         `${
           type || "no content type"
@@ -212,9 +212,10 @@ export class Answer {
     const value = JSON_TYPE.pattern.test(this.#header("content-type")) &&
       parseJson<object>(text);
     if (value) return value;
-    return { message: oneLine(text.replace(/<[^>]*>/g, " ")) };
+    return { message: oneLine(text.replace(/<[^<>]*>/g, " ")) };
   }
 
+  /** A header as it may be shown. */
   #header(name: string): string {
     return oneLine(this.#redact()(this.#response.headers.get(name) ?? ""));
   }

@@ -28,6 +28,10 @@ const UNSENT: [RegExp, string][] = [
     "the host is unreachable: check the network and the URL's host",
   ],
   [
+    /bad port|to port \d+ are blocked/,
+    "fetch does not go to this port: let Decapod listen on another",
+  ],
+  [
     /Requires net access/,
     "Deno may not reach it: run with --allow-net",
   ],
@@ -76,7 +80,7 @@ const SENT: [RegExp, string][] = [
     "the host does not answer: check the network and the URL's host",
   ],
   [
-    /HTTPParserError|invalid HTTP/,
+    /HTTPParserError|invalid HTTP|Malformed_HTTP/,
     "no HTTP is spoken there: check the URL's port",
   ],
   [

@@ -7,6 +7,8 @@ export class Scope {
   readonly #outer: AbortSignal | undefined;
   readonly #timeout: number | undefined;
   readonly #abort = () => this.#controller.abort(this.#outer?.reason);
+  /** Whether something may have been changed of which no answer told. */
+  doubt = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #end = Infinity;
 

@@ -116,6 +116,18 @@ export function backoff(attempt: number, first = 200, longest = 8000): number {
   return Math.random() * Math.min(longest, first * 2 ** (attempt - 1));
 }
 
+/**
+ * The runtime's fetch, kept from sending a change twice: where a connection
+ * that was kept breaks, Deno and Bun send the request again by themselves,
+ * served or not. Deno cannot do so with a Blob; Bun has no reason to with
+ * `keepalive: false`, which takes a new connection.
+ */
+function fetchOnce(url: string, init: RequestInit): Promise<Response> {
+  if (init.method === "GET") return fetch(url, init);
+  const body = new Blob(typeof init.body === "string" ? [init.body] : []);
+  return fetch(url, { ...init, body, keepalive: false });
+}
+
 /** Makes calls to one server. */
 export class Transport {
   readonly #base: string;
@@ -140,7 +152,8 @@ export class Transport {
     this.#password = password;
     this.#auth = auth;
     this.#options = { ...options, headers: joinHeaders(options.headers) };
-    this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
+    const { fetch = fetchOnce } = options;
+    this.#fetch = (url, init) => fetch(url, init); // workerd minds its `this`
     this.#tls = openTls(options.tls, options.fetch !== undefined);
   }
 
@@ -201,14 +214,17 @@ export class Transport {
         TEXT_TYPE,
         (answer) => Promise.resolve(answer),
       );
-      yield* answer.chunks();
-    } catch (error) {
-      throw this.#shownError(
-        call,
-        scope,
-        error,
-        () => this.#redactor(call, joinHeaders(options?.headers)),
-      );
+      try {
+        yield* answer.chunks();
+      } catch (error) {
+        const headers = joinHeaders(options?.headers);
+        throw this.#shownError(
+          call,
+          scope,
+          error,
+          () => this.#redactor(call, headers),
+        );
+      }
     } finally {
       scope.close();
     }
@@ -245,9 +261,10 @@ export class Transport {
         call,
         DecapodTimeoutError,
         `no answer within ${timeout} ms: the server is slow or the timeout short`,
-        { outcomeUnknown: true },
+        { outcomeUnknown: scope.doubt },
       );
-    return new Scope(timeout, late, signal);
+    const scope: Scope = new Scope(timeout, late, signal);
+    return scope;
   }
 
   /** Makes attempts until there is an answer, or no hope of one. */
@@ -312,6 +329,8 @@ export class Transport {
   ): Promise<Outcome<T>> {
     const start = performance.now();
     const redact = () => this.#redactor(call, headers);
+    const doubt = scope.doubt; // of the attempts before
+    scope.doubt = doubt || call.method !== "GET";
     let answer: Answer | undefined;
     try {
       const response = await scope.race(
@@ -328,18 +347,17 @@ export class Transport {
       answer = new Answer(
         response,
         scope,
-        (Class, happened, more) => this.#error(call, Class, happened, more),
+        (Class, happened, more) =>
+          this.#error(call, Class, happened, more, doubt),
         redact,
       );
       await answer.check();
       return { value: await read(answer), start, answer };
     } catch (error) {
       answer?.cancel();
-      return {
-        error: this.#shownError(call, scope, error, redact),
-        start,
-        answer,
-      };
+      const shown = this.#shownError(call, scope, error, redact, doubt);
+      scope.doubt = shown instanceof DecapodError && shown.outcomeUnknown;
+      return { error: shown, start, answer };
     }
   }
 
@@ -366,6 +384,7 @@ export class Transport {
     scope: Scope,
     error: unknown,
     redact: () => Redact,
+    doubt = false,
   ): unknown {
     if (scope.signal.aborted) return scope.signal.reason;
     if (error instanceof DecapodError) return error;
@@ -373,7 +392,7 @@ export class Transport {
     return this.#error(call, DecapodConnectionError, text, {
       cause: redactError(error, redact()),
       outcomeUnknown: sent,
-    });
+    }, doubt);
   }
 
   #error<Options extends DecapodErrorOptions>(
@@ -381,15 +400,16 @@ export class Transport {
     Class: new (message: string, options: Options) => DecapodError,
     happened: string,
     options: Options,
+    doubt = false,
   ): DecapodError {
     const { method } = call;
     const url = this.#url(call, call.path.shown);
-    const outcomeUnknown = options.outcomeUnknown === true &&
+    const outcomeUnknown = (doubt || options.outcomeUnknown === true) &&
       method !== "GET" && !call.repeatable;
-    const doubt = outcomeUnknown
+    const warning = outcomeUnknown
       ? "; it may have taken effect all the same, look before sending it again"
       : "";
-    return new Class(`${method} ${url}: ${happened}${doubt}`, {
+    return new Class(`${method} ${url}: ${happened}${warning}`, {
       ...options,
       method,
       url,

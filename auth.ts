@@ -190,6 +190,7 @@ export class V1Auth implements Authenticator {
    * Ends the session: those who wait for a login are told so, and the token
    * is handed over to be deleted on the server.
    *
+   * @param signal Cancels a login that is still on its way.
    * @returns The token, also that of a login which is still on its way;
    * undefined if nobody is logged in.
    *
@@ -202,11 +203,12 @@ export class V1Auth implements Authenticator {
    * assertEquals(auth.end(), undefined);
    * ```
    */
-  end(): Promise<Token> | undefined {
+  end(signal?: AbortSignal): Promise<Token> | undefined {
     const session = this.#session;
     if (session === undefined) return undefined;
     this.#session = undefined;
     session.waiting++; // whoever ends it waits for its token
+    signal?.addEventListener("abort", () => session.controller.abort());
     session.reject(
       new DecapodError(
         "Cannot go on: logout was called before the login ended",

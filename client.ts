@@ -2624,7 +2624,7 @@ export class V1Client extends Client {
     options: RequestOptions | undefined,
   ): AsyncGenerator<string, void, undefined> {
     const call = { method: "GET", path: path(...segments) } as const;
-    yield* lines(this.#transport.chunks(call, options));
+    yield* lines(this.#transport.chunks(call, options), options?.signal);
   }
 
   async #edit<M extends { data: object }>(
@@ -2666,7 +2666,7 @@ export class V1Client extends Client {
   async #logout(options: RequestOptions = {}): Promise<void> {
     const call = { method: "DELETE", path: path("auth") } as const;
     await this.#transport.within(call, options, async (scope) => {
-      const login = this.#auth.end();
+      const login = this.#auth.end(scope.signal);
       if (login === undefined) return;
       let token: Token;
       try {

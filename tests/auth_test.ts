@@ -1,0 +1,624 @@
+/** Sessions: who logs in when, how often, and what a logout leaves behind. */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertNotEquals,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import {
+  Client,
+  DecapodAPIError,
+  DecapodConnectionError,
+  DecapodError,
+  DecapodTimeoutError,
+  noAuth,
+  type Token,
+  V1Auth,
+} from "../mod.ts";
+import { Client as AbstractClient } from "../client.ts";
+import { chance } from "./support/patch.ts";
+import { RawServer } from "./support/raw.ts";
+import {
+  apiError,
+  type Exchange,
+  PASSWORD,
+  StandInServer,
+} from "./support/server.ts";
+
+/** Calls that are told apart from logins. */
+function calls({ exchanges }: StandInServer): Exchange[] {
+  return exchanges.filter(({ path }) => path !== "/v1/auth/");
+}
+
+/** A gate that requests wait at, and that says when somebody stands there. */
+function gate(): {
+  reached: Promise<void>;
+  open: () => void;
+  pass(): Promise<void>;
+} {
+  const reached = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  return {
+    reached: reached.promise,
+    open: opened.resolve,
+    pass() {
+      reached.resolve();
+      return opened.promise;
+    },
+  };
+}
+
+const isLogin = ({ method, path }: Exchange) =>
+  method === "POST" && path === "/v1/auth/";
+
+Deno.test("a thousand concurrent first calls log in once", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const users = await Promise.all(
+    Array.from({ length: 1000 }, () => client.getUserSelf()),
+  );
+  assertEquals(users.length, 1000);
+  assert(users.every(({ data }) => data.login === "root"));
+  assertEquals(server.logins, 1);
+  assertEquals(calls(server).length, 1000);
+  const tokens = calls(server).map(({ headers }) =>
+    headers.get("authorization")
+  );
+  assertEquals([...new Set(tokens)], [server.token]);
+});
+
+Deno.test("a failed login fails all who wait, and is forgotten", async () => {
+  await using server = new StandInServer();
+  const unhandled: unknown[] = [];
+  const note = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    unhandled.push(event.reason);
+  };
+  addEventListener("unhandledrejection", note);
+  try {
+    const client = server.client({ password: "wrong" });
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 1000 }, () => client.getUserSelf()),
+    );
+    for (const outcome of outcomes) {
+      assert(outcome.status === "rejected");
+      assertInstanceOf(outcome.reason, DecapodAPIError);
+      assertEquals(outcome.reason.code, 401);
+    }
+    assertEquals(server.logins, 1);
+    server.standIn.setPassword("root", "wrong"); // now it is the right one
+    assertEquals((await client.getUserSelf()).data.login, "root");
+    assertEquals(server.logins, 2);
+    await new Promise((resolve) => setTimeout(resolve)); // they are told late
+  } finally {
+    removeEventListener("unhandledrejection", note);
+  }
+  assertEquals(unhandled, []);
+});
+
+Deno.test("of 200 calls whose token is revoked one logs in again", async () => {
+  const wall = gate();
+  let waiting = 0;
+  await using server = new StandInServer({}, async ({ headers, query }) => {
+    // All of them are on their way before the token dies.
+    if (query.root === undefined || headers.get("authorization") !== old) {
+      return;
+    }
+    if (++waiting === 200) {
+      server.standIn.revokeTokens();
+      wall.open();
+    }
+    await wall.pass();
+  });
+  const client = server.client();
+  const cluster = await client.createCluster("ceph");
+  server.standIn.setCinder(cluster.id, { config: "c", keyrings: {} });
+  const old = server.token;
+  server.exchanges.length = 0;
+
+  const files = await Promise.all(
+    Array.from(
+      { length: 200 },
+      (_, index) =>
+        client.getCinderIntegration(cluster.id, { root: `/${index}` }),
+    ),
+  );
+  assertEquals(
+    files.map((file) => Object.keys(file)),
+    files.map((_, index) => [`/${index}/ceph.conf`]),
+  );
+  assertEquals(server.logins, 1);
+  assertNotEquals(server.token, old);
+  const sent = Map.groupBy(calls(server), ({ query }) => query.root);
+  assertEquals(sent.size, 200);
+  for (const [, exchanges] of sent) {
+    assertEquals(
+      exchanges.map(({ headers }) => headers.get("authorization")),
+      [old, server.token],
+    );
+  }
+});
+
+Deno.test("a refused call is repeated once, whatever its method", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.getUserSelf();
+  server.standIn.revokeTokens();
+  const cluster = await client.createCluster("ceph", { retries: 0 });
+  server.standIn.revokeTokens();
+  assertEquals((await client.deleteCluster(cluster.id)).version, 2);
+  assertEquals(
+    server.sent("POST", "/v1/cluster/").map(({ answer }) => answer?.status),
+    [401, 200],
+  );
+  assertEquals(server.logins, 3);
+});
+
+Deno.test("a token that has run out is replaced", async () => {
+  await using server = new StandInServer({ tokenLifetime: 1800 });
+  const client = server.client();
+  await client.getUserSelf();
+  server.clock.advance(1_900_000);
+  assertEquals((await client.getUserSelf()).data.login, "root");
+  assertEquals(server.logins, 2);
+});
+
+Deno.test("a second 401 is the caller's", async () => {
+  await using server: StandInServer = new StandInServer(
+    {},
+    ({ path }) =>
+      path === "/v1/user/self/"
+        ? apiError(401, "Unauthorized", "Nobody is good enough")
+        : undefined,
+  );
+  const client = server.client();
+  const error = await assertRejects(
+    () => client.getUserSelf(),
+    DecapodAPIError,
+    "check the login and the password",
+  );
+  assertEquals(error.code, 401);
+  assertEquals(server.logins, 2);
+  assertEquals(calls(server).length, 2);
+});
+
+Deno.test("a 401 for an old token does not drop the new one", async () => {
+  const wall = gate();
+  await using server = new StandInServer({}, async ({ path }) => {
+    if (path !== "/v1/role/self/" || calls(server).length > 1) return;
+    await wall.pass();
+    return apiError(401, "Unauthorized", "Too late");
+  });
+  const client = server.client();
+  const slow = client.getRoleSelf();
+  await wall.reached;
+  server.standIn.revokeTokens();
+  await client.getUserSelf(); // finds out, logs in again
+  const { token } = server;
+  wall.open();
+  await slow;
+  assertEquals(server.logins, 2);
+  assertEquals(calls(server).at(-1)?.headers.get("authorization"), token);
+});
+
+Deno.test("a login has the client's retries, not the call's", async () => {
+  using _ = chance(0);
+  await using server: StandInServer = new StandInServer(
+    {},
+    (exchange) =>
+      isLogin(exchange) && server.logins < 3
+        ? new Response("busy", { status: 503 })
+        : undefined,
+  );
+  await server.client().createCluster("ceph", { retries: 0 });
+  assertEquals(server.logins, 3);
+  assertEquals(server.sent("POST", "/v1/cluster/").length, 1);
+
+  server.exchanges.length = 0;
+  const error = await assertRejects(
+    () => server.client({ retries: 1 }).getUserSelf({ retries: 9 }),
+    DecapodAPIError,
+  );
+  assertEquals(error.code, 503);
+  assertEquals(server.logins, 2);
+});
+
+Deno.test("a caller who aborts stops waiting; the login goes on", async () => {
+  const wall = gate();
+  await using server = new StandInServer({}, async (exchange) => {
+    if (isLogin(exchange)) await wall.pass();
+    return undefined;
+  });
+  const client = server.client();
+  const controller = new AbortController();
+  const reason = new Error("no longer of interest");
+  const first = client.getUserSelf({ signal: controller.signal });
+  const second = client.getRoleSelf();
+  await wall.reached;
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => first), reason);
+  wall.open();
+  assertEquals((await second).model, "role");
+  assertEquals(server.logins, 1);
+  assertEquals(server.sent("GET", "/v1/user/self/"), []);
+});
+
+Deno.test("a caller's own timeout does not cut the login of others", async () => {
+  const wall = gate();
+  await using server = new StandInServer({}, async (exchange) => {
+    if (isLogin(exchange)) await wall.pass();
+    return undefined;
+  });
+  const client = server.client();
+  const hurried = client.getUserSelf({ timeout: 1 });
+  const patient = client.getRoleSelf();
+  await assertRejects(() => hurried, DecapodTimeoutError, "within 1 ms");
+  wall.open();
+  await patient;
+  assertEquals(server.logins, 1);
+});
+
+Deno.test("a login that nobody waits for is canceled", async () => {
+  const started = Promise.withResolvers<AbortSignal>();
+  const auth = new V1Auth((signal) => {
+    started.resolve(signal);
+    return new Promise((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason))
+    );
+  });
+  const one = new AbortController();
+  const two = new AbortController();
+  const waiting = [auth.token(one.signal), auth.token(two.signal)];
+  const signal = await started.promise;
+  one.abort("one");
+  assertEquals(await waiting[0]?.catch((reason) => reason), "one");
+  assertEquals(signal.aborted, false);
+  two.abort("two");
+  assertEquals(await waiting[1]?.catch((reason) => reason), "two");
+  assertEquals(signal.aborted, true);
+});
+
+Deno.test("over a socket, too, an unwanted login is broken off", async () => {
+  const reached = Promise.withResolvers<void>();
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+    reached.resolve();
+    await peer.abandoned();
+  });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const call = server.client().getUserSelf({ signal });
+  await reached.promise;
+  controller.abort();
+  assertStrictEquals(await assertRejects(() => call), signal.reason);
+  await server.settled();
+});
+
+Deno.test("login() logs in anew, and joins a login on its way", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const [token] = await Promise.all([client.login(), client.getUserSelf()]);
+  assertEquals(server.logins, 1);
+  const again = await client.login();
+  assertNotEquals(again.id, token.id);
+  await client.getUserSelf();
+  assertEquals(calls(server).at(-1)?.headers.get("authorization"), again.id);
+  assertEquals(server.logins, 2);
+});
+
+Deno.test("login() rejects as any call does", async () => {
+  using _ = chance(0);
+  await using server: StandInServer = new StandInServer(
+    {},
+    () => new Response("", { status: 503 }),
+  );
+  const client = server.client();
+  const aborted = AbortSignal.abort("before");
+  assertEquals(
+    await client.login({ signal: aborted }).catch((reason) => reason),
+    "before",
+  );
+  assertEquals(server.exchanges, []);
+  await assertRejects(() => client.login({ retries: 1 }), DecapodAPIError);
+  assertEquals(server.logins, 2);
+  await assertRejects(
+    () => client.login({ headers: { "x-trace": "1" }, retries: 0 }),
+    DecapodAPIError,
+  );
+  assertEquals(server.exchanges.at(-1)?.headers.get("x-trace"), "1");
+});
+
+Deno.test("login() has its own timeout, and says so", async () => {
+  const wall = gate();
+  await using server = new StandInServer({}, async () => {
+    await wall.pass();
+    return undefined;
+  });
+  const error = await assertRejects(
+    () => server.client().login({ timeout: 1 }),
+    DecapodTimeoutError,
+    "no answer within 1 ms",
+  );
+  assertEquals(error.method, "POST");
+  assertEquals(error.url, `${server.url}/v1/auth/`);
+  assertEquals(error.outcomeUnknown, false);
+  wall.open();
+});
+
+Deno.test("a token that does not fit into a header is refused", async () => {
+  for (const id of ["", "a b", "a\r\nb: c", "ü", 5, null]) {
+    await using server = new StandInServer({}, () => Response.json({ id }));
+    await assertRejects(() => server.client().login(), DecapodError, "POST");
+    await assertRejects(() => server.client().getUserSelf(), DecapodError);
+    assertEquals(calls(server), []);
+  }
+});
+
+Deno.test("logout() of nobody sends nothing", async () => {
+  await using server = new StandInServer();
+  await server.client().logout();
+  const client = server.client();
+  await client.getInfo(); // needs no login
+  await client.logout();
+  assertEquals(server.exchanges.map(({ path }) => path), ["/v1/info/"]);
+});
+
+Deno.test("logout() ends the session; the next call logs in again", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.getUserSelf();
+  const { token } = server;
+  await client.logout();
+  await client.logout();
+  const logouts = server.sent("DELETE", "/v1/auth/");
+  assertEquals(
+    logouts.map(({ headers }) => headers.get("authorization")),
+    [token],
+  );
+  const dead = server.client({ headers: { authorization: token } });
+  await assertRejects(() => dead.getUserSelf(), DecapodAPIError, "401");
+
+  await client.getUserSelf();
+  assertNotEquals(server.token, token);
+  assertEquals(server.logins, 2);
+});
+
+Deno.test("logout() of a dead token resolves without a new login", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.getUserSelf();
+  server.standIn.revokeTokens();
+  await client.logout();
+  assertEquals(server.sent("DELETE", "/v1/auth/").length, 1);
+  assertEquals(server.logins, 1);
+});
+
+Deno.test("a failed logout rejects; the token is forgotten", async () => {
+  const broken = { status: 500 };
+  await using server: StandInServer = new StandInServer(
+    {},
+    ({ method }) => method === "DELETE" ? new Response("", broken) : undefined,
+  );
+  const client = server.client();
+  await client.getUserSelf();
+  const error = await assertRejects(() => client.logout(), DecapodAPIError);
+  assertEquals([error.code, error.outcomeUnknown], [500, true]);
+  await client.logout(); // nobody is logged in
+  await client.getUserSelf();
+  assertEquals(server.logins, 2);
+
+  const controller = new AbortController();
+  controller.abort("before");
+  assertEquals(
+    await client.logout({ signal: controller.signal }).catch((e) => e),
+    "before",
+  );
+});
+
+Deno.test("logout() during a login leaves no token anywhere", async () => {
+  const wall = gate();
+  await using server = new StandInServer({}, async (exchange) => {
+    if (isLogin(exchange) && server.logins === 1) await wall.pass();
+    return undefined;
+  });
+  const client = server.client();
+  const waiting = [client.getUserSelf(), client.getRoleSelf(), client.login()];
+  await wall.reached;
+  const logout = client.logout();
+  for (const call of waiting) {
+    await assertRejects(() => call, DecapodError, "logout was called");
+  }
+  wall.open();
+  await logout;
+  assertEquals(calls(server), []);
+  const { token } = server;
+  const dead = server.client({ headers: { authorization: token } });
+  await assertRejects(() => dead.getUserSelf(), DecapodAPIError, "401");
+  await client.getUserSelf();
+  assertEquals(server.logins, 2);
+});
+
+Deno.test("logout() during a login that fails resolves", async () => {
+  const wall = gate();
+  await using server = new StandInServer({}, async (exchange) => {
+    if (isLogin(exchange)) await wall.pass();
+    return undefined;
+  });
+  const client = server.client({ password: "wrong" });
+  const call = client.getUserSelf();
+  await wall.reached;
+  const logout = client.logout();
+  await assertRejects(() => call, DecapodError, "logout was called");
+  wall.open();
+  await logout;
+  assertEquals(server.sent("DELETE", "/v1/auth/"), []);
+});
+
+Deno.test("a logout that gives up waiting cancels the login", async () => {
+  const wall = gate();
+  const gone = Promise.withResolvers<void>();
+  await using server = new StandInServer();
+  const client = server.client({
+    async fetch(url, init) {
+      if (init.method !== "POST") return await fetch(url, init);
+      init.signal?.addEventListener("abort", () => gone.resolve());
+      await wall.pass();
+      return await fetch(url, init);
+    },
+  });
+  const call = client.getUserSelf();
+  await wall.reached;
+  const controller = new AbortController();
+  const logout = client.logout({ signal: controller.signal });
+  await assertRejects(() => call, DecapodError, "logout was called");
+  const reason = new Error("enough");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => logout), reason);
+  await gone.promise;
+  wall.open();
+  assertEquals(server.exchanges, []);
+});
+
+Deno.test("disposing logs out and never throws", async () => {
+  await using server = new StandInServer();
+  const { token } = await (async () => {
+    await using client = server.client();
+    await client.getUserSelf();
+    return server;
+  })();
+  const [logout] = server.sent("DELETE", "/v1/auth/");
+  assertEquals(logout?.headers.get("authorization"), token);
+
+  const failures = [
+    () => Promise.reject(new TypeError("network down")),
+    () => Promise.resolve(new Response("", { status: 500 })),
+  ];
+  for (const failure of failures) {
+    const client = server.client({
+      fetch: (url, init) =>
+        init.method === "DELETE" ? failure() : fetch(url, init),
+    });
+    await client.getUserSelf();
+    await client[Symbol.asyncDispose]();
+    await client[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("requests that need no token send none and log nobody in", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.getInfo();
+  await client.requestPasswordReset("root");
+  const reset = server.standIn.mails.at(-1)?.resetToken ?? "";
+  await client.peekPasswordReset(reset);
+  await client.resetPassword(reset, PASSWORD);
+  assertEquals(server.logins, 0);
+  for (const { headers } of server.exchanges) {
+    assertEquals(headers.get("authorization"), null);
+  }
+});
+
+Deno.test("an Authorization of one's own takes the session's place", async () => {
+  await using server = new StandInServer();
+  const { discoveryToken } = server.standIn;
+  const node = {
+    serverId: "44454C4C-4200-1051-8048-B7C04F4C4D31",
+    host: "10.0.0.99",
+    username: "ansible",
+  };
+  const client = server.client();
+  await client.createServer(node, {
+    headers: { Authorization: discoveryToken },
+  });
+  assertEquals(server.logins, 0);
+  assertEquals(
+    server.exchanges[0]?.headers.get("authorization"),
+    discoveryToken,
+  );
+  // A refusal is the caller's at once: there is nothing to log in for.
+  await assertRejects(
+    () => client.getUserSelf({ headers: new Headers({ authorization: "x" }) }),
+    DecapodAPIError,
+    "401",
+  );
+  assertEquals([server.logins, server.exchanges.length], [0, 2]);
+});
+
+Deno.test("V1Auth keeps a token until it is revoked", async () => {
+  let logins = 0;
+  const auth = new V1Auth(() => Promise.resolve(tokenOf(`token${++logins}`)));
+  assertEquals(V1Auth.AUTH_URL, "/v1/auth/");
+  assertEquals(await auth.token(), "token1");
+  auth.revokeToken("another");
+  assertEquals(await auth.token(), "token1");
+  auth.revokeToken("token1");
+  assertEquals(await auth.token(), "token2");
+  auth.revokeToken();
+  assertEquals(await auth.token(), "token3");
+  assertEquals((await auth.login()).id, "token4");
+  assertEquals((await auth.end())?.id, "token4");
+  assertEquals(auth.end(), undefined);
+});
+
+Deno.test("V1Auth waits for no login under a dead signal", async () => {
+  const auth = new V1Auth(() => Promise.reject(new Error("not reached")));
+  const reason = await auth.token(AbortSignal.abort("dead")).catch((e) => e);
+  assertEquals(reason, "dead");
+});
+
+Deno.test("noAuth has no token, and forgets none", async () => {
+  assertEquals(await noAuth.token(), undefined);
+  assertEquals(noAuth.revokeToken(), undefined);
+});
+
+Deno.test("a subclass can bring its own session", async () => {
+  await using server = new StandInServer();
+  let asked = 0;
+  class CountingAuth extends V1Auth {
+    override token(signal?: AbortSignal): Promise<string> {
+      asked++;
+      return super.token(signal);
+    }
+  }
+  class CountingClient extends Client {
+    static override readonly AUTH_CLASS = CountingAuth;
+  }
+  await using client = new CountingClient(server.url, {
+    login: "root",
+    password: PASSWORD,
+  });
+  await client.getUserSelf();
+  assertEquals(asked, 1);
+  assertStrictEquals(Client.AUTH_CLASS, V1Auth);
+  assertEquals(AbstractClient.AUTH_CLASS, null);
+});
+
+Deno.test("calls after a broken login log in again", async () => {
+  using _ = chance(0);
+  await using server = new StandInServer();
+  let broken = true;
+  const client = server.client({
+    retries: 0,
+    fetch: (url, init) =>
+      broken ? Promise.reject(new TypeError("down")) : fetch(url, init),
+  });
+  await assertRejects(() => client.getUserSelf(), DecapodConnectionError);
+  broken = false;
+  assertEquals((await client.getUserSelf()).data.login, "root");
+});
+
+/** A token with this id. */
+function tokenOf(id: string): Token {
+  const model = {
+    version: 1,
+    initiator_id: null,
+    time_updated: 0,
+    time_deleted: 0,
+  };
+  const data = { login: "a", email: "a@b", full_name: "A", role_id: null };
+  const user = { ...model, id: "u", model: "user" as const, data };
+  return { ...model, id, model: "token", data: { expires_at: 1.5, user } };
+}

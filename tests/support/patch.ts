@@ -1,0 +1,84 @@
+/** Parts of the platform in other hands, until the end of a block. */
+
+/** Puts a value in the place of a property. */
+export function replace<T extends object, Key extends keyof T>(
+  target: T,
+  key: Key,
+  value: T[Key],
+): Disposable {
+  const original = target[key];
+  target[key] = value;
+  return {
+    [Symbol.dispose]() {
+      target[key] = original;
+    },
+  };
+}
+
+/** Makes chance foreseeable: `Math.random()` is this. */
+export function chance(value: number): Disposable {
+  return replace(Math, "random", () => value);
+}
+
+/** Timers that go off at once, and what they were to wait for, in ms. */
+export interface HurriedTimers extends Disposable {
+  readonly waits: number[];
+}
+
+/** Hurries all timers but those that are set to one of these times. */
+export function hurry(...deadlines: number[]): HurriedTimers {
+  const waits: number[] = [];
+  const { setTimeout } = globalThis;
+  const patched = replace(
+    globalThis,
+    "setTimeout",
+    Object.assign(
+      (callback: () => void, wait = 0) => {
+        if (deadlines.includes(wait)) return setTimeout(callback, wait);
+        waits.push(wait);
+        return setTimeout(callback, 0);
+      },
+      setTimeout,
+    ),
+  );
+  return { waits, [Symbol.dispose]: () => patched[Symbol.dispose]() };
+}
+
+/** A signal whose listeners are counted. */
+export class CountedSignal {
+  readonly controller = new AbortController();
+  /** How many listeners are on it now. */
+  listeners = 0;
+  /** How many there have been. */
+  added = 0;
+
+  constructor() {
+    const { signal } = this.controller;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    const known = new Set<unknown>();
+    signal.addEventListener = (
+      type: string,
+      listener: EventListenerOrEventListenerObject,
+      options?: boolean | AddEventListenerOptions,
+    ) => {
+      known.add(listener);
+      this.added++;
+      this.listeners = known.size;
+      add(type, listener, options);
+    };
+    signal.removeEventListener = (
+      type: string,
+      listener: EventListenerOrEventListenerObject,
+      options?: boolean | EventListenerOptions,
+    ) => {
+      known.delete(listener);
+      this.listeners = known.size;
+      remove(type, listener, options);
+    };
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+}

@@ -1,0 +1,128 @@
+/** A server below HTTP, for answers that no HTTP server would give. */
+
+import type { ClientOptions, V1Client } from "../../mod.ts";
+import { makeClient } from "./server.ts";
+
+const encoder = new TextEncoder();
+
+/** The server's end of a connection. */
+export class Peer {
+  readonly #connection: Deno.TcpConn;
+  readonly #gone = Promise.withResolvers<void>();
+
+  constructor(connection: Deno.TcpConn) {
+    this.#connection = connection;
+  }
+
+  /** The request, head and body. */
+  async request(): Promise<string> {
+    let text = ""; // one character a byte, so that lengths are right
+    const buffer = new Uint8Array(4096);
+    for (;;) {
+      const count = await this.#connection.read(buffer);
+      if (count === null) return text;
+      text += String.fromCharCode(...buffer.subarray(0, count));
+      const head = text.indexOf("\r\n\r\n");
+      const length = /^content-length: (\d+)/im.exec(text)?.[1] ?? 0;
+      if (head >= 0 && text.length >= head + 4 + Number(length)) return text;
+    }
+  }
+
+  /** The first byte of the request only: what is unread resets the peer. */
+  async firstByte(): Promise<void> {
+    await this.#connection.read(new Uint8Array(1));
+  }
+
+  async send(...parts: (string | Uint8Array)[]): Promise<void> {
+    const bytes = parts.flatMap((part) => [
+      ...(typeof part === "string" ? encoder.encode(part) : part),
+    ]);
+    const writer = this.#connection.writable.getWriter();
+    await writer.write(new Uint8Array(bytes));
+    writer.releaseLock();
+  }
+
+  /** Closes the connection; with something unread the client sees a reset. */
+  close(): void {
+    try {
+      this.#connection.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+    this.#gone.resolve();
+  }
+
+  /** Waits until the client has let go of the connection. */
+  async abandoned(): Promise<void> {
+    const buffer = new Uint8Array(4096);
+    try {
+      while (await this.#connection.read(buffer) !== null);
+    } catch (error) {
+      if (
+        !(error instanceof Deno.errors.ConnectionReset ||
+          error instanceof Deno.errors.BadResource ||
+          error instanceof Deno.errors.Interrupted)
+      ) throw error;
+    }
+  }
+}
+
+/** A TCP server that lets a function talk to each connection. */
+export class RawServer implements AsyncDisposable {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #peers: Peer[] = [];
+  readonly #talks: Promise<void>[] = [];
+  readonly #accepting: Promise<void>;
+
+  constructor(talk: (peer: Peer, number: number) => Promise<void>) {
+    this.#accepting = (async () => {
+      for await (const connection of this.#listener) {
+        const peer = new Peer(connection);
+        const number = this.#peers.push(peer);
+        this.#talks.push(talk(peer, number).finally(() => peer.close()));
+      }
+    })();
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#listener.addr.port}`;
+  }
+
+  /** How many connections there were. */
+  get connections(): number {
+    return this.#peers.length;
+  }
+
+  /** Waits until all that was to be said to them has been said. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#talks);
+  }
+
+  client(options: Partial<ClientOptions> = {}): V1Client {
+    return makeClient(this.url, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    await this.#accepting;
+    for (const peer of this.#peers) peer.close();
+    await Promise.all(this.#talks);
+  }
+}
+
+/** The text of an HTTP answer whose length is said. */
+export function http(
+  status: string,
+  body: string,
+  headers: Record<string, string> = {},
+): string {
+  const all = {
+    "content-type": "application/json",
+    "content-length": String(encoder.encode(body).length),
+    ...headers,
+  };
+  const lines = Object.entries(all).map(([name, value]) =>
+    `${name}: ${value}\r\n`
+  );
+  return `HTTP/1.1 ${status}\r\n${lines.join("")}\r\n${body}`;
+}

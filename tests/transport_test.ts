@@ -1,0 +1,785 @@
+/** One call on a bad network: what comes of it, when, and what is left open. */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertLess,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  type Attempt,
+  type ClientOptions,
+  DecapodAPIError,
+  DecapodConnectionError,
+  DecapodError,
+  DecapodResponseError,
+  DecapodTimeoutError,
+  type V1Client,
+} from "../mod.ts";
+import { chance, CountedSignal } from "./support/patch.ts";
+import { http, type Peer, RawServer } from "./support/raw.ts";
+import {
+  apiError,
+  INFO,
+  makeClient,
+  StandInServer,
+  TestServer,
+} from "./support/server.ts";
+
+const INFO_TEXT = JSON.stringify(INFO);
+const HTML = "<html><head><title>502 Bad Gateway</title></head></html>";
+
+/** The head of an answer, with a body of this length to come. */
+const head = (length: number, status = "200 OK") =>
+  http(status, "", { "content-length": String(length) });
+
+async function gzip(text: string): Promise<Uint8Array> {
+  const stream = new Blob([text]).stream()
+    .pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** What a server does to a call, and what the caller sees of it. */
+interface Fault {
+  name: string;
+  /** `arrived` is there once the client has the head of the answer. */
+  talk(peer: Peer, arrived: Promise<void>): Promise<void>;
+  call?: (client: V1Client) => PromiseLike<unknown>;
+  timeout?: number;
+  /** The error, and what its message says; none if the answer is good. */
+  error?: new (...args: never[]) => DecapodError;
+  says?: string;
+  code?: number;
+}
+
+/** Reads the request, answers it, and waits until the client hangs up. */
+const answers = (...parts: (string | Uint8Array)[]) => async (peer: Peer) => {
+  await peer.request();
+  await peer.send(...parts);
+};
+
+const FAULTS: Fault[] = [
+  {
+    name: "accepts and never answers",
+    async talk(peer) {
+      await peer.request();
+      await peer.abandoned();
+    },
+    timeout: 50,
+    error: DecapodTimeoutError,
+    says: "no answer within 50 ms",
+  },
+  {
+    name: "sends headers and then stalls",
+    async talk(peer) {
+      await peer.request();
+      await peer.send(head(100), '{"time":');
+      await peer.abandoned();
+    },
+    timeout: 50,
+    error: DecapodTimeoutError,
+    says: "no answer within 50 ms",
+  },
+  {
+    name: "sends the headers of an error and then stalls",
+    async talk(peer) {
+      await peer.request();
+      await peer.send(head(100, "502 Bad Gateway"), '{"code":');
+      await peer.abandoned();
+    },
+    timeout: 50,
+    error: DecapodTimeoutError,
+  },
+  {
+    name: "sends a body without an end",
+    async talk(peer) {
+      await peer.request();
+      await peer.send(head(1_000_000_000));
+      const kilobyte = " ".repeat(1024);
+      while (await peer.send(kilobyte).then(() => true, () => false));
+    },
+    timeout: 80,
+    error: DecapodTimeoutError,
+    says: "no answer within 80 ms",
+  },
+  {
+    name: "resets before it answers",
+    async talk(peer) {
+      await peer.firstByte();
+    },
+    error: DecapodConnectionError,
+    says: "the connection broke off",
+  },
+  {
+    name: "closes before it answers",
+    async talk(peer) {
+      await peer.request();
+    },
+    error: DecapodConnectionError,
+    says: "the connection broke off",
+  },
+  {
+    name: "resets in the middle of the body",
+    async talk(peer, arrived) {
+      await peer.firstByte();
+      await peer.send(head(100), '{"time":');
+      await arrived;
+    },
+    error: DecapodConnectionError,
+    says: "the connection broke off",
+  },
+  {
+    name: "closes in the middle of the body",
+    talk: answers(head(100), '{"time":'),
+    error: DecapodConnectionError,
+    says: "the connection broke off",
+  },
+  {
+    name: "leaves out the last chunk",
+    talk: answers(
+      "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n" +
+        "transfer-encoding: chunked\r\n\r\n" +
+        `${INFO_TEXT.length.toString(16)}\r\n${INFO_TEXT}\r\n`,
+    ),
+    error: DecapodConnectionError,
+    says: "the connection broke off",
+  },
+  {
+    name: "sends chunks that are none",
+    talk: answers(
+      "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n" +
+        "transfer-encoding: chunked\r\n\r\nxyz\r\n{}\r\n",
+    ),
+    error: DecapodConnectionError,
+  },
+  {
+    name: "says a shorter length than it sends",
+    talk: answers(
+      http("200 OK", INFO_TEXT, { "content-length": "20" }),
+    ),
+    error: DecapodResponseError,
+    says: "not a JSON object: it is empty, cut off or broken",
+  },
+  {
+    name: "speaks something else",
+    talk: answers("SSH-2.0-OpenSSH_9.2p1\r\n"),
+    error: DecapodConnectionError,
+    says: "no HTTP is spoken there",
+  },
+  {
+    name: "sends cut JSON",
+    talk: answers(http("200 OK", INFO_TEXT.slice(0, -10))),
+    error: DecapodResponseError,
+    says: "not a JSON object: it is empty, cut off or broken",
+  },
+  ...["[]", '"text"', "null", "1", "{}}"].map((text): Fault => ({
+    name: `sends ${text}`,
+    talk: answers(http("200 OK", text)),
+    error: DecapodResponseError,
+    says: "not a JSON object",
+  })),
+  {
+    name: "sends something else than a page",
+    call: (client) => client.getUsers({ headers: { authorization: "token" } }),
+    talk: answers(http("200 OK", '{"items":{},"total":0}')),
+    error: DecapodResponseError,
+    says: "not what Decapod answers here",
+  },
+  {
+    name: "sends a page without a total",
+    call: (client) => client.getUsers({ headers: { authorization: "token" } }),
+    talk: answers(http("200 OK", '{"items":[],"total":"0"}')),
+    error: DecapodResponseError,
+    says: "not what Decapod answers here",
+  },
+  {
+    name: "sends HTML with 200",
+    talk: answers(http("200 OK", HTML, { "content-type": "text/html" })),
+    error: DecapodResponseError,
+    says: "(status 200) is text/html instead of application/json",
+  },
+  {
+    name: "sends HTML for a log",
+    call: (client) =>
+      client.getExecutionLog("id", { headers: { authorization: "token" } }),
+    talk: answers(http("200 OK", HTML, { "content-type": "text/html" })),
+    error: DecapodResponseError,
+    says: "is text/html instead of text/plain",
+  },
+  {
+    name: "sends HTML with 502",
+    talk: answers(
+      http("502 Bad Gateway", HTML, { "content-type": "text/html" }),
+    ),
+    error: DecapodAPIError,
+    code: 502,
+    says: "502 Bad Gateway",
+  },
+  {
+    name: "sends cut JSON with 500",
+    talk: answers(http("500 Internal Server Error", '{"code":500,"err')),
+    error: DecapodAPIError,
+    code: 500,
+    says: "500 Internal Server Error",
+  },
+  {
+    name: "breaks off the body of a 500",
+    talk: answers(head(100, "500 Internal Server Error"), '{"code":'),
+    error: DecapodAPIError,
+    code: 500,
+    says: "500 Internal Server Error",
+  },
+  {
+    name: "sends a 404 without a body",
+    talk: answers("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"),
+    error: DecapodAPIError,
+    code: 404,
+    says: "404 Not Found",
+  },
+  {
+    name: "sends 304",
+    talk: answers("HTTP/1.1 304 Not Modified\r\n\r\n"),
+    error: DecapodAPIError,
+    code: 304,
+  },
+  {
+    name: "sends an empty 200",
+    talk: answers(http("200 OK", "")),
+    error: DecapodResponseError,
+    says: "not a JSON object: it is empty",
+  },
+  {
+    name: "sends a 200 without a type",
+    talk: answers("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    error: DecapodResponseError,
+    says: "no content type instead of application/json",
+  },
+  {
+    name: "sends 204",
+    talk: answers("HTTP/1.1 204 No Content\r\n\r\n"),
+    error: DecapodResponseError,
+    says: "(status 204)",
+  },
+  ...[
+    "https://decapod.example/v1/info/",
+    "ftp://decapod.example/",
+    "http://127.0.0.1:1/",
+    "/elsewhere/",
+    "javascript:alert(1)",
+  ].map((location): Fault => ({
+    name: `redirects to ${location}`,
+    talk: answers(http("301 Moved Permanently", "", { location })),
+    error: DecapodResponseError,
+    says: `(status 301) is a redirect to ${location}, which would lose`,
+  })),
+  {
+    name: "sends gzip that is none",
+    talk: answers(
+      http("200 OK", "this is plain", { "content-encoding": "gzip" }),
+    ),
+    error: DecapodConnectionError,
+  },
+  {
+    name: "sends JSON with a charset",
+    talk: answers(
+      http("200 OK", INFO_TEXT, {
+        "content-type": 'Application/JSON ; Charset="UTF-8"',
+      }),
+    ),
+  },
+  {
+    name: "sends JSON of another name",
+    talk: answers(
+      http("200 OK", INFO_TEXT, { "content-type": "application/hal+json" }),
+    ),
+  },
+  {
+    name: "sends JSON after a byte order mark",
+    talk: answers(http("200 OK", `\ufeff${INFO_TEXT}`)),
+  },
+  {
+    name: "sends a gzipped body",
+    async talk(peer) {
+      const body = await gzip(INFO_TEXT);
+      await peer.request();
+      const length = String(body.length);
+      const more = { "content-encoding": "gzip", "content-length": length };
+      await peer.send(http("200 OK", "", more), body);
+    },
+  },
+  {
+    name: "sends a body in tiny pieces",
+    async talk(peer) {
+      await peer.request();
+      await peer.send(head(INFO_TEXT.length));
+      for (const character of INFO_TEXT) await peer.send(character);
+    },
+  },
+  {
+    name: "sends a body until it closes",
+    talk: answers(
+      `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n${INFO_TEXT}`,
+    ),
+  },
+];
+
+for (const fault of FAULTS) {
+  const { name, talk, error: Class, says = "", code, timeout } = fault;
+  Deno.test(`a server that ${name}`, async () => {
+    const arrived = Promise.withResolvers<void>();
+    await using server = new RawServer((peer) => talk(peer, arrived.promise));
+    const attempts: Attempt[] = [];
+    const client = server.client({
+      retries: 0,
+      onAttempt: (attempt) => attempts.push(attempt),
+      async fetch(url, init) {
+        const response = await fetch(url, init);
+        arrived.resolve();
+        return response;
+      },
+      ...(timeout !== undefined && { timeout }),
+    });
+    const call = fault.call ?? ((client) => client.getInfo());
+    const start = performance.now();
+    const outcome = await Promise.resolve(call(client)).catch((error) => error);
+    assertLess(performance.now() - start, 5000);
+
+    if (Class === undefined) assertEquals(outcome, INFO);
+    else {
+      assertInstanceOf(outcome, Class);
+      assertStringIncludes(outcome.message, `GET ${server.url}/v1/`);
+      assertStringIncludes(outcome.message, says);
+      assertEquals(outcome.message.includes("\n"), false);
+      assertEquals([outcome.method, outcome.outcomeUnknown], ["GET", false]);
+      if (code !== undefined) {
+        assertInstanceOf(outcome, DecapodAPIError);
+        assertEquals(outcome.code, code);
+      }
+      assertStrictEquals(attempts[0]?.error, outcome);
+    }
+    await server.settled(); // whoever waits for the client to go has seen it go
+    assertEquals(server.connections, 1);
+    assertEquals(attempts.length, 1);
+  });
+}
+
+Deno.test("nobody there: the request is known not to be sent", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = `http://127.0.0.1:${listener.addr.port}`;
+  listener.close();
+  const client = makeClient(url, { headers: { authorization: "token" } });
+  const error = await assertRejects(
+    () => client.createCluster("ceph"),
+    DecapodConnectionError,
+    `POST ${url}/v1/cluster/: connection refused`,
+  );
+  assertEquals(error.outcomeUnknown, false);
+  assertInstanceOf(error.cause, Error);
+  assertStrictEquals(error.exception, error.cause);
+});
+
+Deno.test("a broken POST says that it may have taken effect", async () => {
+  for (const timeout of [undefined, 50]) {
+    await using server = new RawServer(async (peer) => {
+      await peer.request();
+      if (timeout !== undefined) await peer.abandoned();
+    });
+    const client = server.client({
+      headers: { authorization: "token" },
+      ...(timeout !== undefined && { timeout }),
+    });
+    const error = await assertRejects(
+      () => client.createCluster("ceph"),
+      DecapodError,
+      "it may have taken effect all the same, look before sending it again",
+    );
+    assertEquals([error.method, error.outcomeUnknown], ["POST", true]);
+    assertEquals(server.connections, 1);
+  }
+});
+
+Deno.test("an answer behind Decapod's nginx comes through", async () => {
+  await using server = new StandInServer({ behindNginx: true, servers: 40 });
+  const client = server.client();
+  const { items } = await client.getServers({ all: true });
+  assertEquals(items.length, 40);
+  const [node] = items;
+  assert(node);
+  const facts = { ...node.data.facts, big: "x".repeat(1024 * 1024) };
+  const error = await assertRejects(
+    () => client.putServer({ ...node, data: { ...node.data, facts } }),
+    DecapodAPIError,
+    "the proxy in front of Decapod takes less at once",
+  );
+  assertEquals(error.code, 413);
+  await assertRejects(
+    () => makeClient(`${server.url}/ui`, { retries: 0 }).getInfo(),
+    DecapodResponseError,
+    "check that the URL is that of the Decapod API",
+  );
+});
+
+Deno.test("the deadline covers the login", async () => {
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+    await peer.abandoned();
+  });
+  const error = await assertRejects(
+    () => server.client({ timeout: 50 }).getRoleSelf(),
+    DecapodTimeoutError,
+    "no answer within 50 ms",
+  );
+  await server.settled();
+  assertStringIncludes(error.message, server.url);
+});
+
+Deno.test("the deadline covers all attempts together", async () => {
+  using _ = chance(0);
+  let answered = 0;
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+    if (++answered < 5) await peer.send(http("503 Busy", ""));
+    else await peer.abandoned();
+  });
+  await assertRejects(
+    () => server.client({ timeout: 300 }).getInfo({ retries: 9 }),
+    DecapodTimeoutError,
+    "no answer within 300 ms",
+  );
+  await server.settled();
+  assertEquals(answered, 5);
+});
+
+Deno.test("a call's own timeout counts more than the client's", async () => {
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+    await peer.abandoned();
+  });
+  const client = server.client({ timeout: 60_000 });
+  await assertRejects(
+    () => client.getInfo({ timeout: 20 }),
+    DecapodTimeoutError,
+    "no answer within 20 ms",
+  );
+});
+
+/** Where a call can be when it is aborted. */
+interface Stage {
+  name: string;
+  /** Calls `here` when the call has come so far. */
+  talk(peer: Peer, here: () => void): Promise<void>;
+  options?: Partial<ClientOptions>;
+  call?: (client: V1Client, signal: AbortSignal) => Promise<unknown>;
+}
+
+const token = { authorization: "token" };
+
+/** The first thing that an iteration gives. */
+function first(items: AsyncIterable<unknown>): Promise<unknown> {
+  return items[Symbol.asyncIterator]().next();
+}
+
+const STAGES: Stage[] = [
+  {
+    name: "waits for the login",
+    async talk(peer, here) {
+      await peer.request();
+      here();
+      await peer.abandoned();
+    },
+    call: (client, signal) => client.getUserSelf({ signal }),
+  },
+  {
+    name: "waits for the answer",
+    async talk(peer, here) {
+      await peer.request();
+      here();
+      await peer.abandoned();
+    },
+  },
+  {
+    name: "is in the body",
+    async talk(peer) {
+      await peer.request();
+      await peer.send(head(100), '{"time":');
+      await peer.abandoned();
+    },
+  },
+  {
+    name: "is in the body of an error",
+    async talk(peer) {
+      await peer.request();
+      await peer.send(head(100, "500 Sorry"), '{"code":');
+      await peer.abandoned();
+    },
+  },
+  {
+    name: "waits for another attempt",
+    async talk(peer, here) {
+      await peer.request();
+      await peer.send(http("503 Busy", "", { "retry-after": "20" }));
+      here();
+    },
+  },
+  {
+    name: "iterates",
+    async talk(peer, here) {
+      await peer.request();
+      here();
+      await peer.abandoned();
+    },
+    call: (client, signal) =>
+      first(client.getUsers({ signal, headers: token })),
+  },
+  {
+    name: "streams",
+    async talk(peer) {
+      await peer.request();
+      await peer.send(
+        http("200 OK", "", {
+          "content-type": "text/plain",
+          "content-length": "100",
+        }),
+        "half a line",
+      );
+      await peer.abandoned();
+    },
+    call: (client, signal) =>
+      first(client.streamExecutionLog("id", { signal, headers: token })),
+  },
+];
+
+for (const { name, talk, call } of STAGES) {
+  Deno.test(`an abort takes effect while a call ${name}`, async () => {
+    const here = Promise.withResolvers<void>();
+    await using server = new RawServer((peer) => talk(peer, here.resolve));
+    const counted = new CountedSignal();
+    const { controller, signal } = counted;
+    const client = server.client({
+      async fetch(url, init) {
+        const response = await fetch(url, init);
+        if (/body|streams/.test(name)) here.resolve();
+        return response;
+      },
+    });
+    const make = call ?? ((client) => client.getInfo({ signal }));
+    const pending = make(client, signal);
+    await here.promise;
+    // So that what followed the event has begun: an attempt, a wait, a read.
+    await new Promise((resolve) => setTimeout(resolve));
+    const reason = { why: "no longer wanted" };
+    const start = performance.now();
+    controller.abort(reason);
+    const outcome = await pending.then(() => "done", (error) => error);
+    assertLess(performance.now() - start, 500);
+    assertStrictEquals(outcome, reason);
+    await server.settled();
+    assertEquals(counted.listeners, 0);
+    assert(counted.added > 0);
+  });
+}
+
+Deno.test("an aborted signal sends nothing and gets no listener", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const counted = new CountedSignal();
+  const { signal } = counted;
+  const reason = new Error("too late");
+  counted.controller.abort(reason);
+  const calls = [
+    () => client.getUser("id", { signal }),
+    () => client.createCluster("ceph", { signal }),
+    () => client.getExecutionLog("id", { signal }),
+    () => first(client.streamExecutionLog("id", { signal })),
+    () => Promise.resolve(client.getUsers({ signal })),
+    () => first(client.getUsers({ signal })),
+    () => client.login({ signal }),
+    () => client.logout({ signal }),
+    () => client.editUser("id", (data) => data, { signal }),
+  ];
+  for (const call of calls) {
+    assertStrictEquals(await assertRejects(call), reason);
+  }
+  assertEquals(server.exchanges, []);
+  assertEquals([counted.listeners, counted.added], [0, 0]);
+});
+
+Deno.test("a signal that outlives many calls is left as it was", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const counted = new CountedSignal();
+  const { signal } = counted;
+  await client.getUserSelf({ signal });
+  await client.getUsers({ signal });
+  for await (const user of client.getUsers({ signal })) assert(user.id);
+  await assertRejects(() => client.getUser("no-such-id", { signal }));
+  await client.logout({ signal });
+  assertEquals(counted.listeners, 0);
+});
+
+Deno.test("an abort reaches a fetch that does not listen", async () => {
+  const counted = new CountedSignal();
+  const { signal } = counted;
+  const answered = Promise.withResolvers<Response>();
+  const called = Promise.withResolvers<void>();
+  const client = makeClient("http://decapod.example", {
+    fetch() {
+      called.resolve();
+      return answered.promise;
+    },
+  });
+  const pending = client.getInfo({ signal });
+  await called.promise;
+  counted.controller.abort("enough");
+  assertEquals(await pending.catch((error) => error), "enough");
+  assertEquals(counted.listeners, 0);
+  // The answer that comes too late is closed.
+  const closed = Promise.withResolvers<void>();
+  const body = new ReadableStream({ cancel: () => closed.resolve() });
+  answered.resolve(new Response(body));
+  await closed.promise;
+});
+
+Deno.test("a fetch that fails too late is nobody's business", async () => {
+  const failed = Promise.withResolvers<Response>();
+  const client = makeClient("http://decapod.example", {
+    fetch: () => failed.promise,
+    timeout: 1,
+  });
+  await assertRejects(() => client.getInfo(), DecapodTimeoutError);
+  failed.reject(new Error("too late"));
+  await failed.promise.catch(() => {});
+});
+
+Deno.test("an injected fetch is called as the platform's is", async () => {
+  await using server = new StandInServer();
+  const seen: { self: unknown; input: unknown; init: RequestInit }[] = [];
+  const client = server.client({
+    fetch(this: unknown, input: string, init: RequestInit) {
+      seen.push({ self: this, input, init });
+      return fetch(input, init);
+    },
+  });
+  await client.createCluster("ceph");
+  const [login, create] = seen;
+  assert(login && create);
+  assertEquals([login.self, create.self], [undefined, undefined]);
+  assertStrictEquals(create.input, `${server.url}/v1/cluster/`);
+  assertEquals(create.init.method, "POST");
+  assertEquals(create.init.body, '{"name":"ceph"}');
+  assertEquals(create.init.redirect, "manual");
+  assertInstanceOf(create.init.signal, AbortSignal);
+  assertEquals(
+    new Headers(create.init.headers).get("authorization"),
+    server.token,
+  );
+});
+
+Deno.test("a fetch that throws at once is a failed fetch", async () => {
+  const cause = new TypeError("made of stone");
+  const client = makeClient("http://decapod.example", {
+    retries: 0,
+    fetch() {
+      throw cause;
+    },
+  });
+  const error = await assertRejects(
+    () => client.getInfo(),
+    DecapodConnectionError,
+    "GET http://decapod.example/v1/info/: the network failed: made of stone",
+  );
+  assertStrictEquals(error.cause, cause);
+});
+
+Deno.test("headers of client and call go along, the call's first", async () => {
+  await using server = new StandInServer();
+  const client = server.client({
+    headers: new Headers({ "x-one": "client", "x-two": "client" }),
+  });
+  await client.createCluster("ceph", {
+    headers: { "X-Two": "call", "content-type": "text/plain", accept: "a/b" },
+  });
+  const [login, create] = server.exchanges;
+  assertEquals(login?.headers.get("x-two"), "client");
+  const names = ["x-one", "x-two", "content-type", "accept"];
+  assertEquals(names.map((name) => create?.headers.get(name)), [
+    "client",
+    "call",
+    "application/json", // the body is what it is
+    "a/b",
+  ]);
+});
+
+Deno.test("a base URL is kept, with or without /v1 at its end", async () => {
+  const prefixes = {
+    "": "",
+    "/": "",
+    "/v1": "",
+    "/v1/": "",
+    "//": "",
+    "/proxy/decapod": "/proxy/decapod",
+    "/proxy/decapod/": "/proxy/decapod",
+    "/proxy/decapod/v1//": "/proxy/decapod",
+    "/v1/decapod": "/v1/decapod",
+    "/xv1": "/xv1",
+  };
+  await using server = new TestServer(() => Response.json(INFO));
+  for (const [given, kept] of Object.entries(prefixes)) {
+    const client = makeClient(`${server.url}${given}`);
+    assertEquals(client.url, `${server.url}${kept}`);
+    await client.getInfo();
+    assertEquals(server.exchanges.at(-1)?.path, `${kept}/v1/info/`);
+  }
+});
+
+Deno.test("onAttempt is told of every attempt", async () => {
+  using _ = chance(0);
+  let count = 0;
+  await using server = new StandInServer(
+    {},
+    ({ path }) =>
+      path === "/v1/role/self/" && ++count < 2
+        ? apiError(503, "Busy", "Later")
+        : undefined,
+  );
+  const attempts: Attempt[] = [];
+  const client = server.client({ onAttempt: (one) => attempts.push(one) });
+  await client.getRoleSelf();
+  const url = `${server.url}/v1/role/self/`;
+  const [login, refused, answered, ...more] = attempts;
+  assertEquals(more, []);
+  assertEquals(
+    [login?.method, login?.url, login?.attempt, login?.status],
+    ["POST", `${server.url}/v1/auth/`, 1, 200],
+  );
+  assertEquals(
+    [refused?.method, refused?.url, refused?.attempt, refused?.status],
+    ["GET", url, 1, 503],
+  );
+  assertInstanceOf(refused?.error, DecapodAPIError);
+  assertEquals([answered?.attempt, answered?.status], [2, 200]);
+  assert(answered && !("error" in answered));
+  for (const { duration } of attempts) assert(duration >= 0);
+});
+
+Deno.test("what onAttempt throws is the caller's, unchanged", async () => {
+  await using server = new StandInServer();
+  const thrown = new Error("from the hook");
+  const client = server.client({
+    headers: { authorization: "token" },
+    onAttempt() {
+      throw thrown;
+    },
+  });
+  const calls = [
+    () => client.getInfo(),
+    () => client.getUser("id"),
+    () => first(client.streamExecutionLog("id")),
+  ];
+  for (const call of calls) {
+    assertStrictEquals(await assertRejects(call), thrown);
+  }
+});
