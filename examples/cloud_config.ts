@@ -87,7 +87,8 @@ async function read(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw new UsageError(`Cannot read ${path}`, { cause: error });
+    const reason = error instanceof Error ? error.message : error;
+    throw new UsageError(`Cannot read ${path}: ${reason}`);
   }
 }
 
