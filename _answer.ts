@@ -6,7 +6,7 @@ import {
   type DecapodErrorOptions,
   DecapodResponseError,
 } from "./errors.ts";
-import { oneLine, type Redact } from "./_redact.ts";
+import { oneLine, type Redact, REDACTED } from "./_redact.ts";
 import type { Scope } from "./_scope.ts";
 
 /** Makes an error that says which request it was. */
@@ -78,7 +78,8 @@ export class Answer {
   async check(): Promise<void> {
     const { status, ok, type } = this.#response;
     if (ok) return;
-    const location = this.#header("location");
+    const location = this.#header("location")
+      .replace(/\/\/[^/?#]*@/g, `//${REDACTED}@`);
     if (type === "opaqueredirect" || location !== "" && status < 400) {
       throw this.unfit(
         `a redirect to ${
@@ -170,15 +171,9 @@ export class Answer {
   }
 
   async #apiError(): Promise<DecapodError> {
-    const { status, statusText, headers } = this.#response;
-    const body = await this.#errorBody();
-    const redact = this.#redact();
-    const name = typeof body.error === "string" ? body.error : "";
-    // A class name is no echo, even if a secret happens to be a part of it.
-    const error = /^(?:[A-Z][a-z]+){2,}$/.test(name) ? name : redact(name);
-    const description = redact(
-      typeof body.message === "string" ? body.message : "",
-    );
+    const { status, headers } = this.#response;
+    const { error, description } = await this.#errorBody();
+    const statusText = this.#redact()(this.#response.statusText);
     const retryAfter = readRetryAfter(headers.get("retry-after"));
     // A routing error says its status and its text once more in its name.
     const headline = oneLine(error || statusText);
@@ -200,19 +195,29 @@ export class Answer {
     );
   }
 
-  /** What an error's body says, as far as it can be read. */
-  async #errorBody(): Promise<{ error?: unknown; message?: unknown }> {
-    let text;
+  /** What an error's body says, as far as it can be read and be shown. */
+  async #errorBody(): Promise<{ error: string; description: string }> {
+    const redact = this.#redact();
+    let text = "";
     try {
       text = await this.text(LONGEST_ERROR_BODY);
     } catch {
       this.#scope.signal.throwIfAborted();
-      return {}; // it broke off: the status alone says enough
+      // It broke off: the status alone says enough.
     }
-    const value = JSON_TYPE.pattern.test(this.#header("content-type")) &&
-      parseJson<object>(text);
-    if (value) return value;
-    return { message: oneLine(text.replace(/<[^<>]*>/g, " ")) };
+    const type = this.#response.headers.get("content-type") ?? "";
+    const value = JSON_TYPE.pattern.test(type) &&
+      parseJson<{ error?: unknown; message?: unknown }>(text);
+    if (value) {
+      const { error, message } = value;
+      return {
+        error: typeof error === "string" ? redactName(error, redact) : "",
+        description: typeof message === "string" ? redact(message) : "",
+      };
+    }
+    // First without secrets, then without tags: half a secret is not known.
+    const description = oneLine(redact(text).replace(/<[^<>]*>/g, " "));
+    return { error: "", description };
   }
 
   /** A header as it may be shown. */
@@ -234,6 +239,14 @@ export function parseJson<T extends object>(text: string): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** A class name is no echo, even if a secret happens to be a part of it. */
+function redactName(name: string, redact: Redact): string {
+  const shown = redact(name);
+  return /^(?:[A-Z][a-z]+){2,}$/.test(name) && shown !== REDACTED
+    ? name
+    : shown;
 }
 
 /** Milliseconds to wait; undefined if the header is none that HTTP knows. */

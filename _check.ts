@@ -30,12 +30,11 @@ export function checkNames(
 /** Refuses a number that is not whole or too small. */
 export function checkInteger(
   name: string,
-  value: number | undefined,
+  value: unknown,
   least: number,
 ): void {
-  if (value === undefined || Number.isSafeInteger(value) && value >= least) {
-    return;
-  }
+  if (value === undefined) return;
+  if (Number.isSafeInteger(value) && Number(value) >= least) return;
   const needed = `a whole number from ${least} is needed`;
   throw invalid(name, needed, value, RangeError);
 }
@@ -45,7 +44,8 @@ const LONGEST = 2 ** 31 - 1;
 
 /** Refuses a time that no timer can wait for. */
 export function checkDuration(name: string, value: number | undefined): void {
-  if (value === undefined || value > 0 && value <= LONGEST) return;
+  if (value === undefined) return;
+  if (typeof value === "number" && value > 0 && value <= LONGEST) return;
   const needed = `milliseconds from above 0 to ${LONGEST} are needed`;
   throw invalid(name, needed, value, RangeError);
 }
@@ -62,6 +62,20 @@ export function checkFunction(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== "function") {
     throw invalid(name, "a function is needed", value);
   }
+}
+
+/** Refuses anything but an array, and gives it back. */
+export function checkArray<T>(name: string, value: readonly T[]): readonly T[] {
+  if (Array.isArray(value)) return value;
+  throw invalid(name, "an array is needed", value);
+}
+
+/** Refuses anything but a signal, if it is there. */
+export function checkSignal(value: unknown): void {
+  if (value === undefined || isObject(value) && "throwIfAborted" in value) {
+    return;
+  }
+  throw invalid("signal", "an AbortSignal is needed", value);
 }
 
 /** Whether it is an object with names. */

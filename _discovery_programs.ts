@@ -78,6 +78,7 @@ import ssl
 import subprocess
 import sys
 import time
+import traceback
 
 try:
     from http.client import HTTPException
@@ -314,9 +315,8 @@ def main():
         code = failure.code
     except Exception:  # Its text is left out: it could quote the token.
         kind, _, trace = sys.exc_info()
-        while trace.tb_next:
-            trace = trace.tb_next
-        say("Unexpected %s in line %d." % (kind.__name__, trace.tb_lineno))
+        where = ["%s:%d" % frame[:2] for frame in traceback.extract_tb(trace)]
+        say("Unexpected %s at %s." % (kind.__name__, ", ".join(where)))
         code = 1
     else:
         say("Server discovery completed.")

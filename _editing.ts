@@ -1,5 +1,6 @@
 /** Read, change, write, until no other edit comes between. */
 
+import { isObject } from "./_check.ts";
 import { delay } from "@std/async/delay";
 import { DecapodAPIError } from "./errors.ts";
 import type { Path } from "./_path.ts";
@@ -22,14 +23,18 @@ export function edit<M extends { data: object }>(
   return transport.within(call, options, async (scope) => {
     for (let attempt = 1;; attempt++) {
       const model = await transport.send<M>(
-        { method: "GET", path },
+        {
+          method: "GET",
+          path,
+          fits: ({ data }: { data?: unknown }) => isObject(data),
+        },
         options,
         scope,
       );
       const data = await scope.race(
         Promise.resolve(model.data).then(change),
       );
-      if (typeof data !== "object" || data === null) {
+      if (typeof data !== "object" || data === null || Array.isArray(data)) {
         throw new TypeError(
           "Cannot edit: the function has to return the new data, it returned none",
         );

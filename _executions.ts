@@ -5,7 +5,9 @@ import {
   checkDuration,
   checkFunction,
   checkNames,
+  checkSignal,
   checkString,
+  isObject,
 } from "./_check.ts";
 import {
   DecapodAPIError,
@@ -23,6 +25,7 @@ import type {
   StepFields,
 } from "./models.ts";
 import type { ListOptions } from "./_query.ts";
+import { oneLine } from "./_redact.ts";
 import { Scope } from "./_scope.ts";
 import type { RequestOptions } from "./_transport.ts";
 
@@ -101,6 +104,9 @@ const FAILURES = [2, 4]; // error, unreachable
 /** How long an execution that was never seen is looked for, in ms. */
 const PATIENCE = 60_000;
 
+/** The longest that a timer can wait, in ms. */
+const LONGEST_WAIT = 2 ** 31 - 1;
+
 /** How many versions in a row can be missed and still be told. */
 const MISSED = 16;
 
@@ -158,6 +164,7 @@ export async function* followExecution(
           last = execution;
           watch.hurry();
           yield { type: "state", execution };
+          watch.throwIfOver();
         }
         for await (const step of steps.unseen(over)) {
           watch.hurry();
@@ -184,11 +191,13 @@ class Watch {
   readonly #states: Record<string, number> = {};
   readonly #start = performance.now();
   #seen: Execution | undefined;
-  #wait = 0; // the first look is at once
+  #wait = 0;
+  #slowest = 0;
 
   constructor(api: ExecutionApi, id: string, options: FollowOptions) {
     checkString("id", id);
     checkDuration("timeout", options.timeout);
+    checkSignal(options.signal);
     this.#interval = readInterval(options.interval);
     this.#api = api;
     this.#id = id;
@@ -211,7 +220,10 @@ class Watch {
     for (;;) {
       await this.#pause();
       try {
+        const start = performance.now();
         const look = await this.#api.getExecution(this.#id, this.options);
+        checkExecution(look);
+        this.#slowest = Math.max(this.#slowest, performance.now() - start);
         const { state } = look.data;
         this.#states[state] = (this.#states[state] ?? 0) + 1;
         return this.#seen = look;
@@ -236,9 +248,19 @@ class Watch {
     this.#wait = this.#interval.min;
   }
 
+  /** Throws if the time is up or the caller has aborted. */
+  throwIfOver(): void {
+    this.#scope.signal.throwIfAborted();
+  }
+
+  /** Throws if the caller has aborted. */
+  throwIfAborted(): void {
+    this.#options.signal?.throwIfAborted();
+  }
+
   /** Rethrows what waiting does not help against. */
   survive(error: unknown): void {
-    this.#scope.signal.throwIfAborted();
+    this.throwIfOver();
     const patient = this.#seen !== undefined ||
       performance.now() - this.#start < PATIENCE;
     if (!isPassing(error) || !patient) throw error;
@@ -248,23 +270,36 @@ class Watch {
   async #pause(): Promise<void> {
     const { min, max } = this.#interval;
     const { remaining, signal } = this.#scope;
-    const wait = this.#wait * (0.75 + Math.random() / 2);
-    const lead = Math.min(500, (this.#options.timeout ?? 0) / 5);
-    if (wait > 0 && remaining <= lead) throw this.#late();
-    this.#wait = Math.max(min, Math.min(this.#wait * 1.5, max));
+    const { timeout = Infinity } = this.#options;
+    const lead = Math.min(Math.max(50, 2 * this.#slowest), 500, timeout / 5);
+    if (this.#wait === 0) {
+      this.#wait = min;
+      return; // the first look is at once
+    }
+    if (remaining <= lead) throw this.#late();
+    const least = Math.max(min, this.#wait * 0.75);
+    const most = Math.min(max, this.#wait * 1.25);
+    this.#wait = Math.min(this.#wait * 1.5, max);
+    const wait = least + Math.random() * (most - least);
     await delay(Math.min(wait, remaining - lead), { signal });
   }
 
   #late(): DecapodWaitTimeoutError {
     const seen = this.#seen;
+    const state = seen?.data.state;
+    const within = `within ${this.#options.timeout} ms`;
     const looks = Object.entries(this.#states)
       .map(([state, times]) => `${state} ${times}×`).join(", ");
     return new DecapodWaitTimeoutError(
-      `Execution ${this.#id} did not end within ${this.#options.timeout} ms: ${
-        seen
-          ? `it is ${seen.data.state} (seen ${looks}) and goes on`
-          : "it was never seen, the server gave no answer"
-      }`,
+      oneLine(
+        `Execution ${this.#id} ${
+          state === undefined
+            ? `did not end ${within}: it was never seen, the server gave no answer`
+            : ENDS.has(state)
+            ? `ended, but not all was done ${within}: it is ${state} (seen ${looks})`
+            : `did not end ${within}: it is ${state} (seen ${looks}) and goes on`
+        }`,
+      ),
       { states: { ...this.#states }, ...(seen && { execution: seen }) },
     );
   }
@@ -311,6 +346,7 @@ class Steps {
       const step of this.#list({ ...options, sortBy, perPage: STEPS })
     ) {
       if (this.#seen.has(step.id)) continue;
+      checkStep(step);
       this.#seen.add(step.id);
       const { time_finished } = step.data;
       if (time_finished === this.#since) this.#atSince++;
@@ -338,10 +374,13 @@ async function missed(
   options: RequestOptions,
 ): Promise<Execution[]> {
   if (last === undefined) return [look];
+  if (look.version <= last.version) return []; // nothing new, or a stale copy
   const all = [last];
   const first = Math.max(last.version + 1, look.version - MISSED);
   for (let version = first; version < look.version; version++) {
-    all.push(await api.getExecutionVersion(look.id, version, options));
+    const one = await api.getExecutionVersion(look.id, version, options);
+    checkExecution(one);
+    all.push(one);
   }
   all.push(look);
   return all.filter((one, index) =>
@@ -362,12 +401,18 @@ async function ended(
     const filter = { result: { in: FAILURES } };
     failedSteps = await api.getExecutionSteps(id, { ...watch.options, filter })
       .toArray();
+    failedSteps.forEach(checkStep);
   } catch (error) {
-    watch.options.signal?.throwIfAborted();
-    cause = error;
+    failedSteps = [];
+    watch.throwIfAborted();
+    cause = error; // out of time, too: how it ended is worth more
   }
   const named = failedSteps.slice(0, NAMED).map(({ data }) =>
-    `"${data.name}" on server ${data.server_id ?? "unknown"} (${data.result})`
+    oneLine(
+      `"${data.name}" on server ${
+        data.server_id ?? "unknown"
+      } (${data.result})`,
+    )
   );
   if (failedSteps.length > NAMED) {
     named.push(`${failedSteps.length - NAMED} more`);
@@ -378,9 +423,31 @@ async function ended(
     ? `: failed steps are ${named.join(", ")}; getExecutionLog says more`
     : "";
   return new DecapodExecutionError(
-    `Execution ${id} of ${playbook_configuration.playbook_name} ended as ${state}${why}`,
+    oneLine(
+      `Execution ${id} of ${playbook_configuration.playbook_name} ended as ${state}`,
+    ) + why,
     { execution, failedSteps, cause },
   );
+}
+
+/** Refuses what cannot be worked with as an execution. */
+function checkExecution({ version, data }: Execution): void {
+  const fits = Number.isSafeInteger(version) && isObject(data) &&
+    typeof data.state === "string" && isObject(data.playbook_configuration);
+  if (!fits) {
+    throw new DecapodResponseError(
+      "Cannot watch the execution: the answer is not one as Decapod gives it",
+    );
+  }
+}
+
+/** Refuses what cannot be worked with as a step. */
+function checkStep({ data }: ExecutionStep): void {
+  if (!isObject(data) || !Number.isSafeInteger(data.time_finished)) {
+    throw new DecapodResponseError(
+      "Cannot read the steps: the answer has one that Decapod would not give",
+    );
+  }
 }
 
 /** Whether it may be gone at the next look. */
@@ -395,17 +462,17 @@ function isPassing(error: unknown): boolean {
 function readInterval(interval: number | Interval = 1000): Interval {
   if (typeof interval === "object" && interval !== null) {
     checkNames("interval", interval, ["min", "max"]);
-    checkDuration("interval.min", interval.min);
-    checkDuration("interval.max", interval.max);
-    if (interval.min > interval.max) {
-      throw new RangeError(
-        `Invalid interval: min ${interval.min} is above max ${interval.max}`,
-      );
+    // NaN is refused: both bounds are needed.
+    const { min = NaN, max = NaN } = interval;
+    checkDuration("interval.min", min);
+    checkDuration("interval.max", max);
+    if (min > max) {
+      throw new RangeError(`Invalid interval: min ${min} is above max ${max}`);
     }
-    return interval;
+    return { min, max };
   }
   checkDuration("interval", interval);
-  return { min: interval, max: 10 * interval };
+  return { min: interval, max: Math.min(10 * interval, LONGEST_WAIT) };
 }
 
 function checkExpected(expect: unknown): void {

@@ -1,9 +1,9 @@
 /** A listing that can be awaited or iterated. */
 
-import { checkInteger, checkNames } from "./_check.ts";
+import { checkInteger, checkNames, checkSignal, isObject } from "./_check.ts";
 import { DecapodResponseError } from "./errors.ts";
 import type { Page } from "./models.ts";
-import type { AnyListOptions, Listed } from "./_query.ts";
+import { type AnyListOptions, type Listed, listQuery } from "./_query.ts";
 
 /** How many items an array may hold. */
 export interface ToArrayOptions {
@@ -34,11 +34,15 @@ interface Identified {
  * you work on a page the next one is on its way; leaving the loop cancels it.
  *
  * Under a `sortBy` of your own, or a filter with `model_id.regexp` or
- * `is_latest`, pages are cut by number: still no item comes twice, and when
- * items are deleted meanwhile, the pages before are read again so that none is
- * skipped; but an item that an edit moves from a later page to an earlier one
- * is missed. A listing of versions is newest first; versions are never
- * deleted, so none is missed, and those made meanwhile are left out.
+ * `is_latest`, pages are cut by number, with `_id` to decide between equals.
+ * Each begins with an item of the page before; where that is not in its place
+ * any more, earlier pages are read again. So still no item comes twice and
+ * none is skipped, but for one: an item that is itself edited meanwhile, so
+ * that it moves from a later place to an earlier one. The ids of what was given
+ * are kept until the end.
+ *
+ * A listing of versions is newest first; versions are never deleted, so none is
+ * missed, and those made meanwhile are left out.
  *
  * @typeParam T What the items are.
  *
@@ -58,7 +62,7 @@ interface Identified {
  * ```
  */
 export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
-  readonly #walk: () => AsyncGenerator<Page<T>>;
+  readonly #walk: (limit?: number) => AsyncGenerator<Page<T>>;
   readonly #get: () => Promise<Page<T>>;
   readonly #signal: AbortSignal | undefined;
   #page: Promise<Page<T>> | undefined;
@@ -67,12 +71,12 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * Listings come from the methods of a client.
    *
    * @param get Gets the page to await.
-   * @param walk Gets all pages.
+   * @param walk Gets all pages, or as many as so many items need.
    * @param signal Ends an iteration.
    */
   constructor(
     get: () => Promise<Page<T>>,
-    walk: () => AsyncGenerator<Page<T>>,
+    walk: (limit?: number) => AsyncGenerator<Page<T>>,
     signal?: AbortSignal,
   ) {
     this.#get = get;
@@ -175,9 +179,8 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
     checkInteger("limit", limit, 0);
     const items: T[] = [];
     if (limit === 0) return items;
-    for await (const page of this.#walk()) {
+    for await (const page of this.#walk(limit)) {
       for (const item of page.items) items.push(item);
-      if (limit !== undefined && items.length >= limit) break;
     }
     return items.slice(0, limit);
   }
@@ -191,25 +194,20 @@ export function makeListing<T extends Identified>(
 ): Listing<T> {
   return new Listing(
     async () => await get(options),
-    () => walk(get, options, listed),
-    options.signal,
+    (limit) => walk(get, options, listed, limit),
+    isObject(options) ? options.signal : undefined,
   );
 }
-
-/** Says which items of a page are new, and what to ask for next. */
-type Cut<T> = (page: Page<T>) => {
-  items: T[];
-  total: number;
-  next: AnyListOptions | undefined;
-};
 
 /** Gets page after page, one ahead of its consumer. */
 async function* walk<T extends Identified>(
   get: GetPage<T>,
   options: AnyListOptions,
   listed: Listed,
+  limit = Infinity,
 ): AsyncGenerator<Page<T>, void, undefined> {
-  const { signal } = options;
+  listQuery(options, listed); // refuses what the plan could not be made of
+  const { signal, page: start = 1 } = options;
   const controller = new AbortController();
   const stop = () => controller.abort(signal?.reason);
   const fetchPage = (request: AnyListOptions) => {
@@ -217,17 +215,23 @@ async function* walk<T extends Identified>(
     page.catch(() => {}); // reported when its turn comes
     return page;
   };
+  const { first, cut } = plan<T>(options, listed);
+  checkSignal(signal);
   signal?.throwIfAborted();
   signal?.addEventListener("abort", stop);
-  const { first, cut } = plan<T>(options, listed);
   let ahead: Promise<Page<T>> | undefined = fetchPage(first);
   try {
-    for (let number = options.page ?? 1; ahead !== undefined;) {
+    let given = 0;
+    let perPage: number | undefined;
+    for (let number = start; ahead !== undefined;) {
       const page: Page<T> = await ahead;
+      perPage ??= page.per_page;
       const { items, total, next } = cut(page);
-      ahead = next && fetchPage(next);
-      if (items.length === 0 && number !== (options.page ?? 1)) continue;
-      yield { ...page, items, page: number++, total };
+      given += items.length;
+      ahead = next && given < limit ? fetchPage(next) : undefined;
+      if (items.length === 0 && (next || number > start)) continue;
+      signal?.throwIfAborted();
+      yield { ...page, items, page: number++, per_page: perPage, total };
       signal?.throwIfAborted();
     }
   } finally {
@@ -237,32 +241,41 @@ async function* walk<T extends Identified>(
   }
 }
 
+/** Says which items of a page are new, and what to ask for next. */
+type Cut<T> = (page: Page<T>) => {
+  items: T[];
+  total: number;
+  next: AnyListOptions | undefined;
+};
+
 /** What to ask for first, and how to go on. */
+interface Plan<T> {
+  first: AnyListOptions;
+  cut: Cut<T>;
+}
+
 function plan<T extends Identified>(
   options: AnyListOptions,
   listed: Listed,
-): { first: AnyListOptions; cut: Cut<T> } {
-  const filter = new Map<string, unknown>(
-    Object.entries(options.filter ?? {}),
-  );
-  if (listed === "version") return byNumber(options, versionKey);
-  if (filter.has("is_latest")) {
-    return byNumber({ sortBy: { _id: 1 }, ...options }, versionKey);
-  }
-  if (options.sortBy !== undefined) return byNumber(options, idKey);
+): Plan<T> {
+  if (listed === "version") return byNumber(options, VERSIONS);
+  const { sortBy, all } = options;
+  const filter = new Map<string, unknown>(Object.entries(options.filter ?? {}));
+  // Two that are equal must not change places between two pages.
+  const sorted = { ...options, sortBy: { ...sortBy, _id: 1, ...sortBy } };
   if (listed === "step") {
-    return byNumber({ ...options, sortBy: { _id: 1 } }, idKey);
+    return byNumber(sorted, sortBy === undefined ? STEPS : SORTED_STEPS);
   }
-  const sorted = { ...options, sortBy: { model_id: 1 } };
+  const latest = filter.get("is_latest") ?? true;
+  if (latest !== true) return byNumber(sorted, OLD_MODELS);
+  if (sortBy !== undefined) return byNumber(sorted, MODELS);
   const own = filter.get("model_id") ?? {};
   const condition = typeof own === "object" ? own : { eq: own };
-  return options.all || "regexp" in condition
-    ? byNumber(sorted, idKey)
-    : byKey(sorted, condition);
+  const byId = { ...options, sortBy: { model_id: 1 } };
+  return all || "regexp" in condition
+    ? byNumber(byId, MODELS)
+    : byKey(byId, condition);
 }
-
-const idKey = (item: Identified) => item.id;
-const versionKey = (item: Identified) => `${item.id}/${item.version}`;
 
 /**
  * Asks for what comes after the last id: whatever comes and goes before it
@@ -271,80 +284,185 @@ const versionKey = (item: Identified) => `${item.id}/${item.version}`;
 function byKey<T extends Identified>(
   options: AnyListOptions,
   condition: object,
-): { first: AnyListOptions; cut: Cut<T> } {
+): Plan<T> {
   let first: Page<T> | undefined;
   let last: string | undefined;
   let given = 0;
   let numbered: Cut<T> | undefined;
   const cut: Cut<T> = (page) => {
     if (numbered) return numbered(page);
-    const { items, total } = page;
-    const after = last;
-    if (after !== undefined && items.some(({ id }) => id <= after)) {
-      if (first === undefined) {
-        throw new DecapodResponseError(
-          `Cannot list: the server was asked for ids after "${after}" and gave others`,
-        );
-      }
-      // It cannot filter by id: go on from the first page by number.
-      numbered = byNumber<T>(options, idKey).cut;
-      return { ...numbered(first), items: [] };
+    const { items } = page;
+    if (!isAscending(items, last)) {
+      // It cannot sort or filter by id: go on by number.
+      numbered = byNumber<T>(options, MODELS).cut;
+      if (last === undefined) return numbered(page);
+      if (first) return { ...numbered(first), items: [] };
+      throw new DecapodResponseError(
+        `Cannot list: the server was asked for ids after "${last}" and gave others`,
+      );
     }
-    first = after === undefined ? page : undefined;
-    const passed = first ? (page.page - 1) * page.per_page : 0;
-    last = items.at(-1)?.id;
-    const whole = first ? total : given + total;
+    first = last === undefined ? page : undefined;
+    const passed = first ? offset(page) : 0;
+    const total = given + page.total;
     given += passed + items.length;
-    if (last === undefined || passed + items.length >= total) {
-      return { items, total: whole, next: undefined };
+    last = items.at(-1)?.id;
+    const short = items.length < page.per_page;
+    if (
+      last === undefined || isLast(passed + items.length, page.total, short)
+    ) {
+      return { items, total, next: undefined };
     }
     const filter = { ...options.filter, model_id: { ...condition, gt: last } };
     const { page: _, ...rest } = options;
-    return { items, total: whole, next: { ...rest, filter } };
+    return { items, total, next: { ...rest, filter } };
+  };
+  return { first: options, cut };
+}
+
+/** Whether each id comes after the one before. */
+function isAscending(items: Identified[], after = ""): boolean {
+  return items.every(({ id }) => {
+    const ascending = id > after;
+    after = id;
+    return ascending;
+  });
+}
+
+/** How many items the server has passed over before a page. */
+function offset<T>({ page, per_page }: Page<T>): number {
+  return (page - 1) * per_page;
+}
+
+/**
+ * Whether so many items are all. If they are more than there should be, some
+ * have gone since the server counted: only a short page is the last one then.
+ */
+function isLast(end: number, total: number, short: boolean): boolean {
+  return end === total || end > total && short;
+}
+
+/** What pages that are cut by number have in them. */
+interface Numbered {
+  /** What tells the items apart. */
+  key: (item: Identified) => string;
+  /** Whether items go away or move: then pages have to overlap. */
+  unsteady?: boolean;
+  /** Whether versions go down: higher ones have been made meanwhile. */
+  falling?: boolean;
+  /** How many keys are kept besides a page's; all of them unless said. */
+  kept?: number;
+}
+
+const idOf = (item: Identified) => item.id;
+const versionOf = (item: Identified) => `${item.id}/${item.version}`;
+
+const MODELS: Numbered = { key: idOf, unsteady: true };
+const OLD_MODELS: Numbered = { key: versionOf, unsteady: true };
+const VERSIONS: Numbered = { key: versionOf, falling: true, kept: 0 };
+const SORTED_STEPS: Numbered = { key: idOf };
+const STEPS: Numbered = { key: idOf, kept: 0 }; // they are only added at the end
+
+/** How many pages without anything new are read before giving up. */
+const BARREN = 10;
+
+/**
+ * Asks for page after page. Where items go away or move, a page has to show
+ * one that was given and has not changed since: then nothing that belongs
+ * before it is missing, and what comes after it is there. Otherwise earlier
+ * pages are read again.
+ */
+function byNumber<T extends Identified>(
+  options: AnyListOptions,
+  { key, unsteady = false, falling = false, kept = Infinity }: Numbered,
+): Plan<T> {
+  const known = new Map<string, number>(); // versions that were given
+  let overlapping = unsteady;
+  let least = Infinity; // version that was given
+  let size = 0; // of the caller's pages
+  let asked: number | undefined; // a size to overlap by
+  let start = 0; // where the first page begins
+  let end = 0; // where the next page should
+  let furthest = 0; // where something new was found
+  let back = 1; // how many pages to go back by
+  let barren = 0; // pages with nothing new, since the last with something
+
+  const request = (): AnyListOptions => {
+    asked = undefined;
+    if (end <= start) return options;
+    if (!overlapping) return { ...options, page: Math.floor(end / size) + 1 };
+    asked = overlappingSize(end, size);
+    return {
+      ...options,
+      page: Math.floor((end - 1) / asked) + 1,
+      perPage: asked,
+    };
+  };
+
+  const cut: Cut<T> = (page) => {
+    const { items: rows, total, per_page } = page;
+    const from = offset(page);
+    if (rows.length > per_page && !options.all) {
+      throw new DecapodResponseError(
+        `Cannot list: the server gave ${rows.length} items on a page of ${per_page}`,
+      );
+    }
+    if (size === 0) {
+      size = per_page || 1; // 0 if there is nothing at all
+      start = from;
+    } else if (asked !== undefined && asked !== per_page) {
+      overlapping = false; // it has a size of its own
+      asked = undefined;
+      size = per_page || size;
+    }
+    const items: T[] = [];
+    let done = options.all === true;
+    const inPlace = !overlapping || from <= start ||
+      rows.some((row) => known.get(key(row)) === row.version);
+    if (inPlace) {
+      back = 1;
+      end = Math.max(from, start);
+      for (const row of rows.slice(end - from)) {
+        const late = falling && row.version > least;
+        if (!late && !known.has(key(row))) {
+          if (asked !== undefined && items.length === size) break;
+          items.push(row);
+          least = row.version;
+        }
+        known.set(key(row), row.version);
+        end++;
+      }
+      const short = rows.length < (asked ?? size);
+      done ||= end >= from + rows.length &&
+        (isLast(end, total, short) || short && items.length === 0);
+    } else {
+      end = Math.max(start, end - back * size);
+      back *= 2;
+    }
+    for (const oldest of known.keys()) {
+      if (known.size <= kept + size) break;
+      known.delete(oldest);
+    }
+    if (items.length > 0) {
+      barren = 0;
+      furthest = Math.max(furthest, end);
+    } else if (!done && ++barren > furthest / size + BARREN) {
+      throw new DecapodResponseError(
+        "Cannot list: the server promises more items but keeps giving the same",
+      );
+    }
+    return { items, total, next: done ? undefined : request() };
   };
   return { first: options, cut };
 }
 
 /**
- * Asks for page after page. Where items were deleted before a page, what came
- * after them has moved up: as many pages are read again.
+ * The size of a page which begins with few of the first `end` items: at most a
+ * quarter of it, so that it is worth it. The nearest to the usual size.
  */
-function byNumber<T extends Identified>(
-  options: AnyListOptions,
-  key: (item: Identified) => string,
-): { first: AnyListOptions; cut: Cut<T> } {
-  const seen = new Set<string>();
-  const start = options.page ?? 1;
-  let number = start;
-  let furthest = start;
-  let total = 0;
-  let barren = 0;
-  const cut: Cut<T> = (page) => {
-    const items = page.items.filter((item) => {
-      const known = seen.has(key(item));
-      seen.add(key(item));
-      return !known;
-    });
-    barren = items.length > 0 ? 0 : barren + 1;
-    const gone = Math.max(0, total - page.total);
-    const size = Math.max(1, page.per_page);
-    total = page.total;
-    // Where it went on, less what went away, rounded down to a whole page.
-    const back = Math.floor(((number - 1) * size - gone) / size) + 1;
-    const done = options.all ||
-      gone === 0 && (page.items.length === 0 || number * size >= total);
-    number = gone > 0 ? Math.max(start, back) : number + 1;
-    furthest = Math.max(furthest, number);
-    if (!done && barren > furthest + 10) {
-      throw new DecapodResponseError(
-        "Cannot list: the server promises more items but keeps giving the same",
-      );
+function overlappingSize(end: number, size: number): number {
+  for (let distance = 0;; distance++) {
+    for (const near of [size + 1 - distance, size + 1 + distance]) {
+      if ((end - 1) % near + 1 <= near / 4) return near;
     }
-    return {
-      items,
-      total,
-      next: done ? undefined : { ...options, page: number },
-    };
-  };
-  return { first: options, cut };
+  }
 }

@@ -1,6 +1,6 @@
 /** What a failed fetch means. Each runtime says it in its own words. */
 
-import { oneLine, type Redact } from "./_redact.ts";
+import { inWords, oneLine, type Redact } from "./_redact.ts";
 
 /** Why there was no answer. */
 export interface Reason {
@@ -110,7 +110,7 @@ function* chain(error: unknown, depth = 0): Generator<unknown> {
 
 /** What an error says, code and all. */
 function words(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return inWords(error);
   return `${error.name} ${error.message} ${"code" in error ? error.code : ""}`;
 }
 
@@ -123,7 +123,7 @@ export function explain(error: unknown, url: string, redact: Redact): Reason {
   const unsent = find(UNSENT);
   if (unsent !== undefined) return { text: unsent, sent: false };
   const last = errors.at(-1);
-  const said = last instanceof Error ? last.message : String(last);
+  const said = last instanceof Error ? last.message : inWords(last);
   const text = find(SENT) ?? `the network failed: ${oneLine(redact(said))}`;
   // Node's fetch knows no more of a client certificate that is missing.
   const hint = /broke off$/.test(text) && url.startsWith("https:")

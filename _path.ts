@@ -39,7 +39,7 @@ export function path(...parts: Segment[]): Path {
 
 function segment(name: string, value: string | number): string {
   if (name === "version") {
-    checkInteger(name, Number(value), 1);
+    checkInteger(name, value ?? null, 1);
     return String(value);
   }
   checkString(name, value);

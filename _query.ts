@@ -3,6 +3,7 @@
 import {
   checkInteger,
   checkNames,
+  checkSignal,
   checkString,
   invalid,
   isObject,
@@ -70,6 +71,7 @@ export function listQuery(
 ): { query: URLSearchParams; options: RequestOptions } {
   const allowed = listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS;
   checkNames("options", options, allowed);
+  checkSignal(options.signal);
   const { page, perPage, all, filter, sortBy, ...rest } = options;
   checkInteger("page", page, 1);
   checkInteger("perPage", perPage, 1);

@@ -112,7 +112,7 @@ function deno({ verify, ca, cert, key }: TlsOptions): TlsSession {
     session.init(); // reads the texts
   } catch (cause) {
     throw new TypeError(
-      `Invalid tls: ${cause instanceof Error ? cause.message : cause}`,
+      `Invalid tls: Deno cannot use these texts (${cause})`,
       { cause },
     );
   }

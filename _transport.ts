@@ -14,6 +14,7 @@ import {
   checkFunction,
   checkInteger,
   checkNames,
+  checkSignal,
 } from "./_check.ts";
 import {
   DecapodAPIError,
@@ -151,7 +152,11 @@ export class Transport {
     this.#base = base;
     this.#password = password;
     this.#auth = auth;
-    this.#options = { ...options, headers: joinHeaders(options.headers) };
+    const { headers } = options;
+    this.#options = {
+      ...options,
+      ...headers && { headers: joinHeaders(headers) },
+    };
     const { fetch = fetchOnce } = options;
     this.#fetch = (url, init) => fetch(url, init); // workerd minds its `this`
     this.#tls = openTls(options.tls, options.fetch !== undefined);
@@ -255,6 +260,8 @@ export class Transport {
     checkNames("options", options, REQUEST_OPTIONS);
     checkDuration("timeout", options.timeout);
     checkInteger("retries", options.retries, 0);
+    checkSignal(options.signal);
+    joinHeaders(options.headers); // refuses what is no header
     const { timeout = this.#options.timeout ?? TIMEOUT, signal } = options;
     const late = () =>
       this.#error(
@@ -288,6 +295,7 @@ export class Transport {
     let renewed = false;
     for (let attempt = 1;; attempt++) {
       const token = await auth.token(scope.signal);
+      scope.signal.throwIfAborted(); // an own fetch may not look at it
       if (token !== undefined) {
         headers.set("authorization", token);
         this.#remember(token);

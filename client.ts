@@ -15,7 +15,14 @@
  */
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
-import { checkFunction, checkNames, checkString, invalid } from "./_check.ts";
+import {
+  checkArray,
+  checkFunction,
+  checkNames,
+  checkString,
+  invalid,
+  isObject,
+} from "./_check.ts";
 import { type Change, edit } from "./_editing.ts";
 import { DecapodAPIError } from "./errors.ts";
 import {
@@ -340,7 +347,6 @@ export class V1Client extends Client {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.logout().catch(() => {}); // the token dies by itself
-    this.#transport.close();
   }
 
   // Session
@@ -1714,7 +1720,7 @@ export class V1Client extends Client {
       name,
       cluster_id: clusterId,
       playbook_id: playbookId,
-      server_ids: [...new Set(serverIds)],
+      server_ids: [...new Set(checkArray("serverIds", serverIds))],
       hints,
       run: runAfter,
     }, options);
@@ -2541,10 +2547,12 @@ export class V1Client extends Client {
   ): Promise<Record<string, string>> {
     checkNames("options", options, CINDER_OPTIONS);
     const { root = "/etc/ceph", ...rest } = options;
+    checkString("root", root);
     return await this.#get(["cinder_integration", { clusterId }], rest, {
       query: new URLSearchParams({ root }),
     });
   }
+
   // What the methods are made of
 
   async #call<T extends object>(
@@ -2632,7 +2640,7 @@ export class V1Client extends Client {
     change: Change<M["data"]>,
     options: RequestOptions | undefined,
   ): Promise<M> {
-    checkFunction("change", change);
+    checkFunction("change", change ?? null); // it is needed
     return await edit<M>(this.#transport, path(...segments), change, options);
   }
 
@@ -2665,37 +2673,55 @@ export class V1Client extends Client {
 
   async #logout(options: RequestOptions = {}): Promise<void> {
     const call = { method: "DELETE", path: path("auth") } as const;
-    await this.#transport.within(call, options, async (scope) => {
-      const login = this.#auth.end(scope.signal);
-      if (login === undefined) return;
-      let token: Token;
-      try {
-        token = await scope.race(login);
-      } catch {
-        scope.signal.throwIfAborted();
-        return; // that login left nothing behind
-      }
-      const headers = joinHeaders(options.headers, { authorization: token.id });
-      try {
-        await this.#transport.send(call, { ...options, headers }, scope);
-      } catch (error) {
-        if (!(error instanceof DecapodAPIError && error.code === 401)) {
-          throw error;
+    try {
+      await this.#transport.within(call, options, async (scope) => {
+        const login = this.#auth.end(scope.signal);
+        if (login === undefined) return;
+        let token: Token;
+        try {
+          token = await scope.race(login);
+        } catch {
+          scope.signal.throwIfAborted();
+          return; // that login left nothing behind
         }
-      }
-    });
+        const headers = joinHeaders(options.headers, {
+          authorization: token.id,
+        });
+        try {
+          await this.#transport.send(call, { ...options, headers }, scope);
+        } catch (error) {
+          if (!(error instanceof DecapodAPIError && error.code === 401)) {
+            throw error;
+          }
+        }
+      });
+    } finally {
+      this.#transport.close();
+    }
   }
 }
 
 function isPage(answer: object): boolean {
-  return "items" in answer && Array.isArray(answer.items) &&
-    "total" in answer && typeof answer.total === "number";
+  const { items, ...numbers }: { items?: unknown } = answer;
+  const counts = new Map<string, unknown>(Object.entries(numbers));
+  return Array.isArray(items) && items.every(isItem) &&
+    ["page", "per_page", "total"].every((name) => isCount(counts.get(name))) &&
+    counts.get("page") !== 0;
+}
+
+function isItem(item: unknown): boolean {
+  return isObject(item) && "id" in item && typeof item.id === "string";
+}
+
+/** A number that can be counted with, whatever is added to it. */
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** A token goes into a header: nothing else must come with it. */
 function isToken(answer: object): boolean {
   return "id" in answer && typeof answer.id === "string" &&
-    /^[\x21-\x7e]+$/.test(answer.id);
+    /^[\x21-\x7e]{1,255}$/.test(answer.id);
 }
 
 /** The URL in front of `/v1/`. */

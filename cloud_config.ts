@@ -176,11 +176,10 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
       timeout: values.timeout,
       ca_certificate: values.caCertificate ?? null,
       metadata_url: "http://169.254.169.254/latest/meta-data/public-ipv4",
+      // In seconds: a boot must not be held up for long.
       retry_delays: [1, 2, 4, 8, 15],
     };
     config.write_files = [
-      // First the file with the token: it is never there with another mode
-      // than its own while a program that reads it could run.
       file(SETTINGS_PATH, "0600", JSON.stringify(settings, null, 2) + "\n"),
       file("/usr/share/server_discovery.py", "0440", PYTHON_PROGRAM),
       file("/usr/share/server_discovery.sh", "0550", SHELL_PROGRAM),
