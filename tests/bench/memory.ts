@@ -1,0 +1,37 @@
+/**
+ * Reads something long, and prints the most memory that was in use: what is
+ * alive on the heap, looked at after each thousandth of it, in bytes.
+ *
+ * `deno run --v8-flags=--expose-gc -A memory.ts users|log URL COUNT`
+ */
+import { Client } from "../../mod.ts";
+
+const [what = "", url = "", count = "0"] = Deno.args;
+const { gc }: { gc?: () => void } = Object(globalThis);
+if (gc === undefined) throw new Error("Cannot look: --expose-gc is needed");
+
+const client = new Client(url, {
+  login: "root",
+  password: "root",
+  headers: { authorization: "token" },
+});
+
+const things: Record<string, () => AsyncIterable<unknown>> = {
+  users: () => client.getUsers({ perPage: 100 }),
+  log: () => client.streamExecutionLog("any"),
+};
+const read = things[what];
+if (read === undefined) throw new Error(`Cannot read ${what}`);
+
+const every = Math.max(100, Math.floor(Number(count) / 1000));
+let peak = 0;
+let found = 0;
+for await (const _ of read()) {
+  if (++found % every !== 0) continue;
+  gc();
+  peak = Math.max(peak, Deno.memoryUsage().heapUsed);
+}
+if (found !== Number(count)) {
+  throw new Error(`Cannot compare: ${found} instead of ${count} were read`);
+}
+console.log(peak);
