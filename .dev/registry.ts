@@ -120,7 +120,7 @@ export async function makeOnce(
     if (await exists(scratch)) await Deno.remove(scratch, { recursive: true });
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.error(`Made from npm packages in ${seconds} s: ${folder}`);
+  console.error(`Made of downloaded packages in ${seconds} s: ${folder}`);
   return folder;
 }
 

@@ -43,11 +43,14 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
       ...args,
     ]);
   },
+  runtimes(args) {
+    return denoInFront(["run", "-A", "tests/runtimes/run.ts", ...args]);
+  },
+  size() {
+    return denoInFront(["run", "-A", ".dev/jsr/size.ts"]);
+  },
   bench(args) {
     return denoInFront(["bench", "-A", "tests/bench/", ...args]);
-  },
-  soak(args) {
-    return denoInFront(["run", "-A", "tests/soak.ts", ...args]);
   },
 };
 

@@ -38,6 +38,7 @@ export function steps(coverage: string): Step[] {
       args: ["publish", "--dry-run", "--allow-dirty"],
       judge: publishedFiles,
     },
+    { name: "tools", args: ["run", "-A", "tests/cloud_config/tools.ts"] },
     {
       name: "tests",
       args: [...TEST, ...measured, "tests/", ".dev/"],
@@ -54,6 +55,11 @@ export function steps(coverage: string): Step[] {
         ...documents,
       ],
       judge: testSummary,
+    },
+    {
+      name: "runtimes",
+      args: ["run", "-A", "tests/runtimes/run.ts"],
+      judge: runtimesSummary,
     },
     {
       name: "coverage",
@@ -75,7 +81,10 @@ function list(folder: string, ending: string): string[] {
   }
 }
 
-/** Counts what `deno test` says of itself in its last line. */
+/**
+ * Counts what `deno test` says of itself in its last line, and shows what tests
+ * have to say: their lines that begin with `▸`.
+ */
 export function testSummary({ code, stdout }: Output): Verdict {
   const summaries = [...stdout.matchAll(
     /^(?:ok|FAILED) \| (\d+) passed(?: \(.*?\))? \| (\d+) failed(?: \(.*?\))?(?: \| (\d+) ignored)?/gm,
@@ -86,7 +95,29 @@ export function testSummary({ code, stdout }: Output): Verdict {
   );
   // A run that broke off, or in which nothing ran, has failed all the same.
   const broken = failed === 0 && (code !== 0 || passed === 0);
-  return { passed, failed: broken ? 1 : failed, skipped };
+  const notes = code === 0 ? stdout.match(/^▸ .*$/gm) ?? [] : [];
+  return {
+    passed,
+    failed: broken ? 1 : failed,
+    skipped,
+    ...(notes.length > 0 && { details: notes.join("\n") }),
+  };
+}
+
+/** Counts what the suite's table has in its last line, and shows the table. */
+export function runtimesSummary(output: Output): Verdict {
+  const summary =
+    /^runtimes \| (\d+) passed \| (\d+) failed \| (\d+) skipped\n$/m;
+  const [line, ...counts] = output.stdout.match(summary) ?? [];
+  if (line === undefined) return byExitCode({ ...output, code: 1 });
+  const [passed = 0, failed = 0, skipped = 0] = counts.map(Number);
+  const broken = failed === 0 && (output.code !== 0 || passed + skipped === 0);
+  return {
+    passed,
+    failed: broken ? 1 : failed,
+    skipped,
+    details: output.stdout.replace(line, "") + (broken ? output.stderr : ""),
+  };
 }
 
 /** The library imports its own modules and two packages of std. */

@@ -2,7 +2,12 @@ import { assertEquals } from "@std/assert";
 import { pathToFileURL } from "node:url";
 import { ROOT } from "./process.ts";
 import { coverageGate } from "./coverage.ts";
-import { libraryImports, publishedFiles, testSummary } from "./steps.ts";
+import {
+  libraryImports,
+  publishedFiles,
+  runtimesSummary,
+  testSummary,
+} from "./steps.ts";
 
 const output = (code: number, stdout: string, stderr = "") => ({
   code,
@@ -24,6 +29,30 @@ Deno.test("testSummary() counts the last summary of a run", () => {
   for (const [code, text, passed, failed, skipped] of cases) {
     assertEquals(testSummary(output(code, text)), { passed, failed, skipped });
   }
+  const { details } = testSummary(
+    output(0, "a\n▸ 9 cells\nok | 2 passed | 0 failed (7ms)\n▸ 8 runs\n"),
+  );
+  assertEquals(details, "▸ 9 cells\n▸ 8 runs");
+});
+
+Deno.test("runtimesSummary() counts the last line and shows the rest", () => {
+  const line = (passed: number, failed: number, skipped: number) =>
+    `runtimes | ${passed} passed | ${failed} failed | ${skipped} skipped\n`;
+  const cases: [number, string, number, number, number][] = [
+    [0, line(9, 0, 1), 9, 0, 1],
+    [1, line(9, 2, 0), 9, 2, 0],
+    // Ended badly after its table, or ran nothing.
+    [1, line(9, 0, 0), 9, 1, 0],
+    [0, line(0, 0, 0), 0, 1, 0],
+  ];
+  for (const [code, text, passed, failed, skipped] of cases) {
+    const { details, ...counts } = runtimesSummary(
+      output(code, `  deno\n${text}`),
+    );
+    assertEquals(counts, { passed, failed, skipped });
+    assertEquals(details, "  deno\n");
+  }
+  assertEquals(runtimesSummary(output(0, "")).failed, 1);
 });
 
 Deno.test("publishedFiles() refuses what is not the library", () => {

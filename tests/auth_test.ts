@@ -19,7 +19,7 @@ import {
   V1Auth,
 } from "../mod.ts";
 import { Client as AbstractClient } from "../client.ts";
-import { chance } from "./support/patch.ts";
+import { chance, CountedSignal } from "./support/patch.ts";
 import { RawServer } from "./support/raw.ts";
 import {
   apiError,
@@ -567,6 +567,28 @@ Deno.test("V1Auth waits for no login under a dead signal", async () => {
   const auth = new V1Auth(() => Promise.reject(new Error("not reached")));
   const reason = await auth.token(AbortSignal.abort("dead")).catch((e) => e);
   assertEquals(reason, "dead");
+});
+
+Deno.test("V1Auth leaves no listener on a signal", async () => {
+  const counted = new CountedSignal();
+  const good = new V1Auth(() => Promise.resolve(tokenOf("token")));
+  await good.token(counted.signal);
+  const bad = new V1Auth(() => Promise.reject(new Error("wrong")));
+  await assertRejects(() => bad.token(counted.signal), Error, "wrong");
+  assertEquals([counted.listeners, counted.added], [0, 2]);
+});
+
+Deno.test("V1Auth stops waiting when the login itself aborts", async () => {
+  const controller = new AbortController();
+  const canceled = Promise.withResolvers<void>();
+  const auth = new V1Auth((signal) => {
+    signal.addEventListener("abort", () => canceled.resolve());
+    controller.abort("by the login");
+    return new Promise(() => {});
+  });
+  const reason = await auth.token(controller.signal).catch((e) => e);
+  assertEquals(reason, "by the login");
+  await canceled.promise;
 });
 
 Deno.test("noAuth has no token, and forgets none", async () => {

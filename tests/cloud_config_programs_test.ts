@@ -309,6 +309,21 @@ test("an API that never answers is given up", async (make) => {
   assertStringIncludes(log, "timed out");
 });
 
+test("an attempt waits as long as it was told to", async (make) => {
+  const gate = Promise.withResolvers<void>();
+  await using api = new Api({
+    answer: () => gate.promise.then(() => Response.json({})),
+  });
+  const url = `http://127.0.0.1:${api.port}`;
+  using patient = make(url, { timeout: 3600 });
+  using hasty = make(url, { timeout: 0.5, settings: { retry_delays: [] } });
+  const patiently = patient.boot();
+  const { code, log } = await hasty.boot();
+  gate.resolve();
+  assertEquals(code, 5, log);
+  assertEquals((await patiently).code, 0);
+});
+
 test("an API that hangs up, or speaks no HTTP, is given up", async (make) => {
   for (const answer of ["", `rubbish ${TOKEN}\r\n\r\n`]) {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -515,7 +530,7 @@ test("settings that cannot be read", async (make) => {
     ],
     [
       1,
-      "Unexpected KeyError in line ",
+      "Unexpected KeyError at ",
       (path) => Deno.writeTextFileSync(path, "{}"),
     ],
   ];

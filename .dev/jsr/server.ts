@@ -1,0 +1,256 @@
+/**
+ * A stand-in of the JSR registry, on a loopback socket: it takes what
+ * `deno publish` sends, and gives it to Deno, and to npm and Bun in the form
+ * that JSR makes for them. Packages of std come from a folder.
+ */
+import { createHash } from "node:crypto";
+import { join, sep } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { deno } from "../process.ts";
+import { untar } from "../registry.ts";
+import { npmForm, type NpmPackage, type TypeScript } from "./npm_form.ts";
+
+/** What is known of one version: the text of each file by its path. */
+export interface Published {
+  name: string;
+  version: string;
+  exports: Record<string, string>;
+  files: Map<string, string>;
+}
+
+/** A registry that runs until it is disposed of. */
+export class JsrServer implements AsyncDisposable {
+  /** What JSR_URL has to be. It is another one each time: nothing is stale. */
+  readonly url: string;
+  /** The registry of the npm scope `@jsr`. */
+  readonly npmUrl: string;
+  /** What was asked for, in order. */
+  readonly requests: string[] = [];
+
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #std: string;
+  readonly #typescript: TypeScript;
+  readonly #published = new Map<string, Published>();
+  readonly #npm = new Map<string, NpmPackage>();
+
+  /**
+   * @param std The folder of a registry that has std.
+   * @param typescript What makes JavaScript and types of what is published.
+   */
+  constructor(std: string, typescript: TypeScript) {
+    this.#std = std;
+    this.#typescript = typescript;
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      (request) => this.#answer(request),
+    );
+    const origin = `http://127.0.0.1:${this.#server.addr.port}`;
+    this.url = `${origin}/${crypto.randomUUID()}/`;
+    this.npmUrl = `${this.url}npm/`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+    await forget(this.#server.addr);
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    this.requests.push(`${request.method} ${pathname}`);
+    // `deno publish` looks for the API at the root.
+    const base = pathname.startsWith("/api/")
+      ? "/"
+      : new URL(this.url).pathname;
+    if (!pathname.startsWith(base)) return problem(404, "notFound");
+    const path = decodeURIComponent(pathname.slice(base.length));
+    for (const [method, pattern, answer] of this.#routes) {
+      const match = pattern.exec(path);
+      if (match && method === request.method) {
+        return await answer(match.groups ?? {}, request) ??
+          problem(404, "notFound");
+      }
+    }
+    return problem(404, "notFound");
+  }
+
+  readonly #routes: [
+    string,
+    RegExp,
+    (
+      found: Record<string, string>,
+      request: Request,
+    ) =>
+      | Response
+      | undefined
+      | Promise<Response | undefined>,
+  ][] = [
+    // What `deno publish` asks for.
+    [
+      "GET",
+      /^api\/scopes\/(?<scope>[^/]+)\/packages\/(?<name>[^/]+)$/,
+      ({ scope, name }) => Response.json({ scope, name }),
+    ],
+    [
+      "POST",
+      /^api\/scopes\/(?<scope>[^/]+)\/packages\/(?<name>[^/]+)\/versions\/(?<version>[^/]+)$/,
+      (found, request) => this.#publish(found, request),
+    ],
+    [
+      "GET",
+      /^api\/publish_status\/(?<id>.+)$/,
+      ({ id }) => Response.json({ id, status: "success", error: null }),
+    ],
+    // What `deno` imports.
+    [
+      "GET",
+      /^(?<name>@decapod\/[^/]+)\/(?<file>.+)$/,
+      ({ name = "", file = "" }) => this.#jsrFile(name, file),
+    ],
+    ["GET", /^(?<path>@std\/.+)$/, ({ path = "" }) => this.#stdFile(path)],
+    // What npm and Bun install.
+    [
+      "GET",
+      /^npm\/@jsr\/(?<name>[^/]+)$/,
+      async ({ name = "" }) => {
+        const found = await this.#npmPackage(name);
+        return found && Response.json(found.document(this.npmUrl));
+      },
+    ],
+    [
+      "GET",
+      /^npm\/~\/(?<name>[^/]+)\.tgz$/,
+      async ({ name = "" }) => {
+        const found = await this.#npmPackage(name);
+        return found && new Response(found.tarball);
+      },
+    ],
+  ];
+
+  async #publish(
+    { scope, name, version = "" }: Record<string, string>,
+    request: Request,
+  ): Promise<Response> {
+    if (!request.headers.get("authorization")?.startsWith("Bearer ")) {
+      return problem(401, "missingAuthentication");
+    }
+    const archive = gunzipSync(new Uint8Array(await request.arrayBuffer()));
+    const files = new Map<string, string>();
+    for (const { path, text } of untar(archive)) {
+      files.set("/" + path.replace(/^\.\//, ""), text);
+    }
+    const config = new URL(request.url).searchParams.get("config") ?? "";
+    const { exports } = JSON.parse(files.get(config) ?? "{}");
+    const full = `@${scope}/${name}`;
+    this.#published.set(full, {
+      name: full,
+      version,
+      exports: typeof exports === "string" ? { ".": exports } : exports,
+      files,
+    });
+    return Response.json({ id: crypto.randomUUID(), status: "pending" });
+  }
+
+  #jsrFile(name: string, file: string): Response | undefined {
+    const found = this.#published.get(name);
+    if (found === undefined) return undefined;
+    const { version, exports, files } = found;
+    if (file === "meta.json") {
+      const [scope, simple] = name.slice(1).split("/");
+      const versions = { [version]: {} };
+      return Response.json({ scope, name: simple, latest: version, versions });
+    }
+    if (file === `${version}_meta.json`) {
+      const manifest = Object.fromEntries(
+        [...files].map(([path, text]) => {
+          const bytes = new TextEncoder().encode(text);
+          const hash = createHash("sha256").update(bytes).digest("hex");
+          return [path, { size: bytes.length, checksum: `sha256-${hash}` }];
+        }),
+      );
+      return Response.json({ manifest, exports });
+    }
+    const text = file.startsWith(`${version}/`)
+      ? files.get(file.slice(version.length))
+      : undefined;
+    return text === undefined ? undefined : source(text, file);
+  }
+
+  async #stdFile(path: string): Promise<Response | undefined> {
+    const file = join(this.#std, path);
+    if (!file.startsWith(join(this.#std, sep))) return undefined;
+    try {
+      return source(await Deno.readTextFile(file), path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  /** The npm form of a package, `scope__name`. */
+  async #npmPackage(mangled: string): Promise<NpmPackage | undefined> {
+    const known = this.#npm.get(mangled);
+    if (known) return known;
+    const name = `@${mangled.replace("__", "/")}`;
+    const found = this.#published.get(name) ?? await this.#stdPackage(name);
+    if (found === undefined) return undefined;
+    const made = npmForm(found, this.#typescript);
+    this.#npm.set(mangled, made);
+    return made;
+  }
+
+  async #stdPackage(name: string): Promise<Published | undefined> {
+    const meta = await this.#stdFile(`${name}/meta.json`);
+    if (meta === undefined) return undefined;
+    const { latest: version } = await meta.json();
+    const details = await this.#stdFile(`${name}/${version}_meta.json`);
+    const { exports, manifest } = await details?.json() ?? {};
+    const files = new Map<string, string>();
+    for (const path of Object.keys(manifest)) {
+      const text = await this.#stdFile(`${name}/${version}${path}`);
+      if (text !== undefined) files.set(path, await text.text());
+    }
+    return { name, version, exports, files };
+  }
+}
+
+/** Publishes the project, as its maintainers do. */
+export async function publish(server: JsrServer): Promise<string> {
+  const output = await deno([
+    "publish",
+    "--allow-dirty",
+    "--token",
+    "of-no-worth",
+  ], { JSR_URL: server.url });
+  if (output.code !== 0) {
+    throw new Error(`Cannot publish:\n${output.stderr.trim()}`);
+  }
+  return output.stderr;
+}
+
+function source(text: string, path: string): Response {
+  const type = path.endsWith(".json")
+    ? "application/json"
+    : path.endsWith(".ts")
+    ? "text/typescript"
+    : "text/javascript";
+  return new Response(text, { headers: { "content-type": type } });
+}
+
+function problem(status: number, code: string): Response {
+  return Response.json({ code, message: code }, { status });
+}
+
+/** Takes what Deno has kept of a server out of its cache. */
+async function forget({ hostname, port }: Deno.NetAddr): Promise<void> {
+  const { stdout } = await deno(["info", "--json"]);
+  const folder = join(
+    JSON.parse(stdout).modulesCache,
+    "http",
+    `${hostname}_PORT${port}`,
+  );
+  try {
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

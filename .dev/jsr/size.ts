@@ -1,0 +1,56 @@
+/**
+ * How much of the published package a bundle has in it, and whether it is too
+ * much: `deno run -A .dev/jsr/size.ts`.
+ */
+import { gzipSync } from "node:zlib";
+import { standInRegistry } from "../registry.ts";
+import { load, provideTools } from "../tools.ts";
+import { denoConsumer } from "./consumers.ts";
+import { JsrServer, publish } from "./server.ts";
+
+/** What is imported, and how much it may weigh, in bytes. */
+const GATES = [
+  {
+    name: "only Client",
+    limit: 10_000,
+    code: `import { Client } from "@decapod/decapodlib";
+const client = new Client("https://decapod.example", {
+  login: "root",
+  password: "root",
+});
+console.log(client.url);
+`,
+  },
+  {
+    name: "everything",
+    limit: 20_000,
+    code: `import * as everything from "@decapod/decapodlib";
+console.log(everything);
+`,
+  },
+];
+
+const tools = await provideTools();
+await using server = new JsrServer(
+  await standInRegistry(),
+  load(tools, "typescript"),
+);
+await publish(server);
+await using consumer = await denoConsumer(server);
+for (const { name, limit, code } of GATES) {
+  await consumer.write("main.ts", code);
+  await consumer.deno(["bundle", "--minify", "-o", "main.js", "main.ts"]);
+  // The code must do something, or nothing would be left of it to weigh.
+  await consumer.deno(["run", "--no-remote", "main.js"]);
+  const bundle = await Deno.readFile(consumer.at("main.js"));
+  const size = gzipSync(bundle, { level: 9 }).length;
+  const fits = size <= limit;
+  if (!fits) Deno.exitCode = 1;
+  console.log(
+    `  ${
+      name.padEnd(11)
+    }  ${size} of ${limit} bytes gzipped (${bundle.length} minified)${
+      fits ? "" : "  TOO LARGE"
+    }`,
+  );
+}

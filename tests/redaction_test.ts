@@ -1,0 +1,521 @@
+/** No secret is in anything that a person or a log may read. */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  type Attempt,
+  type ClientOptions,
+  DecapodAPIError,
+  DecapodConnectionError,
+  DecapodError,
+  DecapodResponseError,
+  type V1Client,
+} from "../mod.ts";
+import { oneLine, redactError, redactor } from "../_redact.ts";
+import { chance } from "./support/patch.ts";
+import { http, RawServer } from "./support/raw.ts";
+import { assertNoSecrets, spellings, texts } from "./support/secrets.ts";
+import {
+  apiError,
+  makeClient,
+  PASSWORD,
+  StandInServer,
+  TestServer,
+} from "./support/server.ts";
+
+const TOKEN = "525fc6d0-c221-4e21-a3f4-cd99aa53cf21";
+const RESET = 'reset/t"oken&%ü 1';
+const NEW_PASSWORD = "n3w <pass>\\word+1";
+const API_KEY = "k3y-of-the-proxy";
+const SECRETS = [PASSWORD, TOKEN, RESET, NEW_PASSWORD, API_KEY];
+
+/** Every way to write every secret that has a place in a header. */
+const HEADER_ECHO = SECRETS.flatMap(spellings)
+  .filter((text) => /^[\x20-\x7e]*$/.test(text)).join(" | ");
+
+/** Calls that have secrets of their own. */
+const CALLS: Record<string, (client: V1Client) => PromiseLike<unknown>> = {
+  login: (client) => client.login({ retries: 0 }),
+  getUser: (client) => client.getUser("id"),
+  getUsers: (client) => client.getUsers(),
+  createCluster: (client) => client.createCluster("ceph"),
+  getExecutionLog: (client) => client.getExecutionLog("id"),
+  streamExecutionLog: (client) =>
+    client.streamExecutionLog("id")[Symbol.asyncIterator]().next(),
+  peekPasswordReset: (client) => client.peekPasswordReset(RESET),
+  resetPassword: (client) => client.resetPassword(RESET, NEW_PASSWORD),
+  logout: async (client) => {
+    await client.login({ retries: 0 }).catch(() => {});
+    await client.logout();
+  },
+};
+
+/** What else a call knows to be a secret; the rest is anybody's text. */
+const KNOWN: Record<string, string[]> = {
+  login: [],
+  peekPasswordReset: [RESET],
+  resetPassword: [RESET, NEW_PASSWORD],
+};
+
+/** Makes a call and gives what it rejects with, and what the hook was told. */
+async function provoke(
+  url: string,
+  call: (client: V1Client) => PromiseLike<unknown>,
+  options: Partial<ClientOptions> = {},
+): Promise<{ error: unknown; attempts: Attempt[]; client: V1Client }> {
+  const attempts: Attempt[] = [];
+  const client = makeClient(url, {
+    retries: 0,
+    headers: { "X-Api-Key": API_KEY },
+    onAttempt: (attempt) => attempts.push(attempt),
+    ...options,
+  });
+  const error = await Promise.resolve(call(client)).then(
+    () => undefined,
+    (error) => error,
+  );
+  return { error, attempts, client };
+}
+
+/** Answers logins as Decapod does, with a token that is known. */
+function isLogin(method: string, path: string): boolean {
+  return method === "POST" && path === "/v1/auth/";
+}
+const loggedIn = () => Response.json({ id: TOKEN });
+
+/** How a server, or a fetch, can give away what it was told. */
+const FAILURES: Record<string, (echo: string) => Response> = {
+  "an error's message": (echo) => apiError(400, "InvalidJSONError", echo),
+  "an error's name": (echo) => apiError(400, echo, "Wrong"),
+  "an error's lines": (echo) =>
+    apiError(400, "Bad", echo.replaceAll(" | ", "\n\t")),
+  "a 401": (echo) => apiError(401, "Unauthorized", echo),
+  "HTML with 502": (echo) =>
+    new Response(`<html><b>${echo}</b></html>`, {
+      status: 502,
+      headers: { "content-type": "text/html" },
+    }),
+  "cut JSON with 500": (echo) =>
+    new Response(JSON.stringify({ message: echo }).slice(0, -1), {
+      status: 500,
+      headers: { "content-type": "application/json" },
+    }),
+  "cut JSON with 200": (echo) =>
+    new Response(JSON.stringify({ id: TOKEN, echo }).slice(0, -1), {
+      headers: { "content-type": "application/json" },
+    }),
+  "text with 200": (echo) =>
+    new Response(echo, { headers: { "content-type": "text/plain" } }),
+  "a content type": () =>
+    new Response("", { headers: { "content-type": `a/${HEADER_ECHO}` } }),
+  "a redirect": () =>
+    new Response("", { status: 302, headers: { location: HEADER_ECHO } }),
+  "Retry-After": () =>
+    new Response("", { status: 503, headers: { "retry-after": HEADER_ECHO } }),
+};
+
+for (const [channel, fail] of Object.entries(FAILURES)) {
+  Deno.test(`no secret comes back by ${channel}`, async () => {
+    for (const [name, call] of Object.entries(CALLS)) {
+      const known = [PASSWORD, API_KEY, ...KNOWN[name] ?? [TOKEN]];
+      const echo = known.flatMap(spellings).join(" | ");
+      await using server = new TestServer((_, { method, path }) =>
+        isLogin(method, path) && name !== "login" ? loggedIn() : fail(echo)
+      );
+      const { error, attempts, client } = await provoke(server.url, call);
+      const good = channel === "text with 200"
+        ? /Log$/.test(name)
+        : channel === "a 401" && name === "logout";
+      if (!good) assertInstanceOf(error, DecapodError, name);
+      assertNoSecrets(error, known);
+      assert(attempts.length > 0);
+      for (const attempt of attempts) assertNoSecrets(attempt, known);
+      assertNoSecrets(client, SECRETS);
+    }
+  });
+}
+
+Deno.test("no secret comes back by a reason phrase", async () => {
+  for (const status of ["400", "401", "500", "503"]) {
+    await using server = new RawServer(async (peer) => {
+      await peer.request();
+      await peer.send(http(`${status} ${HEADER_ECHO}`, ""));
+    });
+    const { error, attempts } = await provoke(
+      server.url,
+      (client) => client.resetPassword(RESET, NEW_PASSWORD),
+    );
+    assertInstanceOf(error, DecapodAPIError);
+    for (const value of [error, error.json, ...attempts]) {
+      assertNoSecrets(value, [PASSWORD, RESET, NEW_PASSWORD, API_KEY]);
+    }
+  }
+  const statusText = `Sorry ${TOKEN}`;
+  const { error } = await provoke(
+    "http://decapod.example",
+    (client) => client.getUserSelf({ headers: { authorization: TOKEN } }),
+    {
+      fetch: () =>
+        Promise.resolve(new Response("", { status: 500, statusText })),
+    },
+  );
+  assertInstanceOf(error, DecapodAPIError);
+  assertNoSecrets([error, error.json], [TOKEN]);
+  assertEquals(error.error, "Sorry [redacted]");
+  assertStringIncludes(error.message, "500 Sorry [redacted]");
+});
+
+/** What a fetch may throw, with a text in it. */
+const THROWN: Record<string, (text: string) => unknown> = {
+  "a message": (text) => new TypeError(`Cannot fetch ${text}`),
+  "a cause": (text) =>
+    new TypeError("fetch failed", { cause: new Error(text) }),
+  "a cause's cause": (text) =>
+    new TypeError("fetch failed", {
+      cause: new Error("socket", { cause: { hidden: text } }),
+    }),
+  "a string": (text) => text,
+  "a string as cause": (text) => new TypeError("fetch failed", { cause: text }),
+  "an object": (text) => ({ text, toString: () => text }),
+  "an object without a prototype": (text) =>
+    Object.assign(Object.create(null), { text }),
+  "a function": (text) => Object.assign(() => text, { text }),
+  "a symbol": (text) => Symbol(text),
+  "a field": (text) => Object.assign(new Error("failed"), { url: text }),
+  "a field of a field": (text) =>
+    Object.assign(new Error("failed"), { request: { headers: [text] } }),
+  "a hidden field": (text) =>
+    Object.defineProperty(new Error("failed"), "request", { value: text }),
+  "a symbol's field": (text) =>
+    Object.assign(new Error("failed"), { [Symbol("request")]: text }),
+  "a list": (text) => Object.assign(new Error("failed"), { tried: [[text]] }),
+  "a map": (text) =>
+    Object.assign(new Error("failed"), { map: new Map([["request", text]]) }),
+  "a getter": (text) =>
+    Object.defineProperty(new Error("failed"), "request", {
+      enumerable: true,
+      get: () => text,
+    }),
+  "a name": (text) => Object.assign(new Error("failed"), { name: text }),
+  "a name of a class": (text) => {
+    class Odd extends Error {
+      override get name() {
+        return text;
+      }
+    }
+    return new Odd("failed");
+  },
+  "a message of a class": (text) => {
+    class Odd extends Error {
+      override get message() {
+        return text;
+      }
+    }
+    return new Odd();
+  },
+  "a stack": (text) => Object.assign(new Error("failed"), { stack: text }),
+  "an aggregate": (text) =>
+    new AggregateError([new Error("one"), new Error(text)], "all failed"),
+  "a DOMException": (text) => new DOMException(text, "NetworkError"),
+  "a ring of causes": (text) => {
+    const error = new Error(text);
+    error.cause = new Error("of", { cause: error });
+    return error;
+  },
+  "a long chain of causes": (text) => {
+    let error = new Error(text);
+    for (let depth = 0; depth < 20; depth++) {
+      error = new Error(`number ${depth}`, { cause: error });
+    }
+    return error;
+  },
+};
+
+for (const [place, make] of Object.entries(THROWN)) {
+  Deno.test(`no secret comes back by ${place} of a fetch's error`, async () => {
+    for (const [name, call] of Object.entries(CALLS)) {
+      const known = [PASSWORD, API_KEY, ...KNOWN[name] ?? [TOKEN]];
+      const thrown = make(known.flatMap(spellings).join(" | "));
+      const { error, attempts } = await provoke(
+        "http://decapod.example",
+        call,
+        {
+          fetch: (url, { method = "" }) =>
+            isLogin(method, new URL(url).pathname) && name !== "login"
+              ? Promise.resolve(loggedIn())
+              : Promise.reject(thrown),
+        },
+      );
+      assertInstanceOf(error, DecapodConnectionError, name);
+      assertNoSecrets(error, known);
+      for (const attempt of attempts) assertNoSecrets(attempt, known);
+    }
+  });
+}
+
+Deno.test("an error of the network that has no secret is the cause", () => {
+  const redact = redactor([TOKEN]);
+  const causes = [
+    new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") }),
+    new AggregateError([new Error("one"), new Error("two")], "all failed"),
+    Object.assign(new Error("failed"), { code: "ECONNREFUSED", port: 80 }),
+    "refused",
+    undefined,
+    null,
+    42,
+  ];
+  for (const cause of causes) {
+    assertStrictEquals(redactError(cause, redact), cause);
+  }
+});
+
+Deno.test("what is left of an error with a secret says what happened", () => {
+  const cause = Object.assign(new RangeError(`no ${TOKEN} here`), { a: 1 });
+  const shown = redactError(
+    new TypeError(`Cannot fetch ${TOKEN}`, { cause }),
+    redactor([TOKEN]),
+  );
+  assertInstanceOf(shown, Error);
+  assertEquals(String(shown), "TypeError: Cannot fetch [redacted]");
+  assertEquals(shown.stack, "TypeError: Cannot fetch [redacted]");
+  assertEquals(String(shown.cause), "RangeError: no [redacted] here");
+});
+
+Deno.test("the reset token is in no URL that is shown", async () => {
+  await using server = new StandInServer();
+  const url = `${server.url}/v1/password_reset/[redacted]/`;
+  for (const name of ["peekPasswordReset", "resetPassword"]) {
+    const call = CALLS[name];
+    assert(call);
+    const { error, attempts } = await provoke(server.url, call);
+    assertInstanceOf(error, DecapodAPIError);
+    assertEquals([error.code, error.url], [404, url]);
+    assertStringIncludes(error.message, url);
+    assertEquals(attempts[0]?.url, url);
+    assertNoSecrets(error, [RESET, NEW_PASSWORD]);
+  }
+});
+
+Deno.test("the real errors of a refused connection tell nothing", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = `http://127.0.0.1:${listener.addr.port}`;
+  listener.close();
+  for (const [name, call] of Object.entries(CALLS)) {
+    const { error, attempts } = await provoke(url, call);
+    if (name !== "logout") assertInstanceOf(error, DecapodConnectionError);
+    for (const value of [error, ...attempts]) assertNoSecrets(value, SECRETS);
+  }
+});
+
+Deno.test("credentials in a redirect are not shown", async () => {
+  const where = "decapod.example/v1/?next=https://c:d@other.example/";
+  for (const location of [`https://ann:geheim@${where}`, `//geheim@${where}`]) {
+    await using server = new TestServer(() =>
+      new Response("", { status: 307, headers: { location } })
+    );
+    const error = await assertRejects(
+      () => server.client().getInfo(),
+      DecapodResponseError,
+      "decapod.example/v1/?next=",
+    );
+    assertNoSecrets(error, ["geheim", "c:d@"]);
+  }
+});
+
+Deno.test("credentials in a URL are refused, and not shown", () => {
+  for (const url of ["http://ann:geheim@host/", "http://geheim@host/"]) {
+    try {
+      makeClient(url);
+      throw new Error("not reached");
+    } catch (error) {
+      assertInstanceOf(error, TypeError);
+      assertStringIncludes(error.message, "credentials");
+      assertNoSecrets(error, ["geheim"]);
+    }
+  }
+});
+
+Deno.test("nothing is left of a secret where a text is cut", async () => {
+  const password = "Q".repeat(60);
+  for (const type of ["text/html", "application/json"]) {
+    for (let before = 430; before <= 500; before += 5) {
+      const text = "x".repeat(before) + password + "y".repeat(600);
+      await using server = new TestServer(() =>
+        type === "text/html"
+          ? new Response(text, {
+            status: 502,
+            headers: { "content-type": type },
+          })
+          : apiError(502, "BadGateway", text)
+      );
+      const { error } = await provoke(
+        server.url,
+        (client) => client.getInfo(),
+        { password },
+      );
+      for (const shown of texts(error)) assert(!shown.includes("QQ"), shown);
+    }
+  }
+});
+
+Deno.test("nothing is left of a secret that looks like markup", async () => {
+  for (const password of ["my<very>secret", "my  sec\tret", "<b>secret"]) {
+    await using server = new TestServer(() =>
+      new Response(`Your <b>password</b> is ${password}, sorry`, {
+        status: 502,
+        headers: { "content-type": "text/html" },
+      })
+    );
+    const { error } = await provoke(
+      server.url,
+      (client) => client.getInfo(),
+      { password },
+    );
+    assertInstanceOf(error, DecapodAPIError);
+    assertEquals(error.description, "Your password is [redacted], sorry");
+  }
+});
+
+Deno.test("a short secret spoils no class name, but is never shown", async () => {
+  await using server = new TestServer(() =>
+    apiError(404, "NotFound", "It is NotFound")
+  );
+  const client = server.client({ password: "Not" });
+  const error = await assertRejects(() => client.getInfo(), DecapodAPIError);
+  assertEquals(error.error, "NotFound");
+  assertEquals(error.description, "It is [redacted]Found");
+
+  const echoing = server.client({ password: "NotFound" });
+  const told = await assertRejects(() => echoing.getInfo(), DecapodAPIError);
+  assertEquals(told.error, "[redacted]");
+  assertNoSecrets(told, ["NotFound"]);
+});
+
+Deno.test("an old token is as secret as the current one", async () => {
+  using _ = chance(0);
+  const tokens = ["0ld-token", "n3w-token"];
+  let logins = 0;
+  await using server = new TestServer((_, { method, path, headers }) =>
+    isLogin(method, path)
+      ? Response.json({ id: tokens[logins++] })
+      : headers.get("authorization") === tokens[0]
+      ? apiError(401, "Unauthorized", "Log in")
+      : apiError(400, "Bad", `Not ${tokens.join(" or ")}`)
+  );
+  const { error } = await provoke(server.url, (client) => client.getUserSelf());
+  assertInstanceOf(error, DecapodAPIError);
+  assertEquals(error.description, "Not [redacted] or [redacted]");
+});
+
+Deno.test("the token of another call at work is not shown either", async () => {
+  await using server = new StandInServer(
+    {},
+    ({ path }) =>
+      path === "/v1/info/"
+        ? apiError(500, "Oops", `Somebody is here as ${TOKEN}`)
+        : path === "/v1/auth/"
+        ? loggedIn()
+        : undefined,
+  );
+  const { error } = await provoke(server.url, async (client) => {
+    await client.getUserSelf().catch(() => {});
+    await client.getInfo();
+  });
+  assertInstanceOf(error, DecapodAPIError);
+  assertEquals(error.description, "Somebody is here as [redacted]");
+});
+
+Deno.test("values of one's own secret headers are not shown", async () => {
+  const headers = {
+    authorization: "Bearer b3arer",
+    cookie: "sid=c00kie",
+    "x-auth-token": "xauth7oken",
+    "x-password": "xp4ssword",
+    "x-trace": "visible",
+  };
+  const echo = "b3arer, sid=c00kie, xauth7oken, xp4ssword, visible";
+  await using server = new TestServer(() => apiError(400, "Bad", echo));
+  const client = server.client();
+  const error = await assertRejects(
+    () => client.getUser("id", { headers }),
+    DecapodAPIError,
+  );
+  assertEquals(
+    error.description,
+    "[redacted], [redacted], [redacted], [redacted], visible",
+  );
+});
+
+Deno.test("bad input is described without being quoted", async () => {
+  const bad = "secret\r\nvalue: x";
+  const client = makeClient("http://decapod.example");
+  const calls = [
+    () => client.getInfo({ headers: { authorization: bad } }),
+    () => client.peekPasswordReset("\ud800secret"),
+  ];
+  for (const call of calls) {
+    const error = await assertRejects(call, TypeError);
+    assertNoSecrets(error, ["secret", "value: x"]);
+  }
+});
+
+Deno.test("inspecting a client shows where it goes, and no more", async () => {
+  await using server = new StandInServer();
+  const client = server.client({ headers: { "x-api-key": API_KEY } });
+  await client.getUserSelf();
+  const options = { depth: 20, showHidden: true, getters: true };
+  const shown = Deno.inspect(client, options);
+  assertStringIncludes(shown, server.url);
+  for (const text of [shown, JSON.stringify(client), ...texts(client)]) {
+    for (const secret of [PASSWORD, server.token, API_KEY]) {
+      for (const form of spellings(secret)) assert(!text.includes(form));
+    }
+  }
+});
+
+Deno.test("redactor() knows all spellings", () => {
+  const redact = redactor(["a b/ü", ""]);
+  const forms = [
+    "a b/ü",
+    "a+b%2F%C3%BC",
+    "a%20b%2f%c3%bc",
+    "%61%20%62%2F%C3%BC",
+    "a b\\/\\u00fc",
+    "\\u0061\\u0020\\u0062\\u002F\\u00FC",
+  ];
+  for (const form of forms) assertEquals(redact(`<${form}>`), "<[redacted]>");
+  // A proxy's page quotes what was quoted already.
+  const nested = redactor(["a\"&\\\\<\n/'"]);
+  for (
+    const form of [
+      "a\"&\\\\<\n/'",
+      String.raw`a\"&\\\\<\n/'`,
+      String.raw`a\\\"&\\\\\\\\<\\n\\/'`,
+      "a&quot;&amp;\\\\&lt;&#10;/&apos;",
+      "a&#34;&#x26;&#92;&#X5c;&#0060;&#xa;&#47;&#39;",
+      "a%22%26%5C%5c%3C%0A%2F%27",
+      "a%2522%2526%255C%255C%253C%250A%252F%2527",
+    ]
+  ) assertEquals(nested(`<${form}>`), "<[redacted]>", form);
+  assertEquals(redact("a b"), "a b");
+  assertEquals(redactor([])("as it is"), "as it is");
+  // The longer one first, or its tail would be left.
+  assertEquals(redactor(["abc", "abcdef"])("abcdef"), "[redacted]");
+});
+
+Deno.test("where a secret cannot be looked for nothing is shown", () => {
+  const redact = redactor(["x".repeat(20_000)]);
+  assertEquals(redact("anything"), "[redacted]");
+});
+
+Deno.test("oneLine() is one line, and not a long one", () => {
+  assertEquals(oneLine(" a\r\n\tb\u2028c\u0000d\x1b[1m "), "a b c d [1m");
+  assertEquals(oneLine("x".repeat(501)), `${"x".repeat(500)}…`);
+  assertEquals(oneLine("x".repeat(500)), "x".repeat(500));
+});

@@ -1,0 +1,30 @@
+/** The user-data is the same text on each runtime. */
+import { generateCloudConfig } from "@decapod/decapodlib";
+import { assert, assertRejects, section, test } from "./kit.ts";
+
+/** What the runner generates too, to compare. */
+export const OPTIONS = {
+  url: "https://decapod.example:9999",
+  serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
+  publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ größe@decapod",
+  username: "ansible",
+  timeout: 2.5,
+  packages: ["python", "chrony"],
+};
+
+section("cloud config");
+
+test("generated, byte for byte", (settings) => {
+  assert(
+    generateCloudConfig(OPTIONS) === settings.cloudConfig,
+    "The text is another one",
+  );
+});
+
+test("refused, by the option's name", async () => {
+  await assertRejects(
+    () => generateCloudConfig({ ...OPTIONS, username: "Not A User" }),
+    RangeError,
+    /Invalid username/,
+  );
+});

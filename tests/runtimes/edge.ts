@@ -1,0 +1,80 @@
+/**
+ * What stands in front of the stand-ins: TLS with all kinds of certificates,
+ * and a proxy. It runs on Node, whose TLS can ask for a client certificate.
+ *
+ * Reads what to open from the environment, prints the ports as JSON, and ends
+ * with its standard input.
+ */
+import { createServer as createHttpServer, request } from "node:http";
+import { type AddressInfo, connect, type Server } from "node:net";
+import process from "node:process";
+import { createServer, type TlsOptions } from "node:tls";
+
+/** What to open. */
+export interface Edge {
+  /** The port of the stand-ins. */
+  upstream: number;
+  /** Settings of each TLS server, by its name. */
+  tls: Record<string, TlsOptions>;
+  /** The host that only the proxy knows. */
+  hidden: string;
+  /** The TLS server that is the hidden host's. */
+  hiddenTls: string;
+}
+
+const HOST = "127.0.0.1";
+const edge: Edge = JSON.parse(process.env.EDGE ?? "{}");
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
+  const { port } = server.address() as AddressInfo;
+  return port;
+}
+
+const ports: Record<string, number> = {};
+for (const [name, options] of Object.entries(edge.tls)) {
+  const server = createServer(
+    { ...options, ALPNProtocols: ["http/1.1"] },
+    (socket) => {
+      const upstream = connect(edge.upstream, HOST);
+      socket.on("error", () => upstream.destroy());
+      upstream.on("error", () => socket.destroy());
+      socket.pipe(upstream).pipe(socket);
+    },
+  );
+  server.on("tlsClientError", () => {}); // what the tests are about
+  ports[name] = await listen(server);
+}
+
+const proxy = createHttpServer((incoming, outgoing) => {
+  const { hostname, pathname, search } = new URL(incoming.url ?? "");
+  if (hostname !== edge.hidden) {
+    outgoing.writeHead(502).end("The proxy knows one host only");
+    return;
+  }
+  const { method, headers } = incoming;
+  const target = { host: HOST, port: edge.upstream, path: pathname + search };
+  incoming.pipe(request({ ...target, method, headers }, (answer) => {
+    outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+    answer.pipe(outgoing);
+  }));
+});
+proxy.on("connect", ({ url }, socket, head) => {
+  const [host, port] = url?.split(":") ?? [];
+  if (host !== edge.hidden) {
+    socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+    return;
+  }
+  const to = port === "443" ? ports[edge.hiddenTls] ?? 0 : edge.upstream;
+  const upstream = connect(to, HOST, () => {
+    socket.write("HTTP/1.1 200 Connected\r\n\r\n");
+    upstream.write(head);
+    socket.pipe(upstream).pipe(socket);
+  });
+  socket.on("error", () => upstream.destroy());
+  upstream.on("error", () => socket.destroy());
+});
+ports.proxy = await listen(proxy);
+
+console.log(JSON.stringify(ports));
+process.stdin.resume().on("end", () => process.exit());

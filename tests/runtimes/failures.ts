@@ -1,0 +1,339 @@
+/** What goes wrong: answers, networks, patience; and what is shown of it. */
+import {
+  type Attempt,
+  Client,
+  DecapodAPIError,
+  DecapodConnectionError,
+  DecapodError,
+  DecapodResponseError,
+  DecapodTimeoutError,
+} from "@decapod/decapodlib";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  openServer,
+  section,
+  type Settings,
+  test,
+} from "./kit.ts";
+import { connectToFault } from "./listings.ts";
+import { connect } from "./sessions.ts";
+
+section("errors");
+
+test("of the server, as it puts them", async (settings) => {
+  const server = await openServer(settings);
+  const client = connect(server);
+  const error = await assertRejects(
+    () => client.getUser("11111111-1111-4111-8111-111111111111"),
+    DecapodAPIError,
+    /^GET http:\/\/127\.0\.0\.1:\d+\/s\d+\/v1\/user\/1{8}-\S+\/: 404 NotFound/,
+  );
+  assertEquals([error.name, error.code, error.error], [
+    "DecapodAPIError",
+    404,
+    "NotFound",
+  ]);
+  assert(error instanceof DecapodError, "Expected the base class");
+  assertEquals(Object.keys(error.json), ["code", "error", "description"]);
+});
+
+test("of a proxy, in HTML", async (settings) => {
+  const server = await openServer(settings);
+  const client = connect(server, { retries: 0 });
+  await client.login();
+  const headers = { "content-type": "text/html" };
+  await server.answerWith(
+    { status: 502, headers, body: "<h1>502 Bad Gateway</h1>" },
+    { status: 200, headers, body: "<h1>Hello</h1>" },
+  );
+  const error = await assertRejects(
+    () => client.getUserSelf(),
+    DecapodAPIError,
+    /502 Bad Gateway/,
+  );
+  assertEquals(error.code, 502);
+  await assertRejects(
+    () => client.getUserSelf(),
+    DecapodResponseError,
+    /text\/html/,
+  );
+});
+
+test("of answers that are none", async (settings) => {
+  const server = await openServer(settings);
+  const client = connect(server, { retries: 0 });
+  await client.login();
+  const headers = { "content-type": "application/json" };
+  const location = "http://elsewhere.example/v1/";
+  await server.answerWith(
+    { status: 200, headers },
+    { status: 200, headers, body: '{"id": ' },
+    { status: 301, headers: { location } },
+    { status: 308, headers: { location } },
+  );
+  await assertRejects(() => client.getUserSelf(), DecapodResponseError);
+  await assertRejects(() => client.getUserSelf(), DecapodResponseError);
+  for (const call of [() => client.getUserSelf(), () => client.getInfo()]) {
+    await assertRejects(call, DecapodResponseError, /redirect/);
+  }
+});
+
+test("of connections that break off", async (settings) => {
+  for (const fault of ["close", "short"]) {
+    const client = connectToFault(settings, fault, { retries: 0 });
+    const error = await assertRejects(
+      () => client.getInfo(),
+      DecapodConnectionError,
+      /broke off/,
+    );
+    assert(!error.outcomeUnknown, "Expected no doubt about a GET");
+    const doubtful = await assertRejects(
+      () => client.createCluster("one"),
+      DecapodConnectionError,
+      /may have taken effect/,
+    );
+    assert(doubtful.outcomeUnknown, "Expected doubt about a POST");
+  }
+});
+
+test("of what is no HTTP", async (settings) => {
+  const client = connectToFault(settings, "garbage", { retries: 0 });
+  await assertRejects(
+    () => client.getInfo(),
+    DecapodConnectionError,
+    /no HTTP is spoken there/,
+  );
+});
+
+section("abort");
+
+test("before, during and after, with the reason", async (settings) => {
+  const reason = new Error("enough");
+  for (const fault of ["hang", "hang-body"]) {
+    const client = connectToFault(settings, fault);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const call = client.getInfo({ signal });
+    setTimeout(() => controller.abort(reason), 50);
+    const error = await call.catch((error) => error);
+    assert(error === reason, `Expected the reason, got ${error}`);
+    await fetch(`${settings.servers}/closed`);
+    const late = await client.getInfo({ signal }).catch((error) => error);
+    assert(late === reason, `Expected the reason, got ${late}`);
+  }
+});
+
+test("while it waits for another attempt", async (settings) => {
+  const server = await openServer(settings);
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const client = connect(server, {
+    onAttempt: ({ status }) => status === 503 && controller.abort(reason),
+  });
+  await client.login();
+  const headers = { "retry-after": "20" };
+  await server.answerWith({ status: 503, headers });
+  const error = await client.getUserSelf({ signal: controller.signal })
+    .catch((error) => error);
+  assert(error === reason, `Expected the reason, got ${error}`);
+});
+
+section("deadline");
+
+test("of a server that is silent, or falls silent", async (settings) => {
+  for (const fault of ["hang", "hang-body"]) {
+    const client = connectToFault(settings, fault, { timeout: 100 });
+    await assertRejects(
+      () => client.getInfo(),
+      DecapodTimeoutError,
+      /no answer within 100 ms/,
+    );
+    await fetch(`${settings.servers}/closed`);
+  }
+});
+
+test("of a log, between its pieces", async (settings) => {
+  const client = connectToFault(settings, "hang-log", { timeout: 200 });
+  const lines: string[] = [];
+  await assertRejects(async () => {
+    for await (const line of client.streamExecutionLog("id")) lines.push(line);
+  }, DecapodTimeoutError);
+  assertEquals(lines, ["first"]);
+});
+
+section("retries");
+
+test("of a read, not of a write", async (settings) => {
+  const server = await openServer(settings);
+  const attempts: Attempt[] = [];
+  const client = connect(server, { onAttempt: (one) => attempts.push(one) });
+  await client.login();
+  await server.answerWith({ status: 503 }, { status: 429 });
+  await client.getUserSelf();
+  assertEquals(
+    attempts.map(({ method, attempt, status }) => [method, attempt, status]),
+    [["POST", 1, 200], ["GET", 1, 503], ["GET", 2, 429], ["GET", 3, 200]],
+  );
+  await server.answerWith({ status: 503 });
+  await assertRejects(() => client.createCluster("one"), DecapodAPIError);
+  await server.answerWith({ status: 503 });
+  await client.createCluster("one", { retries: 1 });
+  await server.answerWith({ status: 503 });
+  await assertRejects(
+    () => client.getUserSelf({ retries: 0 }),
+    DecapodAPIError,
+  );
+});
+
+test("of a network that fails", async (settings) => {
+  const url = `${settings.faults}/flaky`;
+  const client = new Client(`${url}/r${Math.random().toString(36).slice(2)}`, {
+    login: "root",
+    password: "root",
+  });
+  assertEquals(await client.getInfo(), {});
+});
+
+section("redaction");
+
+test("of what a server echoes", async (settings) => {
+  const password = 'pä"ss/wörd & co';
+  const server = await openServer(settings, { rootPassword: password });
+  const attempts: Attempt[] = [];
+  const client = connect(server, {
+    password,
+    retries: 0,
+    onAttempt: (attempt) => attempts.push(attempt),
+  });
+  const { id: token } = await client.login();
+  const echo = JSON.stringify({
+    code: 500,
+    error: "Internal Server Error",
+    message: `${password} ${encodeURIComponent(password)} ${token}`,
+  });
+  const headers = { "content-type": "application/json" };
+  await server.answerWith({ status: 500, headers, body: echo });
+  const error = await assertRejects(
+    () => client.getUserSelf(),
+    DecapodAPIError,
+    /redacted/,
+  );
+  const shown = [
+    ...texts(error),
+    ...texts(client),
+    ...attempts.flatMap(texts),
+    JSON.stringify(attempts),
+  ].join("\n");
+  const secrets = [password, encodeURIComponent(password), token];
+  for (const secret of [...secrets, JSON.stringify(password).slice(1, -1)]) {
+    assert(!shown.includes(secret), `A secret is shown: ${shown}`);
+  }
+});
+
+/** All that a person may get to see of a value. */
+function texts(value: unknown): string[] {
+  const more = value instanceof Error
+    ? [value.message, value.stack ?? "", ...texts(value.cause)]
+    : [];
+  return [String(value), JSON.stringify(value) ?? "", inspect(value), ...more];
+}
+
+/** As the runtime prints it on its console, if it says how. */
+function inspect(value: unknown): string {
+  const { Deno, Bun, process } = globalThis as {
+    Deno?: { inspect(value: unknown): string };
+    Bun?: { inspect(value: unknown): string };
+    process?: { getBuiltinModule?(name: string): object };
+  };
+  const util = process?.getBuiltinModule?.("node:util");
+  const node = util && "inspect" in util && typeof util.inspect === "function"
+    ? util.inspect(value, { depth: 10, showHidden: true })
+    : "";
+  return [Deno?.inspect(value), Bun?.inspect(value), node].join("\n");
+}
+
+section("bad input");
+
+/** What is wrong with a URL, and what has to be said of it. */
+const UNREACHABLE: [string, (settings: Settings) => string, RegExp][] = [
+  [
+    "a host that cannot be reached",
+    () => "http://255.255.255.255:81", // no packet ever leaves for it
+    /http:\/\/255\.255\.255\.255:81\/v1\/info\/: the host is unreachable/,
+  ],
+  [
+    "a name that cannot be resolved",
+    () => "http://nosuch.invalid",
+    /http:\/\/nosuch\.invalid\/v1\/info\/: the host name cannot be resolved/,
+  ],
+  [
+    "a port that is closed",
+    () => "http://127.0.0.1:4", // it belongs to nobody
+    /http:\/\/127\.0\.0\.1:4\/v1\/info\/: connection refused/,
+  ],
+  [
+    "https on a port that speaks http",
+    ({ servers }) => servers.replace("http:", "https:"),
+    /https:\/\/127\.0\.0\.1:\d+\/v1\/info\/: .*no TLS is spoken there/,
+  ],
+];
+
+/** workerd tells a program no more than this. */
+const WORKERD: Record<string, RegExp> = {
+  "a host that cannot be reached": /255:81\/\S+ the connection was refused or/,
+  "a name that cannot be resolved": /nosuch\.invalid\/\S+ .*cannot be resolved/,
+  "a port that is closed": /127\.0\.0\.1:4\/\S+ the connection was refused or/,
+  "https on a port that speaks http": /127\.0\.0\.1:\d+\/\S+ .*TLS failed/,
+};
+
+for (const [name, url, pattern] of UNREACHABLE) {
+  test(name, async (settings) => {
+    const client = new Client(url(settings), {
+      login: "root",
+      password: "root",
+      retries: 0,
+    });
+    const expected = settings.runtime === "workerd" ? WORKERD[name] : pattern;
+    const error = await assertRejects(
+      () => client.getInfo(),
+      DecapodConnectionError,
+      expected,
+    );
+    assert(error.cause instanceof Error, "Expected the runtime's own error");
+  });
+}
+
+test("a port that fetch does not go to", async () => {
+  const account = { login: "root", password: "root", retries: 0 };
+  const client = new Client("http://127.0.0.1:6000", account);
+  await assertRejects(
+    () => client.getInfo(),
+    DecapodConnectionError,
+    /127\.0\.0\.1:6000\/v1\/info\/: fetch does not go to this port/,
+  );
+}, ["deno", "node"]);
+
+test("is refused before anything is sent", async (settings) => {
+  const server = await openServer(settings);
+  const client = connect(server);
+  for (const id of ["", ".", ".."]) {
+    await assertRejects(() => client.getUser(id), TypeError, /Invalid id/);
+  }
+  await assertRejects(
+    () => client.getUserSelf({ timeout: -1 }),
+    RangeError,
+    /timeout/,
+  );
+  await assertRejects(
+    () => new Client("ftp://decapod.example", { login: "a", password: "b" }),
+    TypeError,
+    /http/,
+  );
+  const evil = { headers: { "x-one": "a\r\nx-two: b" } };
+  const error = await assertRejects(() => client.getInfo(evil), TypeError);
+  assertMatch(error.message, /x-one/);
+  assertEquals(await server.requests(), []);
+});

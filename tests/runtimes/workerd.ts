@@ -1,0 +1,27 @@
+/**
+ * Runs the bundled suite in workerd: `node workerd.ts BUNDLE`, with the
+ * settings in the environment. Runs on Node, as Miniflare does.
+ */
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import process from "node:process";
+
+/** What is used of Miniflare. */
+interface Worker {
+  dispatchFetch(url: string): Promise<Response>;
+  dispose(): Promise<void>;
+}
+
+const { TOOLS = "", SETTINGS = "" } = process.env;
+const { Miniflare }: { Miniflare: new (options: object) => Worker } =
+  createRequire(TOOLS)("miniflare");
+
+const worker = new Miniflare({
+  modules: true,
+  script: await readFile(process.argv[2] ?? "", "utf8"),
+  compatibilityDate: "2026-07-01",
+  bindings: { SETTINGS },
+});
+const { body } = await worker.dispatchFetch("http://suite.invalid/");
+for await (const chunk of body ?? []) process.stdout.write(chunk);
+await worker.dispose();

@@ -1,0 +1,131 @@
+/** An execution that does what a test wants, at the moment it wants. */
+
+import type { JsonValue } from "../../mod.ts";
+import { apiError, type Exchange, json } from "./server.ts";
+
+/** Its id. */
+export const ID = "231c54ee-384b-4fce-8ad4-7e029c7d13cb";
+
+/** One step, as little of it as matters. */
+export interface ScriptedStep {
+  name: string;
+  finished: number;
+  result?: "ok" | "error" | "unreachable";
+  server?: string | null;
+}
+
+/** What comes instead of an answer, if anything. */
+type Instead = Response | undefined | Promise<Response | undefined>;
+
+const RESULTS = { ok: 1, error: 2, unreachable: 4 };
+
+/** An execution; give its `answer` to a server. */
+export class ScriptedExecution {
+  /** The state of each version so far. */
+  readonly states: string[];
+  /** The steps so far, in the order in which they were written. */
+  readonly steps: ScriptedStep[] = [];
+  /** How often it has been looked at. */
+  looks = 0;
+  /** How often its steps were asked for, and how many were read. */
+  readonly read = { requests: 0, items: 0 };
+  /** Called before each look with its number, from 1. */
+  onLook: (look: number) => Instead | void = () => {};
+  /** Called before each page of steps. */
+  onSteps: (request: number, query: Exchange["query"]) => Instead | void =
+    () => {};
+  /** Called before each version that is asked for. */
+  onVersion: (version: number) => Instead | void = () => {};
+
+  constructor(...states: string[]) {
+    this.states = states;
+  }
+
+  /** Answers what is asked about it. Bound. */
+  readonly answer = async (
+    { path, query }: Exchange,
+  ): Promise<Response | undefined> => {
+    const [, id, what, number] = /^\/v1\/execution\/([^/]+)\/(?:(\w+)\/)?(\d+)?/
+      .exec(path) ?? [];
+    if (id === undefined) return undefined;
+    if (id !== ID) return apiError(404, "NotFound", "Not found");
+    if (what === "steps") {
+      const request = ++this.read.requests;
+      return await this.onSteps(request, query) || this.#page(query);
+    }
+    if (what === "version") {
+      return await this.onVersion(Number(number)) ||
+        json(this.#version(Number(number)));
+    }
+    return await this.onLook(++this.looks) ||
+      json(this.#version(this.states.length));
+  };
+
+  #version(version: number): JsonValue {
+    return {
+      id: ID,
+      model: "execution",
+      version,
+      initiator_id: null,
+      time_updated: 1479300415,
+      time_deleted: 0,
+      data: {
+        state: this.states[version - 1] ?? "",
+        playbook_configuration: {
+          id: "9a962393-a1bd-4a96-a9dc-fc151327eea7",
+          version: 1,
+          playbook_name: "cluster_deploy",
+        },
+      },
+    };
+  }
+
+  #page(query: Exchange["query"]): Response {
+    const filter = JSON.parse(query.filter ?? "{}");
+    const since = filter.time_finished?.gte ?? 0;
+    const results: number[] = filter.result?.in ?? Object.values(RESULTS);
+    const found = this.steps
+      .map((step, index) => ({ ...step, index }))
+      .filter(({ finished, result = "ok" }) =>
+        finished >= since && results.includes(RESULTS[result])
+      );
+    if ("time_finished" in JSON.parse(query.sort_by ?? "{}")) {
+      found.sort((a, b) => a.finished - b.finished || a.index - b.index);
+    }
+    const page = Number(query.page ?? 1);
+    const perPage = Number(query.per_page ?? 25);
+    const rows = found.slice((page - 1) * perPage, page * perPage);
+    this.read.items += rows.length;
+    return json({
+      items: rows.map((step) => ({
+        id: step.index.toString(16).padStart(24, "0"),
+        model: "execution_step",
+        version: 1,
+        initiator_id: ID,
+        time_updated: step.finished,
+        time_deleted: 0,
+        data: {
+          execution_id: ID,
+          role: "role",
+          name: step.name,
+          error: {},
+          server_id: step.server === undefined ? "server1" : step.server,
+          time_started: step.finished,
+          time_finished: step.finished,
+          result: step.result ?? "ok",
+        },
+      })),
+      page,
+      per_page: perPage,
+      total: found.length,
+    });
+  }
+}
+
+/** What a proxy says when it cannot reach Decapod. */
+export function badGateway(): Response {
+  return new Response("<html><h1>502 Bad Gateway</h1></html>", {
+    status: 502,
+    headers: { "content-type": "text/html" },
+  });
+}
