@@ -121,11 +121,12 @@ export function backoff(attempt: number, first = 200, longest = 8000): number {
  * The runtime's fetch, kept from sending a change twice: where a connection
  * that was kept breaks, Deno and Bun send the request again by themselves,
  * served or not. Deno cannot do so with a Blob; Bun has no reason to with
- * `keepalive: false`, which takes a new connection.
+ * `keepalive: false`, which takes a new connection. A DELETE has no body to
+ * make a Blob of, so Deno may repeat it; done twice it does no more than once.
  */
 function fetchOnce(url: string, init: RequestInit): Promise<Response> {
   if (init.method === "GET") return fetch(url, init);
-  const body = new Blob(typeof init.body === "string" ? [init.body] : []);
+  const body = typeof init.body === "string" ? new Blob([init.body]) : null;
   return fetch(url, { ...init, body, keepalive: false });
 }
 

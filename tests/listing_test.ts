@@ -491,6 +491,23 @@ Deno.test("a server that always gives the same page is found out", async () => {
   }
 });
 
+Deno.test("a page that grows while it is counted is read again, and told once", async () => {
+  let rows = 3;
+  await using server = new StandInServer({}, ({ path, query }) => {
+    if (!path.endsWith("/steps/")) return undefined;
+    const page = Number(query.page ?? 1);
+    const items = PEOPLE.slice((page - 1) * 5, Math.min(page * 5, rows));
+    rows = Math.min(rows + 1, 13); // before the server counts
+    return json({ items, page, per_page: 5, total: rows });
+  });
+  await using client = server.client();
+  const steps = await client.getExecutionSteps("any", { perPage: 5 }).toArray();
+  assertEquals(
+    steps.map(({ id }) => id),
+    PEOPLE.slice(0, 13).map(({ id }) => id),
+  );
+});
+
 Deno.test("a server that says wrong page sizes loses nothing, or is found out", async () => {
   await using server = liar({ size: 10, says: 0 });
   await using client = server.client();

@@ -1,0 +1,139 @@
+/** What the types refuse, and what they let pass. */
+
+import { assert, assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
+
+const MODULE = new URL("../mod.ts", import.meta.url).href;
+const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
+
+const HEAD = `import { Client, type Change, type Execution, type ExecutionStep,
+  type Filter, type Listing, type Page, type Server, type User,
+  type UserData } from ${JSON.stringify(MODULE)};
+declare const client: Client;
+`;
+
+/** Code that is right; a value of another type would not be taken. */
+const RIGHT = [
+  "for await (const user of client.getUsers()) user satisfies User;",
+  "for await (const user of client.getUserVersions('1')) user satisfies User;",
+  "for await (const page of client.getServers().pages()) page satisfies Page<Server>;",
+  "(await client.getServers()).items satisfies Server[];",
+  "(await client.getUsers().toArray({ limit: 3 })) satisfies User[];",
+  "client.getUsers() satisfies Listing<User>;",
+  "(await client.getUsers().then(({ total }) => total)) satisfies number;",
+  "client.getUsers({ filter: { login: 'a', version: { gt: 1 } }, sortBy: { login: -1, _id: 1 } });",
+  "client.getServers({ filter: { state: { in: ['off', 'another'] }, 'facts.x': { gte: 1 } } });",
+  "client.getServers({ sortBy: { 'facts.x': 1 } });",
+  "client.getExecutions({ filter: { state: 'failed', pc_model_id: '1', pc_version: 2 } });",
+  "client.getExecutionSteps('1', { filter: { result: { in: [2, 4] } }, sortBy: { time_finished: 1 } });",
+  "client.getClusters({ filter: { name: { regexp: '^a' }, is_latest: false } });",
+  "client.editUser('1', (data) => { data satisfies UserData; return { ...data, role_id: null }; });",
+  "client.editServer('1', async (data) => ({ ...data, name: await Promise.resolve('a') }));",
+  "const change: Change<UserData> = (data) => data; client.editUser('1', change);",
+  "(await client.waitForExecution('1', { expect: ['canceled'], interval: { min: 1, max: 2 } })) satisfies Execution;",
+  "for await (const event of client.followExecution('1')) { if (event.type === 'step') event.step satisfies ExecutionStep; else event.execution satisfies Execution; }",
+  "for await (const line of client.streamExecutionLog('1')) line satisfies string;",
+];
+
+/** Code that is wrong, and what is said about it. */
+const WRONG: [string, string][] = [
+  [
+    "for await (const user of client.getUsers()) user satisfies Server;",
+    "'User'",
+  ],
+  [
+    "for await (const page of client.getUsers().pages()) page satisfies User;",
+    "Page<User>",
+  ],
+  ["client.getUsers({ filter: { login: 5 } });", "Type 'number'"],
+  ["client.getUsers({ filter: { version: '1' } });", "Type 'string'"],
+  ["client.getUsers({ filter: { version: { gt: 'a' } } });", "Type 'string'"],
+  ["client.getUsers({ filter: { login: { in: 'a' } } });", "Type 'string'"],
+  ["client.getUsers({ filter: { login: { $eq: 'a' } } });", "'$eq'"],
+  ["client.getUsers({ filter: { login: null } });", "Type 'null'"],
+  [
+    "client.getUsers({ filter: { id: 'a' } });",
+    "Type 'string' is not assignable to type 'undefined'",
+  ],
+  [
+    "client.getServers({ filter: { time_updated: { gt: 1 } } });",
+    "is not assignable to type 'undefined'",
+  ],
+  [
+    "client.getUsers({ sortBy: { id: 1 } });",
+    "Type 'number' is not assignable to type 'undefined'",
+  ],
+  [
+    "client.getUsers({ sortBy: { time_updated: 1 } });",
+    "Type 'number' is not assignable to type 'undefined'",
+  ],
+  ["client.getUsers({ sortBy: { login: 2 } });", "Type '2'"],
+  ["client.getUsers({ sort_by: { login: 1 } });", "'sort_by'"],
+  ["client.getUserVersions('1', { filter: { login: 'a' } });", "'filter'"],
+  ["client.getUserVersions('1', { sortBy: { login: 1 } });", "'sortBy'"],
+  [
+    "client.getExecutionSteps('1', { filter: { result: 'error' } });",
+    "Type 'string'",
+  ],
+  [
+    "client.editUser('1', (data) => ({ login: data.login }));",
+    "is missing the following properties from type 'UserData'",
+  ],
+  ["client.editUser('1', (data) => { data.role_id = null; });", "UserData"],
+  [
+    "client.editServer('1', (data) => ({ ...data, nam: 'a', name: 5 }));",
+    "number",
+  ],
+  ["client.waitForExecution('1', { expect: 'completed' });", "Type 'string'"],
+  [
+    "client.waitForExecution('1', { interval: { min: 1 } });",
+    "Property 'max' is missing",
+  ],
+  ["client.followExecution('1', { onUpdate: () => {} });", "'onUpdate'"],
+  [
+    "const filter: Filter<{ name: string }> = { name: 5 }; filter;",
+    "Type 'number'",
+  ],
+];
+
+/** What \`deno check\` says about each of these. */
+async function check(snippets: string[]): Promise<string[]> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const files = snippets.map((_, index) => `${folder}/snippet${index}_.ts`);
+    for (const [index, code] of snippets.entries()) {
+      await Deno.writeTextFile(
+        files[index] ?? "",
+        `${HEAD}${code}\nexport {};\n`,
+      );
+    }
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--no-lock", "--config", CONFIG, ...files],
+      env: { NO_COLOR: "1" },
+      stdout: "null",
+    }).output();
+    const text = new TextDecoder().decode(stderr);
+    // Each complaint ends with its place.
+    const said = snippets.map(() => "");
+    for (const part of text.split(/^TS(?=\d+ \[ERROR\])/m).slice(1)) {
+      const index = Number(/snippet(\d+)_\.ts/.exec(part)?.[1] ?? NaN);
+      assert(index in said, text);
+      said[index] += part;
+    }
+    assertEquals(code === 0, said.every((one) => one === ""), text);
+    return said;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("types flow from the method to the item, and refuse what the server would ignore", async () => {
+  const said = await check([...RIGHT, ...WRONG.map(([code]) => code)]);
+  for (const [index, code] of RIGHT.entries()) {
+    assertEquals(said[index], "", code);
+  }
+  for (const [index, [code, complaint]] of WRONG.entries()) {
+    const text = said[RIGHT.length + index] ?? "";
+    assert(text.includes(complaint), `${code}\n${text || "is taken"}`);
+  }
+});
