@@ -52,6 +52,13 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
   bench(args) {
     return denoInFront(["bench", "-A", "tests/bench/", ...args]);
   },
+  soak(args) {
+    const flags = ["-A", "--v8-flags=--expose-gc"];
+    return denoInFront(["run", ...flags, "tests/soak.ts", ...args]);
+  },
+  matrix(args) {
+    return denoInFront(["run", "-A", "tests/faults/report.ts", ...args]);
+  },
 };
 
 /** No test may reach the server that its user works with. */

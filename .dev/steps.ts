@@ -62,6 +62,12 @@ export function steps(coverage: string): Step[] {
       judge: runtimesSummary,
     },
     {
+      name: "size",
+      args: ["run", "-A", ".dev/jsr/size.ts"],
+      judge: ({ code, stdout, stderr }) =>
+        verdict(code === 0, stdout || stderr),
+    },
+    {
       name: "coverage",
       args: ["coverage", "--lcov", coverage],
       judge: (output) => coverageGate(output, modules),

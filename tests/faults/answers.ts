@@ -1,0 +1,92 @@
+/** What goes back over the wire, byte by byte if need be. */
+
+const encoder = new TextEncoder();
+
+/** A request as it came in. */
+export interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/** An answer that can be told in every wrong way. */
+export interface Answer {
+  status: number;
+  reason: string;
+  headers: [name: string, value: string][];
+  body: Uint8Array;
+  /** How its end is found: by a length, by chunks, by the connection's end. */
+  framing: "length" | "chunked" | "close";
+}
+
+/** An answer of one's own. */
+export function answer(
+  status: number,
+  reason: string,
+  type: string,
+  body: string,
+  headers: [name: string, value: string][] = [],
+): Answer {
+  return {
+    status,
+    reason,
+    headers: [["content-type", type], ...headers],
+    body: encoder.encode(body),
+    framing: "length",
+  };
+}
+
+/** An answer of the stand-in's. */
+export async function fromResponse(response: Response): Promise<Answer> {
+  const body = new Uint8Array(await response.arrayBuffer());
+  const headers = [...response.headers]
+    .filter(([name]) => name !== "content-length");
+  return {
+    status: response.status,
+    reason: response.status === 200 ? "OK" : "Refused",
+    headers,
+    body,
+    framing: response.headers.has("content-length") ? "length" : "chunked",
+  };
+}
+
+/** The bytes of an answer, in two parts. */
+export function serialize(
+  { status, reason, headers, body, framing }: Answer,
+  keepAlive: boolean,
+): { head: Uint8Array; body: Uint8Array } {
+  const all = [...headers];
+  const names = new Set(headers.map(([name]) => name.toLowerCase()));
+  if (framing === "length" && !names.has("content-length")) {
+    all.push(["content-length", String(body.length)]);
+  }
+  if (framing === "chunked") all.push(["transfer-encoding", "chunked"]);
+  if (!keepAlive || framing === "close") all.push(["connection", "close"]);
+  const lines = all.map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `HTTP/1.1 ${status} ${reason}\r\n${lines.join("")}\r\n`;
+  return {
+    head: encoder.encode(head),
+    body: framing === "chunked" ? inChunks(body) : body,
+  };
+}
+
+function inChunks(body: Uint8Array): Uint8Array {
+  const start = encoder.encode(`${body.length.toString(16)}\r\n`);
+  const end = encoder.encode("\r\n0\r\n\r\n");
+  return body.length === 0
+    ? encoder.encode("0\r\n\r\n")
+    : joined([start, body, end]);
+}
+
+/** Pieces as one. */
+export function joined(pieces: Uint8Array[]): Uint8Array {
+  const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}

@@ -1,0 +1,302 @@
+/** Runs the cells of the matrix: a method, a fault, and when it strikes. */
+
+import type { Attempt, V1Client } from "../../mod.ts";
+import { spellings, texts } from "../support/secrets.ts";
+import { makeClient, PASSWORD } from "../support/server.ts";
+import { FAULTS, type KnownFault } from "./faults.ts";
+import {
+  makeWorld,
+  NEW_PASSWORD,
+  type Operation,
+  OPERATIONS,
+  type World,
+} from "./operations.ts";
+import {
+  type Expected,
+  type Position,
+  POSITIONS,
+  predict,
+  setUp,
+} from "./rules.ts";
+import { FaultServer } from "./server.ts";
+
+/** One cell. */
+export interface Cell {
+  readonly operation: Operation;
+  readonly fault: KnownFault;
+  readonly position: Position;
+  readonly expected: Expected;
+}
+
+/** Every cell that there is. */
+export function cells(): Cell[] {
+  return FAULTS.flatMap((fault) =>
+    POSITIONS.flatMap((position) =>
+      OPERATIONS.flatMap((operation) => {
+        const expected = predict(operation, fault, position);
+        return expected ? [{ operation, fault, position, expected }] : [];
+      })
+    )
+  );
+}
+
+/** What came of a run. */
+export interface Report {
+  readonly run: number;
+  readonly passed: number;
+  /** What was not as the rules have it, by cell. */
+  readonly failures: string[];
+  /** Cells run and passed, by fault and position. */
+  readonly table: Map<string, Map<Position, { run: number; passed: number }>>;
+}
+
+/** The deadline of calls that are to meet it, in ms. */
+const SHORT = 300;
+
+/** The deadline of all others, in ms. */
+const LONG = 10_000;
+
+/** How late a call may be, in ms. */
+const GRACE = 250;
+
+/** How long the client may take to let go of its connections, in ms. */
+const LETTING_GO = 2000;
+
+/** How many cells are under way at once. */
+const AT_ONCE = 8;
+
+/** What the methods give where nothing goes wrong. */
+type Results = Map<string, string>;
+
+/** Runs cells and reports. */
+export async function runMatrix(chosen: Cell[]): Promise<Report> {
+  const results = await rightResults();
+  const table: Report["table"] = new Map();
+  const failures: string[] = [];
+  let passed = 0;
+  const queue = chosen.values();
+  const work = async () => {
+    for (const cell of queue) {
+      const wrong = await runCell(cell, results);
+      const { operation, fault, position } = cell;
+      const row = table.get(fault.name) ?? new Map();
+      const count = row.get(position) ?? { run: 0, passed: 0 };
+      count.run++;
+      if (wrong.length === 0) {
+        count.passed++;
+        passed++;
+      } else {
+        const name = `${operation.name} × ${fault.name} × ${position}`;
+        failures.push(`${name}: ${wrong.join("; ")}`);
+      }
+      row.set(position, count);
+      table.set(fault.name, row);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return { run: chosen.length, passed, failures, table };
+}
+
+async function rightResults(): Promise<Results> {
+  const results: Results = new Map();
+  for (const operation of OPERATIONS) {
+    const world = await makeWorld();
+    const client = makeClient("http://decapod", { fetch: world.standIn.fetch });
+    await client.login();
+    const value = await operation.run(client, world);
+    results.set(operation.name, comparable(value));
+  }
+  return results;
+}
+
+/** A result without what chance has made. */
+function comparable(value: unknown): string {
+  return (JSON.stringify(value) ?? "nothing").replace(
+    /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g,
+    "id",
+  );
+}
+
+/** Runs one cell and says what is wrong with what came of it. */
+async function runCell(cell: Cell, results: Results): Promise<string[]> {
+  const { operation, fault } = cell;
+  const world = await makeWorld();
+  await using server = new FaultServer(world.standIn.handler);
+  server.keepAlive = fault.keepAlive === true;
+  const attempts: Attempt[] = [];
+  const timeout = meetsDeadline(cell) ? SHORT : LONG;
+  const client = makeClient(server.url, {
+    timeout,
+    onAttempt: (attempt) => attempts.push(attempt),
+  });
+  await prepare(cell, world, server, client);
+  attempts.length = 0;
+  const before = server.received.length;
+
+  const start = performance.now();
+  const outcome = await operation.run(client, world).then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+  const elapsed = performance.now() - start;
+
+  const left = await server.settled(LETTING_GO);
+  const received = server.received.slice(before);
+  const wrong: string[] = [];
+  const check = (name: string, actual: unknown, expected: unknown) => {
+    if (actual !== expected) wrong.push(`${name} ${actual}, not ${expected}`);
+  };
+
+  // The rules of this cell.
+  const { expected } = cell;
+  const { name, code, unknown } = describe(outcome);
+  check("outcome:", name, expected.error ?? "result");
+  check("code", code, expected.code);
+  check("outcomeUnknown", unknown, expected.unknown);
+  const isLogin = ({ method, url }: { method: string; url: string }) =>
+    method === "POST" && url.endsWith("/v1/auth/");
+  const ofLogins = operation.requests[0]?.login === true;
+  const sent = attempts.filter((attempt) => isLogin(attempt) === ofLogins);
+  // A read on a kept connection that breaks may be repeated by the runtime:
+  // then that attempt does not fail.
+  if (fault.keepAlive && sent.length < (expected.attempts ?? 0)) {
+    check("an attempt less than", sent.length + 1, expected.attempts);
+  } else if (expected.attempts !== undefined) {
+    check("attempts", sent.length, expected.attempts);
+  }
+  if (expected.logins !== undefined && !ofLogins) {
+    check("logins", attempts.length - sent.length, expected.logins);
+  }
+  if ("value" in outcome && !fault.alters) {
+    check("result", comparable(outcome.value), results.get(operation.name));
+  }
+
+  // What holds in each cell.
+  const isChange = ({ method, path }: { method: string; path: string }) =>
+    method !== "GET" && !(method === "POST" && path === "/v1/auth/");
+  const changes = received.filter(isChange);
+  const served = changes.filter(({ status }) => status === 200);
+  const refused = changes.filter(({ status, fault }) =>
+    status === 401 || fault === "401"
+  );
+  if (changes.length > 1 + refused.length) {
+    wrong.push(`${changes.length} requests for one change`);
+  }
+  if (served.length > 1) wrong.push("one change made twice");
+  if (unknown === false && "error" in outcome && served.length > 0) {
+    wrong.push("a change was made, the error says that none was");
+  }
+  const most = fault.keepAlive ? 2 * attempts.length : attempts.length;
+  if (received.length > most) {
+    const requests = received.map(({ method, path, fault = "ok" }) =>
+      `${method} ${path} ${fault}`
+    );
+    wrong.push(`${attempts.length} attempts sent ${requests.join(", ")}`);
+  }
+  const deadline = operation.waits ? LONG : timeout;
+  if (!isEndlessStream(cell) && elapsed > deadline + GRACE) {
+    wrong.push(`took ${Math.round(elapsed)} ms of ${deadline} ms`);
+  }
+  check("exchanges left open:", left, 0);
+  wrong.push(...told(outcome, attempts, secrets(world, server)));
+
+  // The client is as good as new.
+  server.relent();
+  await client.getUserSelf({ timeout: LONG }).catch((error: unknown) =>
+    wrong.push(`the next call failed: ${error}`)
+  );
+  return wrong;
+}
+
+/** Brings the server and the client to where the fault is to strike. */
+async function prepare(
+  { operation, fault, position }: Cell,
+  world: World,
+  server: FaultServer,
+  client: V1Client,
+): Promise<void> {
+  const cell = setUp(operation, fault, position);
+  if (cell === undefined) throw new Error("Cannot run a cell that is none");
+  const { strikes, prelude } = cell;
+  const login = (method: string, path: string) =>
+    method === "POST" && path === "/v1/auth/";
+  const ofLogins = position === "during login" ||
+    operation.requests[0]?.login === true;
+  const long = { timeout: LONG };
+  if (!ofLogins) await client.login(long);
+  if (ofLogins || fault.keepAlive) await client.getInfo(long);
+  if (prelude === "revoked") world.standIn.revokeTokens();
+  const matches = (method: string, path: string) =>
+    login(method, path) === ofLogins;
+  server.inject({
+    fault,
+    operation: matches,
+    ...strikes,
+    inBody: position === "in the body",
+  });
+  if (prelude !== "503") return;
+  const away = FAULTS.find(({ name }) => name === "503, Retry-After: 0");
+  if (away === undefined) throw new Error("Cannot find the fault of a prelude");
+  server.inject({
+    fault: away,
+    operation: matches,
+    skip: 0,
+    count: 1,
+    inBody: false,
+  });
+}
+
+/** Whether it is the deadline that ends it. */
+function meetsDeadline({ fault }: Cell): boolean {
+  return fault.event === "silence";
+}
+
+/** Whether it is a stream whose pieces come in time, each for itself. */
+function isEndlessStream({ operation, fault, position }: Cell): boolean {
+  return operation.requests[0]?.streamed === true &&
+    fault.event === "silence" && position === "in the body";
+}
+
+interface Told {
+  name: string;
+  code?: unknown;
+  unknown: boolean;
+}
+
+/** What a caller is told. */
+function describe(outcome: { value: unknown } | { error: unknown }): Told {
+  if ("value" in outcome) return { name: "result", unknown: false };
+  const { error } = outcome;
+  if (!(error instanceof Error)) return { name: String(error), unknown: false };
+  const name = "outcomeUnknown" in error ? error.name : String(error.stack);
+  return {
+    name,
+    ...("code" in error && { code: error.code }),
+    unknown: "outcomeUnknown" in error && error.outcomeUnknown === true,
+  };
+}
+
+/** Everything that nobody may read. */
+function secrets({ resetToken }: World, server: FaultServer): string[] {
+  const tokens = server.received.map(({ authorization }) => authorization);
+  return [
+    PASSWORD,
+    NEW_PASSWORD,
+    resetToken,
+    ...new Set(tokens.filter((token) => token !== null)),
+  ];
+}
+
+/** Which secrets were told, and where. */
+function told(
+  outcome: { value: unknown } | { error: unknown },
+  attempts: Attempt[],
+  secrets: string[],
+): string[] {
+  const shown = attempts.flatMap(texts);
+  if ("error" in outcome) shown.push(...texts(outcome.error));
+  const read = secrets.flatMap(spellings).filter((secret) =>
+    shown.some((text) => text.includes(secret))
+  );
+  return read.map((secret) => `"${secret}" can be read`);
+}

@@ -1,0 +1,397 @@
+/**
+ * A server that does wrong on purpose: raw TCP in front of a stand-in. What it
+ * does to which request, and how often, is put in with `inject()`.
+ */
+
+import {
+  type Answer,
+  fromResponse,
+  joined,
+  type Request as WireRequest,
+  serialize,
+} from "./answers.ts";
+
+/** One way to do wrong. */
+export interface Fault {
+  readonly name: string;
+  /** What is answered; what the stand-in says unless given. */
+  readonly answer?: (
+    request: WireRequest,
+    real: () => Promise<Answer>,
+  ) => Answer | Promise<Answer>;
+  /** How the bytes get onto the wire; at once unless given. */
+  readonly toxic?: Toxic;
+  /** Whether the end of its connection is a reset: something stays unread. */
+  readonly resets?: boolean;
+  /** Whether it closes the connection on the first line of the request. */
+  readonly unread?: boolean;
+  /** Whether it needs connections that are used again. */
+  readonly keepAlive?: boolean;
+}
+
+/** Sends the bytes, or does not; gives whether the connection is of use yet. */
+export type Toxic = (wire: Wire, bytes: Uint8Array) => Promise<boolean>;
+
+/** What a toxic has in its hands. */
+export interface Wire {
+  /** Sends bytes; nothing happens once the client has gone. */
+  send(bytes: Uint8Array): Promise<void>;
+  /** Waits, but no longer than the client does. */
+  wait(ms: number): Promise<void>;
+  /** Waits until the client goes away. */
+  hold(): Promise<void>;
+  /** Whether the client has gone away. */
+  readonly gone: boolean;
+}
+
+/** Which requests a fault strikes. */
+export interface Injection {
+  readonly fault: Fault;
+  /** Whether it may strike a request of this method and path. */
+  readonly operation: (method: string, path: string) => boolean;
+  /** How many of these are left alone first. */
+  readonly skip: number;
+  /** How many are struck then. */
+  readonly count: number;
+  /** Whether it waits until half of the body is out. */
+  readonly inBody: boolean;
+}
+
+/** One request as the server saw it. */
+export interface Received {
+  readonly method: string;
+  readonly path: string;
+  /** When it came, in ms of `performance.now()`. */
+  readonly at: number;
+  /** The Authorization header. */
+  authorization: string | null;
+  /** The fault that struck it. */
+  readonly fault?: string;
+  /** The status of the stand-in, if it was asked. */
+  status?: number;
+}
+
+const decoder = new TextDecoder();
+
+/** The server. */
+export class FaultServer implements AsyncDisposable {
+  /** Every request whose first line came in. */
+  readonly received: Received[] = [];
+  /** Whether connections are kept for further requests. */
+  keepAlive = false;
+  /** Whether they are closed all the same, as soon as they are idle. */
+  closesIdle = false;
+  /** Whether requests are read to the last byte but one, so as to reset. */
+  careful = false;
+  readonly #handler: (request: Request) => Promise<Response>;
+  readonly #injections: (Injection & { seen: number })[] = [];
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #connections = new Map<Connection, Promise<void>>();
+  readonly #accepting: Promise<void>;
+  #total = 0;
+
+  constructor(handler: (request: Request) => Promise<Response>) {
+    this.#handler = handler;
+    this.#accepting = this.#accept();
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#listener.addr.port}`;
+  }
+
+  /** How many connections are open now. */
+  get open(): number {
+    return this.#connections.size;
+  }
+
+  /** How many there have been. */
+  get connections(): number {
+    return this.#total;
+  }
+
+  /** Lets a fault strike. */
+  inject(injection: Injection): void {
+    this.#injections.push({ ...injection, seen: 0 });
+    if (injection.fault.resets || injection.fault.unread) this.careful = true;
+    if (injection.fault.keepAlive) this.keepAlive = true;
+  }
+
+  /** Does no wrong from now on. */
+  relent(): void {
+    this.#injections.length = 0;
+  }
+
+  /**
+   * Waits until every exchange is over: answered as far as it was to be, or
+   * given up by the client.
+   *
+   * @param limit Milliseconds to wait at the most.
+   * @returns How many are still under way.
+   */
+  async settled(limit: number): Promise<number> {
+    const end = performance.now() + limit;
+    for (;;) {
+      const busy = [...this.#connections.keys()].filter(({ busy }) => busy);
+      if (busy.length === 0) return 0;
+      const left = end - performance.now();
+      if (left <= 0) return busy.length;
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await Promise.race([
+        Promise.all(busy.map(({ idle }) => idle)),
+        new Promise((resolve) => timer = setTimeout(resolve, left)),
+      ]);
+      clearTimeout(timer);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    await this.#accepting;
+    const ends = [...this.#connections.values()];
+    for (const connection of this.#connections.keys()) connection.close();
+    await Promise.all(ends);
+  }
+
+  async #accept(): Promise<void> {
+    for await (const socket of this.#listener) {
+      socket.setNoDelay();
+      this.#total++;
+      const connection = new Connection(socket);
+      const served = this.#serve(connection).finally(() => {
+        connection.close();
+        this.#connections.delete(connection);
+      });
+      this.#connections.set(connection, served);
+    }
+  }
+
+  async #serve(connection: Connection): Promise<void> {
+    for (;;) {
+      const line = await connection.line(this.careful);
+      if (line === undefined) return;
+      const [method = "", path = ""] = line.split(" ");
+      const struck = this.#strike(method, path);
+      const received: Received = {
+        method,
+        path,
+        at: performance.now(),
+        authorization: null,
+        ...(struck && { fault: struck.fault.name }),
+      };
+      this.received.push(received);
+      if (struck?.fault.unread) return;
+      const rest = await connection.rest(struck?.fault.resets ?? false);
+      if (rest === undefined) return;
+      const request: WireRequest = { method, path, ...rest };
+      received.authorization = rest.headers.get("authorization");
+      const usable = await this.#answer(connection, request, received, struck);
+      if (!usable || !this.keepAlive || connection.gone) return;
+      if (this.closesIdle) return;
+      connection.rested();
+    }
+  }
+
+  /** The fault that this request is in for. */
+  #strike(method: string, path: string): Injection | undefined {
+    let struck: Injection | undefined;
+    for (const injection of this.#injections) {
+      if (!injection.operation(method, path)) continue;
+      const number = injection.seen++;
+      const { skip, count } = injection;
+      if (number >= skip && number < skip + count) struck ??= injection;
+    }
+    return struck;
+  }
+
+  async #answer(
+    connection: Connection,
+    request: WireRequest,
+    received: Received,
+    struck: Injection | undefined,
+  ): Promise<boolean> {
+    const real = async () => {
+      const { method, path, headers, body } = request;
+      const response = await this.#handler(
+        new Request(`${this.url}${path}`, {
+          method,
+          headers,
+          ...(body !== "" && { body }),
+        }),
+      );
+      received.status = response.status;
+      return await fromResponse(response);
+    };
+    const fault = struck?.fault;
+    const answer = await (fault?.answer?.(request, real) ?? real());
+    const { head, body } = serialize(answer, this.keepAlive);
+    const bytes = joined([head, body]);
+    if (struck === undefined) {
+      await connection.send(bytes);
+      return answer.framing !== "close";
+    }
+    const start = struck.inBody ? head.length + (body.length >> 1) : 0;
+    await connection.send(bytes.subarray(0, start));
+    if (fault?.toxic) {
+      return await fault.toxic(connection, bytes.subarray(start));
+    }
+    if (struck.inBody) return false; // a wrong answer that breaks off, too
+    await connection.send(bytes);
+    return answer.framing !== "close";
+  }
+}
+
+/** The server's end of a connection. */
+class Connection implements Wire {
+  gone = false;
+  /** Whether a request is under way. */
+  busy = false;
+  /** Resolves when none is any more. */
+  idle: Promise<void> = Promise.resolve();
+  readonly #socket: Deno.TcpConn;
+  readonly #left = Promise.withResolvers<void>();
+  #rested = () => {};
+  /** What was read and not taken yet, a character a byte. */
+  #text = "";
+  #careful = false;
+  #watching: Promise<void> | undefined;
+
+  constructor(socket: Deno.TcpConn) {
+    this.#socket = socket;
+  }
+
+  /** The first line of the next request, or undefined at the end. */
+  async line(careful: boolean): Promise<string | undefined> {
+    this.#careful = careful;
+    await this.#watching;
+    this.#watching = undefined;
+    const end = await this.#until("\r\n");
+    if (end === undefined) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.busy = true;
+    this.idle = promise;
+    this.#rested = () => {
+      this.busy = false;
+      resolve();
+    };
+    return this.#take(end);
+  }
+
+  /** The rest of the request, the very last byte perhaps left where it is. */
+  async rest(
+    leave: boolean,
+  ): Promise<{ headers: Headers; body: string } | undefined> {
+    const end = await this.#until("\r\n\r");
+    if (end === undefined) return undefined;
+    const headers = new Headers();
+    for (const line of this.#take(end).trim().split("\r\n")) {
+      const colon = line.indexOf(":");
+      if (colon > 0) {
+        headers.append(line.slice(0, colon), line.slice(colon + 1));
+      }
+    }
+    const chunked = headers.get("transfer-encoding") === "chunked";
+    const length = Number(headers.get("content-length") ?? 0);
+    let body = "";
+    if (chunked) {
+      // Only a body that is empty comes so.
+      if (!leave && await this.#until("0\r\n\r\n") === undefined) return;
+      if (!leave) this.#text = "";
+    } else {
+      const whole = 1 + length - (leave ? 1 : 0);
+      if (!await this.#fill(whole)) return undefined;
+      body = this.#take(whole).slice(1);
+      if (leave && length > 0) body += "}"; // all bodies are JSON objects
+    }
+    if (!leave) this.#watch();
+    return { headers, body };
+  }
+
+  /** Says that the request is over. */
+  rested(): void {
+    this.#rested();
+  }
+
+  async send(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.length && !this.gone;) {
+        at += await this.#socket.write(bytes.subarray(at));
+      }
+    } catch {
+      this.#leave(); // the client has closed it
+    }
+  }
+
+  async wait(ms: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const time = new Promise((resolve) => timer = setTimeout(resolve, ms));
+    await Promise.race([time, this.#left.promise]);
+    clearTimeout(timer);
+  }
+
+  async hold(): Promise<void> {
+    await this.#left.promise;
+  }
+
+  close(): void {
+    this.#leave();
+    this.#rested();
+    try {
+      this.#socket.close();
+    } catch {
+      // It is closed already.
+    }
+  }
+
+  /** Reads on while the answer is under way, to notice the client leaving. */
+  #watch(): void {
+    this.#watching ??= this.#read().then((some) => {
+      if (!some) this.#leave();
+    });
+  }
+
+  #leave(): void {
+    this.gone = true;
+    this.#left.resolve();
+  }
+
+  /** Where the text ends with this, reading on until it is there. */
+  async #until(mark: string): Promise<number | undefined> {
+    for (;;) {
+      const at = this.#text.indexOf(mark);
+      if (at >= 0) return at + mark.length;
+      if (!await this.#read()) return undefined;
+    }
+  }
+
+  async #fill(length: number): Promise<boolean> {
+    while (this.#text.length < length) {
+      if (!await this.#read()) return false;
+    }
+    return true;
+  }
+
+  /** Takes so many bytes off what was read. */
+  #take(length: number): string {
+    const taken = this.#text.slice(0, length);
+    this.#text = this.#text.slice(length);
+    return decoder.decode(
+      Uint8Array.from(taken, (byte) => byte.charCodeAt(0)),
+    );
+  }
+
+  /** Reads what is there, or one byte where nothing more may be read. */
+  async #read(): Promise<boolean> {
+    const buffer = new Uint8Array(this.#careful ? 1 : 16384);
+    try {
+      const count = await this.#socket.read(buffer);
+      if (count === null) return false;
+      this.#text += Array.from(
+        buffer.subarray(0, count),
+        (byte) => String.fromCharCode(byte),
+      ).join("");
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

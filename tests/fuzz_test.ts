@@ -1,0 +1,338 @@
+/**
+ * Answers of any kind, the same at each run: whatever comes, it ends in a
+ * result or in an error of the library, soon, and in little memory.
+ */
+
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import {
+  DecapodAPIError,
+  DecapodError,
+  type JsonValue,
+  type V1Client,
+} from "../mod.ts";
+import { Chaos } from "./faults/chaos.ts";
+import { makeWorld, OPERATIONS } from "./faults/operations.ts";
+import { chance } from "./support/patch.ts";
+import { makeClient } from "./support/server.ts";
+
+/** Where chance begins; another one is worth a try now and then. */
+const SEED = Number(Deno.env.get("FUZZ_SEED") ?? 0);
+
+type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** A client that gives up soon, and says so. */
+function client(fetch: Fetch): V1Client {
+  return makeClient("http://decapod", { retries: 0, timeout: 2000, fetch });
+}
+
+const token = {
+  id: "525fc6d0-c221-4e21-a3f4-cd99aa53cf21",
+  model: "token",
+  data: {},
+};
+
+/** Answers logins well and all else by the function. */
+const loggedIn = (answer: Fetch): Fetch => (url, init) =>
+  url.endsWith("/v1/auth/") && init.method === "POST"
+    ? Promise.resolve(Response.json(token))
+    : answer(url, init);
+
+/** Nothing but results and errors of the library; none of it in Object. */
+async function assertTame(work: Promise<unknown>, what: string): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof DecapodError)) {
+      throw new Error(`${what}: ${Deno.inspect(error)}`);
+    }
+    assert(!/[\p{Cc}\p{Zl}\p{Zp}]/u.test(error.message), `${what}: one line`);
+    assert(error.message.length < 3000, `${what}: a short message`);
+    JSON.stringify(error);
+  }
+  const keys: string[] = [];
+  for (const key in {}) keys.push(key);
+  assertEquals(keys, [], `${what}: nothing gets into Object.prototype`);
+}
+
+Deno.test("fuzz: right answers with something wrong in them", async () => {
+  using _ = chance(0);
+  const chaos = new Chaos(SEED + 1);
+  let runs = 0;
+  for (const { name, run, waits } of OPERATIONS) {
+    for (let round = 0; round < (waits ? 12 : 25); round++) {
+      const world = await makeWorld();
+      const abort = new AbortController();
+      let spoilt = "";
+      let requests = 0;
+      const fuzzed = client(async (url, init) => {
+        if (++requests === 200) abort.abort(new DecapodError("Enough"));
+        const response = await world.standIn.fetch(url, init);
+        if (requests > 60 || chaos.oneIn(3)) return response;
+        const text = await response.text();
+        if (!/^[{[]/.test(text)) return new Response(text, response);
+        const value: JsonValue = JSON.parse(text);
+        spoilt = JSON.stringify(chaos.spoil(value));
+        const { status, headers } = response;
+        headers.delete("content-length");
+        return new Response(spoilt, { status, headers });
+      });
+      runs++;
+      await assertTame(
+        run(fuzzed, world, { signal: abort.signal }),
+        `${name} ${round}, ${spoilt.slice(0, 300)}`,
+      );
+      assert(requests <= 200, `${name} ends`);
+    }
+  }
+  console.log(`▸ fuzz: ${runs} runs on spoilt answers`);
+});
+
+Deno.test("fuzz: any status, header and body", async () => {
+  using _ = chance(0);
+  const chaos = new Chaos(SEED + 2);
+  const methods: [string, (client: V1Client) => Promise<unknown>][] = [
+    ["getInfo", (client) => client.getInfo()],
+    ["getUser", (client) => client.getUser("a")],
+    ["createCluster", (client) => client.createCluster("a")],
+    ["getUsers", async (client) => await client.getUsers()],
+    ["toArray", (client) => client.getUsers().toArray({ limit: 50 })],
+    ["log", (client) => client.getExecutionLog("a")],
+    ["stream", async (client) => {
+      for await (const line of client.streamExecutionLog("a")) {
+        assert(!line.includes("\n"));
+      }
+    }],
+    ["logout", async (client) => {
+      await client.login();
+      await client.logout();
+    }],
+  ];
+  for (let round = 0; round < 3000; round++) {
+    const [name, run] = chaos.pick(methods);
+    let requests = 0;
+    const answer: Fetch = () => {
+      requests++;
+      const status = chaos.oneIn(2) ? 200 : 200 + chaos.below(400);
+      const empty = [204, 205, 304].includes(status);
+      const headers = new Headers();
+      const names = [
+        "content-type",
+        "content-length",
+        "location",
+        "retry-after",
+        "content-encoding",
+      ];
+      for (const header of names) {
+        if (chaos.oneIn(3)) headers.set(header, chaos.header());
+      }
+      if (chaos.oneIn(2)) {
+        headers.set(
+          "content-type",
+          chaos.pick(["application/json", "text/plain", "text/html"]),
+        );
+      }
+      const body = chaos.oneIn(3) ? chaos.bytes() : chaos.jsonText();
+      return Promise.resolve(
+        new Response(empty ? null : body, { status, headers }),
+      );
+    };
+    await assertTame(
+      run(client(chaos.oneIn(2) ? loggedIn(answer) : answer)),
+      `${name} ${round}`,
+    );
+    assert(requests < 100, `${name} ${round} ends`);
+  }
+});
+
+Deno.test("fuzz: errors of any shape keep their status", async () => {
+  const chaos = new Chaos(SEED + 3);
+  for (let round = 0; round < 1500; round++) {
+    const status = 400 + chaos.below(200);
+    const body = chaos.jsonText();
+    const type = chaos.pick(["application/json", "text/html", "text/plain"]);
+    const error = await client(() =>
+      Promise.resolve(
+        new Response(body, { status, headers: { "content-type": type } }),
+      )
+    ).getInfo().catch((error: unknown) => error);
+    assertInstanceOf(error, DecapodAPIError);
+    assertEquals(error.code, status);
+    assertEquals(Object.keys(error.json), ["code", "error", "description"]);
+    assertEquals(typeof error.error, "string");
+    assertEquals(typeof error.description, "string");
+    await assertTame(Promise.reject(error), `${round}`);
+  }
+});
+
+Deno.test("fuzz: Retry-After is a sane wait or none", async () => {
+  const chaos = new Chaos(SEED + 4);
+  const values = [
+    "",
+    "0",
+    "1",
+    "9".repeat(400),
+    "-1",
+    "1.5",
+    "0x10",
+    "1e3",
+    "Wed, 21 Oct 2015 07:28:00 GMT",
+    "Wed, 99 Oct 2015 99:99:99 GMT",
+    "Fri, 31 Dec 9999 23:59:59 GMT",
+    ...Array.from({ length: 300 }, () => chaos.header()),
+  ];
+  for (const value of values) {
+    const headers = { "retry-after": value };
+    const error = await client(() =>
+      Promise.resolve(new Response("", { status: 503, headers }))
+    ).getInfo().catch((error: unknown) => error);
+    assertInstanceOf(error, DecapodAPIError);
+    const { retryAfter: wait = 0 } = error;
+    assert(wait >= 0 && wait <= 30_000, `"${value}" is ${wait} ms`);
+  }
+});
+
+Deno.test("fuzz: pages that lie about everything come to an end", async () => {
+  using _ = chance(0);
+  const chaos = new Chaos(SEED + 5);
+  const listings: [string, (client: V1Client) => AsyncIterable<unknown>][] = [
+    ["models", (client) => client.getClusters({ perPage: 3 })],
+    ["page 3", (client) => client.getClusters({ page: 3, perPage: 3 })],
+    ["sorted", (client) => client.getClusters({ sortBy: { name: 1 } })],
+    ["versions", (client) => client.getClusterVersions("a", { perPage: 3 })],
+    ["steps", (client) => client.getExecutionSteps("a", { perPage: 3 })],
+    ["all", (client) => client.getClusters({ all: true })],
+  ];
+  for (let round = 0; round < 600; round++) {
+    const [name, list] = chaos.pick(listings);
+    const stock = Array.from({ length: 1 + chaos.below(20) }, (_, number) => ({
+      id: `item${String(number).padStart(3, "0")}`,
+      version: 1 + chaos.below(3),
+      data: {},
+    }));
+    const honest = chaos.oneIn(3);
+    const number = () => chaos.oneIn(5) ? chaos.json(0) : chaos.below(30);
+    let requests = 0;
+    const lying = client(loggedIn((url) => {
+      requests++;
+      assert(requests < 3000, `${name} ${round} goes on and on`);
+      const { searchParams } = new URL(url);
+      const page = Number(searchParams.get("page") ?? 1);
+      const size = Number(searchParams.get("per_page") ?? 25);
+      const items = honest
+        ? stock.slice((page - 1) * size, page * size)
+        : stock.filter(() => chaos.oneIn(2)).slice(0, chaos.below(8));
+      if (chaos.oneIn(2)) items.reverse();
+      return Promise.resolve(Response.json({
+        items,
+        total: number(),
+        page: chaos.oneIn(2) ? page : number(),
+        per_page: chaos.oneIn(2) ? size : number(),
+      }));
+    }));
+    const seen = async () => {
+      let count = 0;
+      for await (const _ of list(lying)) count++;
+      return count;
+    };
+    await assertTame(seen(), `${name} ${round}`);
+  }
+});
+
+/** A body that comes in these pieces. */
+function inPieces(pieces: Uint8Array<ArrayBuffer>[]): Response {
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      for (const piece of pieces) controller.enqueue(piece);
+      controller.close();
+    },
+  });
+  return new Response(body, {
+    headers: { "content-type": "text/plain; charset=utf-8" },
+  });
+}
+
+Deno.test("fuzz: a log cut at every byte is the same log", async () => {
+  const text = "PLAY\r\n\nTASK [ß€😀]\r\nok\r\r\n\u2028é\tx\n\r\nlast 😀";
+  const lines = text.split("\n").map((line) => line.replace(/\r$/, ""));
+  const bytes = new TextEncoder().encode(text);
+  const read = async (pieces: Uint8Array<ArrayBuffer>[]) => {
+    const found: string[] = [];
+    const reader = client(loggedIn(() => Promise.resolve(inPieces(pieces))));
+    for await (const line of reader.streamExecutionLog("a")) found.push(line);
+    assertEquals(found, lines);
+    const whole = client(loggedIn(() => Promise.resolve(inPieces(pieces))));
+    assertEquals(await whole.getExecutionLog("a"), text);
+  };
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    await read([bytes.slice(0, cut), bytes.slice(cut)]);
+    for (let second = cut; second <= bytes.length; second += 3) {
+      await read([
+        bytes.slice(0, cut),
+        bytes.slice(cut, second),
+        bytes.slice(second),
+      ]);
+    }
+  }
+  await read([...bytes].map((byte) => Uint8Array.of(byte)));
+});
+
+Deno.test("fuzz: an error's body without an end is cut off", async () => {
+  for (const type of ["text/html", "application/json"]) {
+    let given = 0;
+    let canceled = false;
+    const piece = new TextEncoder().encode('{"message": "'.padEnd(1000, "x"));
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull(controller) {
+        given += piece.length;
+        controller.enqueue(piece);
+      },
+      cancel() {
+        canceled = true;
+      },
+    });
+    const error = await client(() =>
+      Promise.resolve(
+        new Response(body, { status: 500, headers: { "content-type": type } }),
+      )
+    ).getInfo().catch((error: unknown) => error);
+    assertInstanceOf(error, DecapodAPIError);
+    assertEquals([error.code, canceled], [500, true]);
+    assert(given <= 64 * 1024 + 3 * piece.length, `${given} bytes were read`);
+    assert(JSON.stringify(error).length < 200_000);
+  }
+});
+
+Deno.test("fuzz: no text takes a parser long", async () => {
+  const length = 64 * 1024;
+  const hostile = [
+    "\\",
+    "<",
+    "<a",
+    "<!--",
+    "\\u",
+    "%",
+    "\r\n ",
+    "\u2028",
+    "secret",
+  ];
+  for (const part of hostile) {
+    const body = part.repeat(length / part.length);
+    for (const type of ["text/html", "application/json"]) {
+      const start = performance.now();
+      const error = await client(() =>
+        Promise.resolve(
+          new Response(
+            type === "text/html" ? body : JSON.stringify({
+              error: body,
+              message: body,
+            }),
+            { status: 500, headers: { "content-type": type } },
+          ),
+        )
+      ).getInfo({ timeout: 1000 }).catch((error: unknown) => error);
+      assertInstanceOf(error, DecapodAPIError);
+      const elapsed = performance.now() - start;
+      assert(elapsed < 1250, `${part}: the deadline holds, ${elapsed} ms`);
+    }
+  }
+});

@@ -1,0 +1,212 @@
+/** Every method under every fault: see docs/reliability.md. */
+
+import { assert, assertEquals } from "@std/assert";
+import { DecapodConnectionError, V1Client } from "../mod.ts";
+import { FAULTS } from "./faults/faults.ts";
+import { histogram } from "./faults/histogram.ts";
+import { type Cell, cells, type Report, runMatrix } from "./faults/matrix.ts";
+import { OPERATIONS } from "./faults/operations.ts";
+import { matrixTable, PAGE, rulesTable, section } from "./faults/report.ts";
+import { FaultServer } from "./faults/server.ts";
+import { storm, waits } from "./faults/storm.ts";
+import { StandIn } from "./standin/mod.ts";
+import { seededRandom } from "./standin/ids.ts";
+import { chance } from "./support/patch.ts";
+import { makeClient, PASSWORD } from "./support/server.ts";
+
+/** How many cells are run where not all are. */
+const SAMPLE = 1200;
+
+/** Some of the cells, the same for the same seed. */
+function sample(all: Cell[], count: number, seed: number): Cell[] {
+  const random = seededRandom(seed);
+  const drawn = all.map((cell) => ({ cell, place: random() }))
+    .sort((a, b) => a.place - b.place).slice(0, count);
+  return drawn.map(({ cell }) => cell);
+}
+
+/** What the report of a test run shows, too. */
+const note = (text: string) => console.log(`▸ ${text}`);
+
+Deno.test("matrix: every method under every fault", async () => {
+  const whole = Deno.env.get("CI") === "true" ||
+    Deno.env.get("MATRIX") === "whole";
+  const seed = Number(Deno.env.get("MATRIX_SEED") ?? 1);
+  const all = cells();
+  const chosen = whole ? all : sample(all, SAMPLE, seed);
+  const start = performance.now();
+  let report: Report;
+  {
+    using _ = chance(0); // no waits between attempts
+    report = await runMatrix(chosen);
+  }
+  const seconds = Math.round((performance.now() - start) / 1000);
+  const scope = whole
+    ? "all cells"
+    : `a sample of ${all.length} cells (seed ${seed})`;
+  note(
+    `matrix, ${scope}: ${report.run} run, ${report.passed} passed, ${seconds} s`,
+  );
+  assertEquals(report.failures, []);
+  assertEquals(report.passed, chosen.length);
+});
+
+Deno.test("matrix: a change under a reset is never made twice", async () => {
+  const changes = OPERATIONS.filter(({ requests }) =>
+    requests.some(({ changes }) => changes)
+  );
+  const resets = FAULTS.filter(({ event }) => event === "broken");
+  const chosen = cells().filter(({ operation, fault, position }) =>
+    changes.includes(operation) && resets.includes(fault) &&
+    position === "first attempt"
+  );
+  using _ = chance(0);
+  const report = await runMatrix(chosen);
+  assertEquals(report.failures, []);
+  assert(report.run > 200);
+});
+
+Deno.test("matrix: all methods are in it", () => {
+  const methods = Object.getOwnPropertyNames(V1Client.prototype)
+    .filter((name) => name !== "constructor");
+  const names = OPERATIONS.map(({ name }) => name.split(" ").at(-1));
+  assertEquals(methods.filter((name) => !names.includes(name)), []);
+  // The 54 that have one request each, but for the stream of a log.
+  const single = OPERATIONS.filter(({ requests, waits }) =>
+    requests.length === 1 && !waits && requests[0]?.streamed !== true
+  );
+  assertEquals(single.length, 54);
+});
+
+Deno.test("matrix: a rule that is broken is found", async () => {
+  // Cells that expect something else than what is right have to fail.
+  const right = cells().filter(({ operation, position }) =>
+    operation.name === "createCluster" && position === "first attempt"
+  );
+  const wrong = right.map((cell): Cell => ({
+    ...cell,
+    expected: {
+      ...cell.expected,
+      attempts: (cell.expected.attempts ?? 0) + 1,
+      unknown: !cell.expected.unknown,
+    },
+  }));
+  using _ = chance(0);
+  const report = await runMatrix(wrong);
+  assertEquals(report.passed, 0);
+  assertEquals(report.failures.length, right.length);
+});
+
+Deno.test("docs/reliability.md shows the matrix as it is", async () => {
+  const page = await Deno.readTextFile(PAGE);
+  assertEquals(section(page, "rules"), rulesTable());
+  const all = cells();
+  const table: Report["table"] = new Map();
+  for (const { fault, position } of all) {
+    const row = table.get(fault.name) ?? new Map();
+    const { run } = row.get(position) ?? { run: 0 };
+    row.set(position, { run: run + 1, passed: run + 1 });
+    table.set(fault.name, row);
+  }
+  assertEquals(
+    section(page, "matrix"),
+    `${all.length} cells run, ${all.length} passed.\n\n${
+      matrixTable({ table })
+    }`,
+    "Run `deno task matrix` and look at what has changed",
+  );
+});
+
+Deno.test("a change whose answer is lost is made once and said to be in doubt", async () => {
+  const standIn = new StandIn({ rootPassword: PASSWORD });
+  await using server = new FaultServer(standIn.handler);
+  const client = makeClient(server.url);
+  const fault = FAULTS.find(({ name }) =>
+    name === "kept connection reset, request served"
+  );
+  assert(fault);
+  await client.getInfo();
+  await client.login();
+  server.inject({
+    fault,
+    operation: (method, path) => method === "POST" && path === "/v1/cluster/",
+    skip: 0,
+    count: 1,
+    inBody: false,
+  });
+  const error = await client.createCluster("ceph").catch((error) => error);
+  assert(error instanceof DecapodConnectionError);
+  assertEquals(error.outcomeUnknown, true);
+  assert(error.message.includes("it may have taken effect all the same"));
+  const { items } = await client.getClusters();
+  assertEquals(items.map(({ data }) => data.name), ["ceph"]);
+});
+
+Deno.test("a doubt outlives the attempts that come after it", async () => {
+  // The first attempt breaks off, the second one is refused outright.
+  const answers = [
+    () => Promise.reject(new Error("connection reset")),
+    () => Promise.resolve(Response.json({}, { status: 429 })),
+  ];
+  using _ = chance(0);
+  const client = makeClient("http://decapod", {
+    fetch: () => answers.shift()?.() ?? Promise.reject(),
+  });
+  const error = await client.requestPasswordReset("ann", { retries: 1 })
+    .catch((error) => error);
+  assertEquals(error.code, 429);
+  assertEquals(error.outcomeUnknown, true);
+});
+
+Deno.test("connections closed while idle do no harm", async () => {
+  // Each answer promises to keep the connection, and then it is closed.
+  const standIn = new StandIn({ rootPassword: PASSWORD });
+  let requests = 0;
+  await using server = new FaultServer((request) => {
+    requests++;
+    return standIn.handler(request);
+  });
+  server.keepAlive = true;
+  server.closesIdle = true;
+  const client = makeClient(server.url);
+  const doubts: string[] = [];
+  for (let number = 0; number < 50; number++) {
+    const name = `ceph${number}`;
+    await client.createCluster(name).catch((error) => {
+      // It went out just before the connection was found to be closed.
+      if (!error.outcomeUnknown) throw error;
+      doubts.push(name);
+    });
+    assertEquals((await client.getUserSelf()).data.login, "root");
+  }
+  const made = await client.getClusters().toArray();
+  const names = made.map(({ data }) => data.name);
+  assertEquals(new Set(names).size, names.length);
+  assertEquals(
+    names.length,
+    50 - doubts.filter((n) => !names.includes(n)).length,
+  );
+  assert(requests <= 1 + 50 * 2 + 50 + 3);
+});
+
+Deno.test("a storm of retries is bounded and spread", async () => {
+  const { clients, failed, arrivals } = await storm(1000);
+  note(
+    `storm: ${clients} clients, ${failed} calls failed, ${arrivals.length} requests`,
+  );
+  for (const line of histogram(arrivals, 250, "ms")) console.log(line);
+  assertEquals(failed, clients);
+  assert(arrivals.length <= (1 + 2) * clients);
+});
+
+Deno.test("the waits between attempts are spread evenly", async () => {
+  const found = await waits(1000, 1);
+  assertEquals(found.length, 1000);
+  const quarters = [0, 0, 0, 0];
+  for (const wait of found) {
+    const quarter = Math.floor(wait / 50);
+    quarters[quarter] = (quarters[quarter] ?? 0) + 1;
+  }
+  assertEquals(quarters.length, 4, "no wait is longer than 200 ms");
+  for (const count of quarters) assert(count > 150 && count < 350);
+});
