@@ -1,22 +1,77 @@
 /** What is wrong with an argument, said before anything is sent. */
 
-/** The error for an argument that is not what is needed. */
-export function invalid(
-  name: string,
+/** What is needed of a value, and whether one is like that. */
+export type Rule = [
   needed: string,
+  fits: (value: unknown) => boolean,
+  Class?: typeof TypeError | typeof RangeError,
+];
+
+const like = (sample: unknown): Rule => [
+  `a ${typeof sample} is needed`,
+  (value) => typeof value === typeof sample,
+];
+
+const wholeFrom = (least: number): Rule => [
+  `a whole number from ${least} is needed`,
+  (value) => Number.isSafeInteger(value) && Number(value) >= least,
+  RangeError,
+];
+
+/** The longest that a timer can wait, in ms: about 24 days. */
+export const LONGEST = 2 ** 31 - 1;
+
+export const DURATION: Rule = [
+  `milliseconds from above 0 to ${LONGEST} are needed`,
+  (value) => typeof value === "number" && value > 0 && value <= LONGEST,
+  RangeError,
+];
+
+/** Arguments and options by their names, which mean the same everywhere. */
+const RULES: Record<string, Rule> = {
+  all: like(true),
+  change: like(like),
+  expect: [
+    "an array of at least one state is needed",
+    (value) => Array.isArray(value) && value.length > 0,
+  ],
+  fetch: like(like),
+  id: like(""),
+  limit: wholeFrom(0),
+  max: DURATION,
+  min: DURATION,
+  onAttempt: like(like),
+  onUpdate: like(like),
+  page: wholeFrom(1),
+  perPage: wholeFrom(1),
+  retries: wholeFrom(0),
+  root: like(""),
+  serverIds: ["an array is needed", Array.isArray],
+  signal: [
+    "an AbortSignal is needed",
+    (value) => isObject(value) && "throwIfAborted" in value,
+  ],
+  timeout: DURATION,
+  verify: like(true),
+  version: wholeFrom(1),
+};
+
+/** Refuses a value that is not what its name needs. */
+export function check(
+  name: string,
   value: unknown,
-  Class: typeof TypeError | typeof RangeError = TypeError,
-): Error {
-  return new Class(`Invalid ${name}: ${needed}, it is ${kind(value)}`);
+  [needed, fits, Class] = RULES[name] ?? like(""),
+  shown = name,
+): void {
+  if (!fits(value)) throw invalid(shown, needed, value, Class);
 }
 
 /** Refuses anything but an object with none but these names: no typos. */
 export function checkNames(
   what: string,
-  value: object | undefined,
+  value: unknown,
   allowed: readonly string[],
 ): void {
-  if (value === undefined) return;
   if (!isObject(value)) throw invalid(what, "an object is needed", value);
   for (const name of Object.keys(value)) {
     if (!allowed.includes(name)) {
@@ -27,55 +82,29 @@ export function checkNames(
   }
 }
 
-/** Refuses a number that is not whole or too small. */
-export function checkInteger(
-  name: string,
-  value: unknown,
-  least: number,
+/** The same, and refuses the values that do not fit. */
+export function checkOptions(
+  options: object,
+  allowed: readonly string[],
+  what = "options",
 ): void {
-  if (value === undefined) return;
-  if (Number.isSafeInteger(value) && Number(value) >= least) return;
-  const needed = `a whole number from ${least} is needed`;
-  throw invalid(name, needed, value, RangeError);
-}
-
-/** The longest that a timer can wait: about 24 days. */
-const LONGEST = 2 ** 31 - 1;
-
-/** Refuses a time that no timer can wait for. */
-export function checkDuration(name: string, value: number | undefined): void {
-  if (value === undefined) return;
-  if (typeof value === "number" && value > 0 && value <= LONGEST) return;
-  const needed = `milliseconds from above 0 to ${LONGEST} are needed`;
-  throw invalid(name, needed, value, RangeError);
-}
-
-/** Refuses anything but text. */
-export function checkString(name: string, value: unknown): void {
-  if (typeof value !== "string") {
-    throw invalid(name, "a string is needed", value);
+  checkNames(what, options, allowed);
+  for (const [name, value] of Object.entries(options)) {
+    const shown = what === "options" ? name : `${what}.${name}`;
+    if (value !== undefined && Object.hasOwn(RULES, name)) {
+      check(name, value, RULES[name], shown);
+    }
   }
 }
 
-/** Refuses anything but a function, if it is there. */
-export function checkFunction(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== "function") {
-    throw invalid(name, "a function is needed", value);
-  }
-}
-
-/** Refuses anything but an array, and gives it back. */
-export function checkArray<T>(name: string, value: readonly T[]): readonly T[] {
-  if (Array.isArray(value)) return value;
-  throw invalid(name, "an array is needed", value);
-}
-
-/** Refuses anything but a signal, if it is there. */
-export function checkSignal(value: unknown): void {
-  if (value === undefined || isObject(value) && "throwIfAborted" in value) {
-    return;
-  }
-  throw invalid("signal", "an AbortSignal is needed", value);
+/** The error for an argument that is not what is needed. */
+export function invalid(
+  name: string,
+  needed: string,
+  value: unknown,
+  Class: typeof TypeError | typeof RangeError = TypeError,
+): Error {
+  return new Class(`Invalid ${name}: ${needed}, it is ${kind(value)}`);
 }
 
 /** Whether it is an object with names. */
@@ -84,8 +113,7 @@ export function isObject(value: unknown): value is object {
 }
 
 /** Numbers as they are; of anything else, which may be a secret, the kind. */
-export function kind(value: unknown): string {
-  if (typeof value === "number") return String(value);
-  if (value === null) return "null";
+function kind(value: unknown): string {
+  if (typeof value === "number" || value === null) return String(value);
   return Array.isArray(value) ? "an array" : `of type ${typeof value}`;
 }

@@ -1,9 +1,10 @@
 /** Read, change, write, until no other edit comes between. */
 
-import { isObject } from "./_check.ts";
+import { check, isObject } from "./_check.ts";
 import { delay } from "@std/async/delay";
 import { DecapodAPIError } from "./errors.ts";
 import type { Path } from "./_path.ts";
+import { abortable } from "./_scope.ts";
 import { backoff, type RequestOptions, type Transport } from "./_transport.ts";
 
 /** Makes new data of the current. */
@@ -19,30 +20,26 @@ export function edit<M extends { data: object }>(
   change: Change<M["data"]>,
   options: RequestOptions | undefined,
 ): Promise<M> {
-  const call = { method: "PUT", path } as const;
-  return transport.within(call, options, async (scope) => {
+  const fits = ({ data }: { data?: unknown }) => isObject(data);
+  const get = { method: "GET", path, fits } as const;
+  const put = { method: "PUT", path } as const;
+  return transport.within(put, options, async (scope) => {
+    check("change", change);
     for (let attempt = 1;; attempt++) {
-      const model = await transport.send<M>(
-        {
-          method: "GET",
-          path,
-          fits: ({ data }: { data?: unknown }) => isObject(data),
-        },
-        options,
-        scope,
-      );
-      const data = await scope.race(
+      const model = await transport.json<M>(get, options, scope);
+      const data = await abortable(
         Promise.resolve(model.data).then(change),
+        scope.signal,
       );
-      if (typeof data !== "object" || data === null || Array.isArray(data)) {
+      if (!isObject(data)) {
         throw new TypeError(
           "Cannot edit: the function has to return the new data, it returned none",
         );
       }
       try {
         // Sent again it could undo what came between: no retries.
-        return await transport.send<M>(
-          { ...call, body: { ...model, data } },
+        return await transport.json<M>(
+          { ...put, body: { ...model, data } },
           { ...options, retries: 0 },
           scope,
         );
@@ -56,6 +53,6 @@ export function edit<M extends { data: object }>(
 
 /** Whether somebody else made a new version since the model was read. */
 function isStale(error: unknown): boolean {
-  return error instanceof DecapodAPIError && error.code === 400 &&
+  return error instanceof DecapodAPIError &&
     error.error === "CannotUpdateManagedFieldsError";
 }

@@ -1,14 +1,7 @@
 /** Waiting for an execution, and following it. */
 
 import { delay } from "@std/async/delay";
-import {
-  checkDuration,
-  checkFunction,
-  checkNames,
-  checkSignal,
-  checkString,
-  isObject,
-} from "./_check.ts";
+import { check, checkOptions, DURATION, isObject, LONGEST } from "./_check.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
@@ -26,7 +19,7 @@ import type {
 } from "./models.ts";
 import type { ListOptions } from "./_query.ts";
 import { oneLine } from "./_redact.ts";
-import { Scope } from "./_scope.ts";
+import { abortable, Scope } from "./_scope.ts";
 import type { RequestOptions } from "./_transport.ts";
 
 /** The shortest and the longest time between two looks, in ms. */
@@ -96,16 +89,13 @@ const FOLLOW_OPTIONS = ["timeout", "interval", "signal", "headers"];
 const WAIT_OPTIONS = [...FOLLOW_OPTIONS, "onUpdate", "expect"];
 
 /** States that are an end. */
-const ENDS = new Set<ExecutionState>(["completed", "canceled", "failed"]);
+const ENDS: ExecutionState[] = ["completed", "canceled", "failed"];
 
 /** How results that are failures are called in the database. */
 const FAILURES = [2, 4]; // error, unreachable
 
 /** How long an execution that was never seen is looked for, in ms. */
 const PATIENCE = 60_000;
-
-/** The longest that a timer can wait, in ms. */
-const LONGEST_WAIT = 2 ** 31 - 1;
 
 /** How many versions in a row can be missed and still be told. */
 const MISSED = 16;
@@ -122,10 +112,8 @@ export async function waitForExecution(
   id: string,
   options: WaitOptions = {},
 ): Promise<Execution> {
-  checkNames("options", options, WAIT_OPTIONS);
+  checkOptions(options, WAIT_OPTIONS);
   const { onUpdate, expect = ["completed"] } = options;
-  checkFunction("onUpdate", onUpdate);
-  checkExpected(expect);
   const watch = new Watch(api, id, options);
   try {
     for (let version = 0;;) {
@@ -133,11 +121,16 @@ export async function waitForExecution(
       if (execution.version !== version) {
         version = execution.version;
         watch.hurry();
-        await watch.race(async () => await onUpdate?.(execution));
+        const told = Promise.resolve(onUpdate?.(execution));
+        await abortable(told, watch.options.signal);
       }
       const { state } = execution.data;
       if (expect.includes(state)) return execution;
-      if (ENDS.has(state)) throw await ended(api, execution, watch);
+      if (ENDS.includes(state)) {
+        const error = await ended(api, execution, watch);
+        options.signal?.throwIfAborted();
+        throw error; // out of time, too: how it ended is worth more
+      }
     }
   } finally {
     watch.close();
@@ -150,25 +143,62 @@ export async function* followExecution(
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  checkNames("options", options, FOLLOW_OPTIONS);
+  checkOptions(options, FOLLOW_OPTIONS);
   const watch = new Watch(api, id, options);
-  const steps = new Steps(api, id, watch.options);
+  const seen = new Set<string>();
+  let since = 0; // when the last step finished
   let last: Execution | undefined;
+
+  const list = (more: ListOptions<StepFields>) =>
+    api.getExecutionSteps(id, { ...more, ...watch.options });
+
+  /** The steps that were not given yet, in the order in which they finished. */
+  async function* unseen(filter?: { time_finished: { gte: number } }) {
+    const sortBy = { time_finished: 1, _id: 1 } as const;
+    for await (
+      const step of list({
+        ...filter && { filter },
+        sortBy,
+        perPage: STEPS,
+      })
+    ) {
+      if (seen.has(step.id)) continue;
+      seen.add(step.id);
+      const finished = step.data?.time_finished;
+      if (Number.isSafeInteger(finished) && finished > since) since = finished;
+      watch.hurry();
+      yield { type: "step", step } as const;
+    }
+  }
+
   try {
     for (;;) {
       const look = await watch.look();
-      const over = ENDS.has(look.data.state);
+      const over = ENDS.includes(look.data.state);
       try {
-        for (const execution of await missed(api, last, look, watch.options)) {
+        // Each change of state since the last look; a stale copy has none.
+        for (
+          let version = last
+            ? Math.max(last.version + 1, look.version - MISSED)
+            : look.version;
+          version <= look.version;
+          version++
+        ) {
+          const execution = version === look.version
+            ? look
+            : await api.getExecutionVersion(id, version, watch.options);
+          const { state } = execution.data;
           if (execution === look && over) break; // first its last steps
+          if (state !== last?.data.state) {
+            watch.hurry();
+            yield { type: "state", execution };
+          }
           last = execution;
-          watch.hurry();
-          yield { type: "state", execution };
-          watch.throwIfOver();
         }
-        for await (const step of steps.unseen(over)) {
-          watch.hurry();
-          yield { type: "step", step };
+        yield* unseen(since ? { time_finished: { gte: since } } : undefined);
+        // Some may have come late, with a time before those given already.
+        if (over && (await list({ perPage: 1 })).total > seen.size) {
+          yield* unseen();
         }
       } catch (error) {
         watch.survive(error);
@@ -185,34 +215,31 @@ export async function* followExecution(
 class Watch {
   readonly #api: ExecutionApi;
   readonly #id: string;
-  readonly #options: FollowOptions;
+  readonly #timeout: number;
   readonly #interval: Interval;
   readonly #scope: Scope;
   readonly #states: Record<string, number> = {};
   readonly #start = performance.now();
+  /** What goes with each request. */
+  readonly options: RequestOptions & { signal: AbortSignal };
   #seen: Execution | undefined;
   #wait = 0;
-  #slowest = 0;
 
-  constructor(api: ExecutionApi, id: string, options: FollowOptions) {
-    checkString("id", id);
-    checkDuration("timeout", options.timeout);
-    checkSignal(options.signal);
-    this.#interval = readInterval(options.interval);
+  constructor(
+    api: ExecutionApi,
+    id: string,
+    { timeout = Infinity, interval, signal, headers }: FollowOptions,
+  ) {
+    check("id", id);
+    this.#interval = readInterval(interval);
     this.#api = api;
     this.#id = id;
-    this.#options = options;
-    this.#scope = new Scope(
-      options.timeout,
-      () => this.#late(),
-      options.signal,
-    );
-  }
-
-  /** What goes with each request. */
-  get options(): RequestOptions {
-    const { headers } = this.#options;
-    return { signal: this.#scope.signal, ...(headers && { headers }) };
+    this.#timeout = timeout;
+    this.#scope = new Scope(timeout, () => this.#late(), signal);
+    this.options = {
+      signal: this.#scope.signal,
+      ...headers && { headers },
+    };
   }
 
   /** The execution as it is now, as soon as the server can be asked. */
@@ -220,22 +247,22 @@ class Watch {
     for (;;) {
       await this.#pause();
       try {
-        const start = performance.now();
         const look = await this.#api.getExecution(this.#id, this.options);
-        checkExecution(look);
-        this.#slowest = Math.max(this.#slowest, performance.now() - start);
-        const { state } = look.data;
-        this.#states[state] = (this.#states[state] ?? 0) + 1;
+        const { version, data } = look;
+        if (
+          !Number.isSafeInteger(version) || typeof data?.state !== "string" ||
+          !isObject(data.playbook_configuration)
+        ) {
+          throw new DecapodResponseError(
+            "Cannot watch the execution: the answer is not one as Decapod gives it",
+          );
+        }
+        this.#states[data.state] = (this.#states[data.state] ?? 0) + 1;
         return this.#seen = look;
       } catch (error) {
         this.survive(error);
       }
     }
-  }
-
-  /** Waits for what the caller does, but not past the end. */
-  race<T>(work: () => Promise<T>): Promise<T> {
-    return this.#scope.race(work());
   }
 
   /** Lets go of the timer and of the caller's signal. */
@@ -248,19 +275,9 @@ class Watch {
     this.#wait = this.#interval.min;
   }
 
-  /** Throws if the time is up or the caller has aborted. */
-  throwIfOver(): void {
-    this.#scope.signal.throwIfAborted();
-  }
-
-  /** Throws if the caller has aborted. */
-  throwIfAborted(): void {
-    this.#options.signal?.throwIfAborted();
-  }
-
   /** Rethrows what waiting does not help against. */
   survive(error: unknown): void {
-    this.throwIfOver();
+    this.options.signal.throwIfAborted();
     const patient = this.#seen !== undefined ||
       performance.now() - this.#start < PATIENCE;
     if (!isPassing(error) || !patient) throw error;
@@ -269,185 +286,67 @@ class Watch {
   /** Waits for the next look; the last one comes just before the deadline. */
   async #pause(): Promise<void> {
     const { min, max } = this.#interval;
-    const { remaining, signal } = this.#scope;
-    const { timeout = Infinity } = this.#options;
-    const lead = Math.min(Math.max(50, 2 * this.#slowest), 500, timeout / 5);
-    if (this.#wait === 0) {
-      this.#wait = min;
-      return; // the first look is at once
-    }
-    if (remaining <= lead) throw this.#late();
-    const least = Math.max(min, this.#wait * 0.75);
-    const most = Math.min(max, this.#wait * 1.25);
-    this.#wait = Math.min(this.#wait * 1.5, max);
-    const wait = least + Math.random() * (most - least);
-    await delay(Math.min(wait, remaining - lead), { signal });
+    const wait = this.#wait;
+    this.#wait = Math.min(Math.max(min, wait * 1.5), max);
+    if (wait === 0) return; // the first look is at once
+    const left = this.#scope.remaining - Math.min(500, this.#timeout / 5);
+    if (left <= 0) throw this.#late();
+    const jittered = Math.min(
+      Math.max(min, wait * (0.75 + Math.random() / 2)),
+      max,
+    );
+    await delay(Math.min(jittered, left), this.options);
   }
 
   #late(): DecapodWaitTimeoutError {
-    const seen = this.#seen;
-    const state = seen?.data.state;
-    const within = `within ${this.#options.timeout} ms`;
+    const execution = this.#seen;
+    const within = `within ${this.#timeout} ms`;
     const looks = Object.entries(this.#states)
       .map(([state, times]) => `${state} ${times}×`).join(", ");
+    const what = execution === undefined
+      ? `did not end ${within}: it was never seen, the server gave no answer`
+      : ENDS.includes(execution.data.state)
+      ? `ended, but not all was done ${within} (seen ${looks})`
+      : `did not end ${within} and goes on (seen ${looks})`;
     return new DecapodWaitTimeoutError(
-      oneLine(
-        `Execution ${this.#id} ${
-          state === undefined
-            ? `did not end ${within}: it was never seen, the server gave no answer`
-            : ENDS.has(state)
-            ? `ended, but not all was done ${within}: it is ${state} (seen ${looks})`
-            : `did not end ${within}: it is ${state} (seen ${looks}) and goes on`
-        }`,
-      ),
-      { states: { ...this.#states }, ...(seen && { execution: seen }) },
+      oneLine(`Execution ${this.#id} ${what}`),
+      { states: { ...this.#states }, ...execution && { execution } },
     );
   }
-}
-
-/** Reads the steps of an execution, none of them twice. */
-class Steps {
-  readonly #api: ExecutionApi;
-  readonly #id: string;
-  readonly #options: RequestOptions;
-  readonly #seen = new Set<string>();
-  #since: number | undefined;
-  #atSince = 0;
-
-  constructor(api: ExecutionApi, id: string, options: RequestOptions) {
-    this.#api = api;
-    this.#id = id;
-    this.#options = options;
-  }
-
-  /**
-   * Steps that were not given yet, in the order in which they finished.
-   *
-   * @param last Whether no more steps will come: then it is counted whether
-   * any came late, with a time before those that were given already.
-   */
-  async *unseen(last: boolean): AsyncGenerator<ExecutionStep, void, undefined> {
-    const since = this.#since;
-    // Of the steps with the time of the last one, so many are known already.
-    yield* this.#read({
-      ...(since !== undefined && { filter: { time_finished: { gte: since } } }),
-      page: Math.floor(this.#atSince / STEPS) + 1,
-    });
-    if (!last) return;
-    const { total } = await this.#list({ perPage: 1 });
-    if (total > this.#seen.size) yield* this.#read({});
-  }
-
-  async *#read(
-    options: ListOptions<StepFields>,
-  ): AsyncGenerator<ExecutionStep, void, undefined> {
-    const sortBy = { time_finished: 1, _id: 1 } as const;
-    for await (
-      const step of this.#list({ ...options, sortBy, perPage: STEPS })
-    ) {
-      if (this.#seen.has(step.id)) continue;
-      checkStep(step);
-      this.#seen.add(step.id);
-      const { time_finished } = step.data;
-      if (time_finished === this.#since) this.#atSince++;
-      else if (this.#since === undefined || time_finished > this.#since) {
-        this.#since = time_finished;
-        this.#atSince = 1;
-      }
-      yield step;
-    }
-  }
-
-  #list(options: ListOptions<StepFields>): Listing<ExecutionStep> {
-    return this.#api.getExecutionSteps(this.#id, {
-      ...options,
-      ...this.#options,
-    });
-  }
-}
-
-/** The states between two looks and the later look, each change once. */
-async function missed(
-  api: ExecutionApi,
-  last: Execution | undefined,
-  look: Execution,
-  options: RequestOptions,
-): Promise<Execution[]> {
-  if (last === undefined) return [look];
-  if (look.version <= last.version) return []; // nothing new, or a stale copy
-  const all = [last];
-  const first = Math.max(last.version + 1, look.version - MISSED);
-  for (let version = first; version < look.version; version++) {
-    const one = await api.getExecutionVersion(look.id, version, options);
-    checkExecution(one);
-    all.push(one);
-  }
-  all.push(look);
-  return all.filter((one, index) =>
-    index > 0 && one.data.state !== all[index - 1]?.data.state
-  );
 }
 
 /** The error for an execution that ended otherwise. */
 async function ended(
   api: ExecutionApi,
   execution: Execution,
-  watch: Watch,
+  { options }: Watch,
 ): Promise<DecapodExecutionError> {
   const { id, data: { state, playbook_configuration } } = execution;
   let failedSteps: ExecutionStep[] = [];
+  let why = "";
   let cause: unknown;
   try {
     const filter = { result: { in: FAILURES } };
-    failedSteps = await api.getExecutionSteps(id, { ...watch.options, filter })
+    failedSteps = await api.getExecutionSteps(id, { ...options, filter })
       .toArray();
-    failedSteps.forEach(checkStep);
+    const named = failedSteps.slice(0, NAMED).map(({ data }) =>
+      oneLine(`"${data.name}" on server ${data.server_id} (${data.result})`)
+    );
+    const more = failedSteps.length - NAMED;
+    if (more > 0) named.push(`${more} more`);
+    if (named.length > 0) {
+      why = `: failed steps are ${named.join(", ")}; getExecutionLog says more`;
+    }
   } catch (error) {
-    failedSteps = [];
-    watch.throwIfAborted();
-    cause = error; // out of time, too: how it ended is worth more
+    cause = error;
+    why = ": which steps failed could not be read";
   }
-  const named = failedSteps.slice(0, NAMED).map(({ data }) =>
-    oneLine(
-      `"${data.name}" on server ${
-        data.server_id ?? "unknown"
-      } (${data.result})`,
-    )
-  );
-  if (failedSteps.length > NAMED) {
-    named.push(`${failedSteps.length - NAMED} more`);
-  }
-  const why = cause !== undefined
-    ? ": which steps failed could not be read"
-    : named.length > 0
-    ? `: failed steps are ${named.join(", ")}; getExecutionLog says more`
-    : "";
   return new DecapodExecutionError(
     oneLine(
       `Execution ${id} of ${playbook_configuration.playbook_name} ended as ${state}`,
     ) + why,
     { execution, failedSteps, cause },
   );
-}
-
-/** Refuses what cannot be worked with as an execution. */
-function checkExecution({ version, data }: Execution): void {
-  const fits = Number.isSafeInteger(version) && isObject(data) &&
-    typeof data.state === "string" && isObject(data.playbook_configuration);
-  if (!fits) {
-    throw new DecapodResponseError(
-      "Cannot watch the execution: the answer is not one as Decapod gives it",
-    );
-  }
-}
-
-/** Refuses what cannot be worked with as a step. */
-function checkStep({ data }: ExecutionStep): void {
-  if (!isObject(data) || !Number.isSafeInteger(data.time_finished)) {
-    throw new DecapodResponseError(
-      "Cannot read the steps: the answer has one that Decapod would not give",
-    );
-  }
 }
 
 /** Whether it may be gone at the next look. */
@@ -460,26 +359,15 @@ function isPassing(error: unknown): boolean {
 }
 
 function readInterval(interval: number | Interval = 1000): Interval {
-  if (typeof interval === "object" && interval !== null) {
-    checkNames("interval", interval, ["min", "max"]);
-    // NaN is refused: both bounds are needed.
-    const { min = NaN, max = NaN } = interval;
-    checkDuration("interval.min", min);
-    checkDuration("interval.max", max);
-    if (min > max) {
-      throw new RangeError(`Invalid interval: min ${min} is above max ${max}`);
-    }
-    return { min, max };
+  if (!isObject(interval)) {
+    check("interval", interval, DURATION);
+    return { min: interval, max: Math.min(10 * interval, LONGEST) };
   }
-  checkDuration("interval", interval);
-  return { min: interval, max: Math.min(10 * interval, LONGEST_WAIT) };
-}
-
-function checkExpected(expect: unknown): void {
-  if (!Array.isArray(expect) || expect.length === 0) {
-    throw new RangeError(
-      'Invalid expect: at least one state is needed, such as ["completed"]',
-    );
+  // Both bounds are needed.
+  const { min = NaN, max = NaN } = interval;
+  checkOptions({ ...interval, min, max }, ["min", "max"], "interval");
+  if (min > max) {
+    throw new RangeError(`Invalid interval: min ${min} is above max ${max}`);
   }
-  for (const state of expect) checkString("expect", state);
+  return { min, max };
 }

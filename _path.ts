@@ -1,57 +1,48 @@
-/** Paths of the API, with ids that cannot lead anywhere else. */
+/** Paths of the API, with values that cannot lead anywhere else. */
 
-import { checkInteger, checkString } from "./_check.ts";
-import { REDACTED } from "./_redact.ts";
+import { check } from "./_check.ts";
 
-/** A path as it is sent, and as it may be shown. */
+/** Fixed words, and the values between them. */
 export interface Path {
-  sent: string;
-  shown: string;
+  words: TemplateStringsArray;
+  values: (string | number)[];
 }
 
-/** A fixed word, or a value under its name. */
-export type Segment = string | Record<string, string | number>;
-
-/** Values that must not be shown. */
-const SECRET = new Set(["resetToken"]);
+/** What errors call a value, by the word before it; `id` unless it is here. */
+const NAMES: Record<string, string> = {
+  cinder_integration: "clusterId",
+  password_reset: "resetToken",
+  version: "version",
+};
 
 /**
- * Builds `/v1/…/` of fixed words and named values: `path("user", { id })`.
- * The name of a value is what an error calls it.
+ * A path below `/v1/`. Nothing is checked before {@linkcode pathText}, so that
+ * what is wrong with it rejects the call.
  */
-export function path(...parts: Segment[]): Path {
-  let sent = "/v1/";
-  let shown = sent;
-  for (const part of parts) {
-    if (typeof part === "string") {
-      sent += `${part}/`;
-      shown += `${part}/`;
-      continue;
-    }
-    for (const [name, value] of Object.entries(part)) {
-      const encoded = segment(name, value);
-      sent += `${encoded}/`;
-      shown += `${SECRET.has(name) ? REDACTED : encoded}/`;
-    }
-  }
-  return { sent, shown };
+export function path(
+  words: TemplateStringsArray,
+  ...values: (string | number)[]
+): Path {
+  return { words, values };
+}
+
+/** The path as it is sent, or an error that says which value is of no use. */
+export function pathText({ words, values }: Path): string {
+  const segments = values.map((value, index) => {
+    const word = words[index]?.split("/").at(-2) ?? "";
+    return segment(NAMES[word] ?? "id", value);
+  });
+  return `/v1/${String.raw({ raw: words }, ...segments)}/`;
 }
 
 function segment(name: string, value: string | number): string {
-  if (name === "version") {
-    checkInteger(name, value ?? null, 1);
-    return String(value);
-  }
-  checkString(name, value);
+  check(name, value);
   const text = String(value);
   // "." and ".." would be taken for steps in the path, encoded or not.
-  if (text === "" || text === "." || text === "..") {
+  if (/^\.{0,2}$/.test(text) || !text.isWellFormed()) {
     throw new TypeError(
       `Invalid ${name}: an id as the server gave it is needed, it is "${text}"`,
     );
-  }
-  if (!text.isWellFormed()) {
-    throw new TypeError(`Invalid ${name}: it is not well-formed Unicode`);
   }
   return encodeURIComponent(text);
 }

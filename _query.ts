@@ -1,13 +1,6 @@
 /** The query of a listing, with nothing in it that the server would misread. */
 
-import {
-  checkInteger,
-  checkNames,
-  checkSignal,
-  checkString,
-  invalid,
-  isObject,
-} from "./_check.ts";
+import { check, checkOptions, invalid, isObject } from "./_check.ts";
 import type { Filter, SortBy } from "./models.ts";
 import { REQUEST_OPTIONS, type RequestOptions } from "./_transport.ts";
 
@@ -39,25 +32,23 @@ export interface AnyListOptions extends PageOptions {
   sortBy?: object;
 }
 
-const PAGE_OPTIONS = [...REQUEST_OPTIONS, "page", "perPage", "all"];
-const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
-
 /** What a listing's items are. */
 export type Listed = "model" | "step" | "version";
 
-/** Names that match nothing, and what the server's database has instead. */
-const NO_MODEL_FIELDS = new Map([
-  ["id", "model_id"],
-  ["time_updated", "time_created"],
-]);
-const NO_STEP_FIELDS = new Map([
-  ["id", "_id, which can only be sorted by"],
-  ["model_id", "_id, which can only be sorted by"],
-  ["time_updated", "time_finished"],
-  ["time_created", "time_started"],
-]);
+const PAGE_OPTIONS = [...REQUEST_OPTIONS, "page", "perPage", "all"];
+const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
 
-const RESULTS = "ok 1, error 2, skipped 3, unreachable 4";
+/** Names that match nothing, and what the server's database has instead. */
+const WRONG_NAMES: Record<Listed, Record<string, string>> = {
+  model: { id: "model_id", time_updated: "time_created" },
+  step: {
+    id: "_id, which can only be sorted by",
+    model_id: "_id, which can only be sorted by",
+    time_updated: "time_finished",
+    time_created: "time_started",
+  },
+  version: {},
+};
 
 const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
 
@@ -69,112 +60,117 @@ export function listQuery(
   options: AnyListOptions,
   listed: Listed,
 ): { query: URLSearchParams; options: RequestOptions } {
-  const allowed = listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS;
-  checkNames("options", options, allowed);
-  checkSignal(options.signal);
+  checkOptions(options, listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
   const { page, perPage, all, filter, sortBy, ...rest } = options;
-  checkInteger("page", page, 1);
-  checkInteger("perPage", perPage, 1);
-  if (all !== undefined && typeof all !== "boolean") {
-    throw invalid("all", "true or false is needed", all);
-  }
   const query = new URLSearchParams();
-  if (page !== undefined) query.set("page", String(page));
-  if (perPage !== undefined) query.set("per_page", String(perPage));
+  if (page !== undefined) query.set("page", `${page}`);
+  if (perPage !== undefined) query.set("per_page", `${perPage}`);
   if (all) query.set("all", "1");
   if (filter !== undefined) {
-    checkFilter(filter, listed);
+    for (const [key, condition] of entries("filter", filter, listed)) {
+      checkCondition(`filter.${key}`, key, condition, listed);
+    }
     query.set("filter", JSON.stringify(filter));
   }
   if (sortBy !== undefined) {
-    checkSortBy(sortBy, listed);
+    const fields = entries("sortBy", sortBy, listed);
+    for (const [key, direction] of fields) {
+      if (direction !== 1 && direction !== -1) {
+        throw invalid(
+          `sortBy.${key}`,
+          "1 or -1 is needed",
+          direction,
+          RangeError,
+        );
+      }
+    }
+    if (fields.length === 0) {
+      throw invalid("sortBy", "a field is needed", sortBy);
+    }
     query.set("sort_by", JSON.stringify(sortBy));
   }
   return { query, options: rest };
 }
 
-function checkFilter(filter: object, listed: Listed): void {
-  for (const [key, condition] of entries("filter", filter)) {
-    const name = `filter.${key}`;
-    checkKey(name, key, listed);
-    if (key === "_id") {
-      throw new TypeError(`Invalid ${name}: the server can only sort by _id`);
+function checkCondition(
+  name: string,
+  key: string,
+  condition: unknown,
+  listed: Listed,
+): void {
+  if (key === "_id") {
+    throw new TypeError(`Invalid ${name}: the server can only sort by _id`);
+  }
+  const operators = isObject(condition)
+    ? Object.entries(condition)
+    : [["eq", condition] as const];
+  if (operators.length === 0) {
+    throw invalid(name, "a value or an operator is needed", condition);
+  }
+  for (const [operator, value] of operators) {
+    if (!OPERATORS.includes(operator)) {
+      throw new TypeError(
+        `Invalid ${name}.${operator}: there is no such operator, but ${
+          OPERATORS.join(", ")
+        }`,
+      );
     }
-    const operators = isObject(condition)
-      ? entries(name, condition)
-      : [["eq", condition] as const];
-    for (const [operator, value] of operators) {
-      checkOperator(`${name}.${operator}`, operator, value, listed);
-    }
-    if (operators.length === 0) {
-      throw invalid(name, "a value or an operator is needed", condition);
-    }
-    if (operators.length > 1 && isObject(condition) && "regexp" in condition) {
+    if (operator !== "regexp") {
+      const results = listed === "step" && key === "result";
+      checkValues(`${name}.${operator}`, operator, value, results);
+    } else if (operators.length > 1) {
       throw new TypeError(
         `Invalid ${name}: the server ignores other operators beside regexp`,
+      );
+    } else check(`${name}.regexp`, value);
+  }
+}
+
+/** Refuses values for which the server would ignore the whole filter. */
+function checkValues(
+  name: string,
+  operator: string,
+  value: unknown,
+  results: boolean,
+): void {
+  const values = operator === "in" ? value : [value];
+  if (!Array.isArray(values)) throw invalid(name, "an array is needed", value);
+  for (const one of values) {
+    const number = typeof one === "number";
+    if (number ? !Number.isSafeInteger(one) : results) {
+      const numbers = "ok 1, error 2, skipped 3, unreachable 4";
+      const needed = `a whole number is needed${results ? `: ${numbers}` : ""}`;
+      throw invalid(name, needed, one, number ? RangeError : TypeError);
+    }
+    if (!number && typeof one !== "string" && typeof one !== "boolean") {
+      throw invalid(
+        name,
+        "a string, a whole number or a boolean is needed",
+        one,
       );
     }
   }
 }
 
-function checkOperator(
-  name: string,
-  operator: string,
-  value: unknown,
+/** The fields of a filter or an order, by names that the database has. */
+function entries(
+  what: string,
+  value: object,
   listed: Listed,
-): void {
-  if (!OPERATORS.includes(operator)) {
-    throw new TypeError(
-      `Invalid ${name}: there is no such operator, but ${OPERATORS.join(", ")}`,
-    );
-  }
-  if (operator === "regexp") return checkString(name, value);
-  const values = operator === "in" ? value : [value];
-  if (!Array.isArray(values)) throw invalid(name, "an array is needed", value);
-  for (const one of values) {
-    const number = typeof one === "number";
-    if (!number && typeof one !== "string" && typeof one !== "boolean") {
-      const needed =
-        "a string, a whole number or a boolean is needed, or the " +
-        "server would ignore the whole filter";
-      throw invalid(name, needed, one);
+): [string, unknown][] {
+  if (!isObject(value)) throw invalid(what, "an object is needed", value);
+  const all: [string, unknown][] = Object.entries(value);
+  for (const [key] of all) {
+    const name = `Invalid ${what}.${key}`;
+    if (key === "" || /(^|\.)\$/.test(key)) {
+      throw new TypeError(`${name}: it is not the name of a field`);
     }
-    if (number && !Number.isSafeInteger(one)) {
-      throw invalid(name, "a whole number is needed", one, RangeError);
-    }
-    if (!number && listed === "step" && name.startsWith("filter.result.")) {
-      throw invalid(name, `the server knows results as ${RESULTS}`, one);
+    const right = key.startsWith("data.")
+      ? key.slice(5)
+      : new Map(Object.entries(WRONG_NAMES[listed])).get(key);
+    if (right !== undefined) {
+      throw new TypeError(`${name}: the server's name for it is ${right}`);
     }
   }
-}
-
-function checkSortBy(sortBy: object, listed: Listed): void {
-  const fields = entries("sortBy", sortBy);
-  if (fields.length === 0) throw invalid("sortBy", "a field is needed", sortBy);
-  for (const [key, direction] of fields) {
-    const name = `sortBy.${key}`;
-    checkKey(name, key, listed);
-    if (direction !== 1 && direction !== -1) {
-      throw invalid(name, "1 or -1 is needed", direction, RangeError);
-    }
-  }
-}
-
-/** Refuses names that the server's database does not have. */
-function checkKey(name: string, key: string, listed: Listed): void {
-  if (key === "" || /(^|\.)\$/.test(key)) {
-    throw new TypeError(`Invalid ${name}: it is not the name of a field`);
-  }
-  const wrong = listed === "step" ? NO_STEP_FIELDS : NO_MODEL_FIELDS;
-  const right = key.startsWith("data.") ? key.slice(5) : wrong.get(key);
-  if (right !== undefined) {
-    throw new TypeError(
-      `Invalid ${name}: the server's name for it is ${right}`,
-    );
-  }
-}
-
-function entries(name: string, value: unknown): [string, unknown][] {
-  if (!isObject(value)) throw invalid(name, "an object is needed", value);
-  return Object.entries(value);
+  return all;
 }

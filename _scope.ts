@@ -2,37 +2,51 @@
 
 /** Ends what is done within it when the time is up or the caller aborts. */
 export class Scope {
-  readonly #controller = new AbortController();
-  readonly #expire: () => void;
-  readonly #outer: AbortSignal | undefined;
-  readonly #timeout: number | undefined;
-  readonly #abort = () => this.#controller.abort(this.#outer?.reason);
+  /** Aborted when the scope ends before its work does. */
+  readonly signal: AbortSignal;
   /** Whether something may have been changed of which no answer told. */
   doubt = false;
+  readonly #controller: AbortController | undefined;
+  readonly #late: () => Error;
+  readonly #outer: AbortSignal | undefined;
+  readonly #timeout: number;
+  readonly #abort = () => this.#controller?.abort(this.#outer?.reason);
+  #error: Error | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #end = Infinity;
 
   /**
-   * @param timeout Milliseconds until it ends by itself, if ever.
+   * @param timeout Milliseconds until it ends by itself.
    * @param late Makes the error to end with.
    * @param outer The caller's signal.
+   * @param light Whether it can be the platform's own timeout: that costs
+   * least, but can neither be restarted nor keep a program running.
    */
   constructor(
-    timeout: number | undefined,
+    timeout: number,
     late: () => Error,
     outer: AbortSignal | undefined,
+    light = false,
   ) {
     outer?.throwIfAborted();
-    outer?.addEventListener("abort", this.#abort);
+    this.#late = late;
     this.#outer = outer;
     this.#timeout = timeout;
-    this.#expire = () => this.#controller.abort(late());
+    if (light && outer === undefined) {
+      this.#end = performance.now() + timeout;
+      this.signal = AbortSignal.timeout(timeout);
+      return;
+    }
+    // Not AbortSignal.any: Node 20 loses its aborts when it collects garbage.
+    this.#controller = new AbortController();
+    this.signal = this.#controller.signal;
+    outer?.addEventListener("abort", this.#abort);
     this.restart();
   }
 
-  /** Aborted when the scope ends before its work does. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+  /** Why it has ended: the caller's reason, or the error of being late. */
+  get reason(): unknown {
+    return this.#controller ? this.signal.reason : this.#error ??= this.#late();
   }
 
   /** Milliseconds until the deadline. */
@@ -40,12 +54,20 @@ export class Scope {
     return this.#end - performance.now();
   }
 
+  /** Throws if it has ended. */
+  throwIfOver(): void {
+    if (this.signal.aborted) throw this.reason;
+  }
+
   /** Gives the whole time again. */
   restart(): void {
-    if (this.#timeout === undefined) return;
-    clearTimeout(this.#timer);
+    this.pause();
+    if (this.#timeout === Infinity) return;
     this.#end = performance.now() + this.#timeout;
-    this.#timer = setTimeout(this.#expire, this.#timeout);
+    this.#timer = setTimeout(
+      () => this.#controller?.abort(this.#late()),
+      this.#timeout,
+    );
   }
 
   /** Stops the clock: whoever is at work is not the server. */
@@ -53,30 +75,24 @@ export class Scope {
     clearTimeout(this.#timer);
   }
 
-  /**
-   * Waits for a promise, but not longer than the scope lives, even if the
-   * promise never hears of its end.
-   *
-   * @param discard What to do with a value that comes too late.
-   */
-  race<T>(promise: Promise<T>, discard?: (late: T) => unknown): Promise<T> {
-    const { signal } = this;
-    return new Promise<T>((resolve, reject) => {
-      const stop = () => {
-        reject(signal.reason);
-        promise.then(discard).catch(() => {}); // its end is nobody's any more
-      };
-      if (signal.aborted) return stop();
-      signal.addEventListener("abort", stop);
-      promise.then(resolve, reject).finally(() =>
-        signal.removeEventListener("abort", stop)
-      );
-    });
-  }
-
   /** Lets go of the timer and of the caller's signal. */
   close(): void {
-    clearTimeout(this.#timer);
+    this.pause();
     this.#outer?.removeEventListener("abort", this.#abort);
   }
+}
+
+/** A promise that is no longer waited for once the signal is aborted. */
+export function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop);
+    promise.then(resolve, reject).finally(() =>
+      signal.removeEventListener("abort", stop)
+    );
+  });
 }

@@ -1,6 +1,6 @@
 /** TLS settings, in the words of the runtime's own fetch. */
 
-import { checkNames, kind } from "./_check.ts";
+import { checkOptions } from "./_check.ts";
 
 /** Whom to trust and who to be over HTTPS. All texts are PEM. */
 export interface TlsOptions {
@@ -22,84 +22,65 @@ export interface TlsSession {
   /** More members for fetch's init. */
   init(): object;
   /** Closes what was opened; the next `init()` opens it again. */
-  close(): void;
+  close?(): void;
 }
 
 /** What must stand in each text. */
-const PEM = {
-  ca: "-----BEGIN CERTIFICATE-----",
-  cert: "-----BEGIN CERTIFICATE-----",
-  key: "PRIVATE KEY-----",
-} as const;
-
-/** What sets TLS up, by the global object that tells the runtime. */
-const RUNTIMES: [string, (tls: TlsOptions) => TlsSession][] = [
-  ["Bun", bun],
-  ["Deno", deno],
-];
+const PEM: Record<string, string> = {
+  ca: "CERTIFICATE",
+  cert: "CERTIFICATE",
+  key: "PRIVATE KEY",
+};
 
 /** Makes a session for these settings, or says what to use instead. */
 export function openTls(
-  tls: TlsOptions | undefined,
+  tls: TlsOptions = {},
   hasOwnFetch: boolean,
-): TlsSession {
-  checkNames("tls", tls, ["ca", "cert", "key", "verify"]);
-  const { verify, ...texts } = tls ?? {};
-  if (verify !== undefined && typeof verify !== "boolean") {
-    throw new TypeError(
-      `Invalid tls.verify: true or false is needed, it is ${kind(verify)}`,
-    );
-  }
-  for (const name of ["ca", "cert", "key"] as const) {
-    const text = texts[name];
-    if (text === undefined) delete texts[name];
-    else if (!String(text).includes(PEM[name])) {
+): TlsSession | undefined {
+  checkOptions(tls, ["ca", "cert", "key", "verify"], "tls");
+  const { ca, cert, key, verify = true } = tls;
+  for (const [name, text] of Object.entries({ ca, cert, key })) {
+    const mark = PEM[name];
+    if (text !== undefined && !String(text).includes(`${mark}-----`)) {
       throw new TypeError(
-        `Invalid tls.${name}: PEM text is needed, with the line ${
-          PEM[name]
-        }; read the file and give its text`,
+        `Invalid tls.${name}: PEM text with a line like -----BEGIN ${mark}----- is needed; read the file and give its text`,
       );
     }
   }
-  if ((texts.cert === undefined) !== (texts.key === undefined)) {
-    throw new TypeError(
-      "Invalid tls: cert and key go together, one of them is missing",
-    );
+  if (!cert !== !key) {
+    throw new TypeError("Invalid tls: cert and key go together");
   }
-  if (verify !== false && Object.keys(texts).length === 0) {
-    return { init: () => ({}), close() {} };
-  }
+  if (verify && !ca && !cert) return;
   if (hasOwnFetch) {
     throw new TypeError(
       "Cannot use tls with a fetch of your own: set TLS up in that fetch",
     );
   }
-  const [, open = other] =
-    RUNTIMES.find(([name]) => Object.hasOwn(globalThis, name)) ?? [];
-  return open({ ...texts, verify: verify ?? true });
-}
-
-/** Bun's fetch takes the settings as they are. */
-function bun({ verify, ...texts }: TlsOptions): TlsSession {
-  const tls = { ...texts, rejectUnauthorized: verify };
-  return { init: () => ({ tls }), close() {} };
+  if ("Bun" in globalThis) {
+    const settings = { ca, cert, key, rejectUnauthorized: verify };
+    return { init: () => ({ tls: settings }) };
+  }
+  if ("Deno" in globalThis) return deno({ ca, cert, key, verify });
+  // Elsewhere only a fetch that was set up for it can do it.
+  throw new TypeError(
+    "Cannot use tls: this runtime's fetch takes no TLS settings; give a fetch that does, on Node (url, init) => fetch(url, { ...init, dispatcher }) with an Agent of undici, on Cloudflare Workers the fetch of an mTLS binding",
+  );
 }
 
 /** Deno's fetch takes a client, which is open until it is closed. */
-function deno({ verify, ca, cert, key }: TlsOptions): TlsSession {
-  if (verify === false) {
+function deno({ ca, cert, key, verify }: TlsOptions): TlsSession {
+  if (!verify) {
     throw new TypeError(
       "Cannot set tls.verify to false: Deno does not let a program turn verification off; run it with --unsafely-ignore-certificate-errors=HOST, or trust the server's CA with tls.ca",
     );
   }
-  const settings = {
-    ...(ca && { caCerts: [ca] }),
-    ...(cert && key && { cert, key }),
-  };
   let client: Deno.HttpClient | undefined;
   const session = {
     init() {
-      client ??= Deno.createHttpClient(settings);
+      client ??= Deno.createHttpClient({
+        ...ca && { caCerts: [ca] },
+        ...cert && key && { cert, key },
+      });
       return { client };
     },
     /** What is under way goes on to its end. */
@@ -118,11 +99,4 @@ function deno({ verify, ca, cert, key }: TlsOptions): TlsSession {
   }
   session.close();
   return session;
-}
-
-/** Elsewhere only a fetch that was set up for it can do it. */
-function other(): TlsSession {
-  throw new TypeError(
-    "Cannot use tls: this runtime's fetch takes no TLS settings; give a fetch that does, on Node (url, init) => fetch(url, { ...init, dispatcher }) with an Agent of undici, on Cloudflare Workers the fetch of an mTLS binding",
-  );
 }

@@ -2,20 +2,14 @@
 
 import { delay } from "@std/async/delay";
 import {
-  Answer,
-  JSON_TYPE,
-  type MediaType,
-  parseJson,
-  TEXT_TYPE,
+  jsonKind,
+  type Kind,
+  readAnswer,
+  STREAM_KIND,
+  TEXT_KIND,
 } from "./_answer.ts";
 import { type Authenticator, noAuth } from "./auth.ts";
-import {
-  checkDuration,
-  checkFunction,
-  checkInteger,
-  checkNames,
-  checkSignal,
-} from "./_check.ts";
+import { checkOptions } from "./_check.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
@@ -23,11 +17,11 @@ import {
   type DecapodErrorOptions,
   DecapodTimeoutError,
 } from "./errors.ts";
-import { headerSecrets, joinHeaders } from "./_headers.ts";
+import { type HeaderRecord, headerSecrets, readHeaders } from "./_headers.ts";
 import { explain } from "./_network.ts";
-import type { Path } from "./_path.ts";
+import { type Path, pathText } from "./_path.ts";
 import { type Redact, redactError, redactor } from "./_redact.ts";
-import { Scope } from "./_scope.ts";
+import { abortable, Scope } from "./_scope.ts";
 import { openTls, type TlsOptions, type TlsSession } from "./_tls.ts";
 
 /** What each method takes as its last argument; all of it can be left out. */
@@ -103,11 +97,8 @@ export interface Call {
 /** The names that a method's last argument takes. */
 export const REQUEST_OPTIONS = ["signal", "timeout", "retries", "headers"];
 
-const TIMEOUT = 60_000;
-const RETRIES = 2;
-
 /** Statuses that another attempt may get past. */
-const TRANSIENT = new Set([429, 502, 503, 504]);
+const TRANSIENT = [429, 502, 503, 504];
 
 /** How many tokens are remembered to be kept out of messages. */
 const TOKENS = 16;
@@ -136,8 +127,8 @@ export class Transport {
   readonly #password: string;
   readonly #auth: Authenticator;
   readonly #options: TransportOptions;
-  readonly #fetch: (url: string, init: RequestInit) => Promise<Response>;
-  readonly #tls: TlsSession;
+  readonly #headers: HeaderRecord;
+  readonly #tls: TlsSession | undefined;
   readonly #tokens: string[] = [];
 
   constructor(
@@ -146,48 +137,26 @@ export class Transport {
     auth: Authenticator,
     options: TransportOptions,
   ) {
-    checkDuration("timeout", options.timeout);
-    checkInteger("retries", options.retries, 0);
-    checkFunction("fetch", options.fetch);
-    checkFunction("onAttempt", options.onAttempt);
     this.#base = base;
     this.#password = password;
     this.#auth = auth;
-    const { headers } = options;
-    this.#options = {
-      ...options,
-      ...headers && { headers: joinHeaders(headers) },
-    };
-    const { fetch = fetchOnce } = options;
-    this.#fetch = (url, init) => fetch(url, init); // workerd minds its `this`
+    this.#options = options;
+    this.#headers = readHeaders(options.headers);
     this.#tls = openTls(options.tls, options.fetch !== undefined);
   }
 
   /** Makes a call that is answered by a JSON object. */
-  json<T extends object>(call: Call, options?: RequestOptions): Promise<T> {
-    return this.within(
+  json<T extends object>(
+    call: Call,
+    options?: RequestOptions,
+    scope?: Scope,
+  ): Promise<T> {
+    const kind = jsonKind<T>(call.fits);
+    return scope ? this.#send(call, options, scope, kind) : this.within(
       call,
       options,
-      (scope) => this.send<T>(call, options, scope),
+      (scope) => this.#send(call, options, scope, kind),
     );
-  }
-
-  /** The same under a deadline that is running already. */
-  send<T extends object>(
-    call: Call,
-    options: RequestOptions | undefined,
-    scope: Scope,
-  ): Promise<T> {
-    return this.#tryAgain(call, options, scope, JSON_TYPE, async (answer) => {
-      const value = parseJson<T>(await answer.text());
-      if (value === undefined) {
-        throw answer.unfit("not a JSON object: it is empty, cut off or broken");
-      }
-      if (call.fits?.(value) === false) {
-        throw answer.unfit("not what Decapod answers here");
-      }
-      return value;
-    });
   }
 
   /** Makes a call that is answered by text. */
@@ -195,14 +164,7 @@ export class Transport {
     return this.within(
       call,
       options,
-      (scope) =>
-        this.#tryAgain(
-          call,
-          options,
-          scope,
-          TEXT_TYPE,
-          (answer) => answer.text(),
-        ),
+      (scope) => this.#send(call, options, scope, TEXT_KIND),
     );
   }
 
@@ -210,26 +172,24 @@ export class Transport {
    * Makes a call that is answered by text of any length, and gives it piece by
    * piece. The deadline holds for each piece.
    */
-  async *chunks(call: Call, options?: RequestOptions): AsyncGenerator<string> {
-    const scope = this.#open(call, options);
+  async *chunks(
+    call: Call,
+    options?: RequestOptions,
+  ): AsyncGenerator<string, void, undefined> {
+    const scope = this.#open(call, options, false);
+    const decoder = new TextDecoder();
     try {
-      const answer = await this.#tryAgain(
-        call,
-        options,
-        scope,
-        TEXT_TYPE,
-        (answer) => Promise.resolve(answer),
-      );
+      const answer = await this.#send(call, options, scope, STREAM_KIND);
       try {
-        yield* answer.chunks();
+        scope.restart();
+        for await (const piece of answer) {
+          scope.pause();
+          yield decoder.decode(piece, { stream: true });
+          scope.restart();
+        }
+        yield decoder.decode();
       } catch (error) {
-        const headers = joinHeaders(options?.headers);
-        throw this.#shownError(
-          call,
-          scope,
-          error,
-          () => this.#redactor(call, headers),
-        );
+        throw this.#shown(call, scope, error, readHeaders(options?.headers));
       }
     } finally {
       scope.close();
@@ -242,11 +202,11 @@ export class Transport {
     options: RequestOptions | undefined,
     work: (scope: Scope) => Promise<T>,
   ): Promise<T> {
-    const scope = this.#open(call, options);
+    const scope = this.#open(call, options, this.#options.fetch === undefined);
     try {
       return await work(scope);
     } catch (error) {
-      throw scope.signal.aborted ? scope.signal.reason : error;
+      throw scope.signal.aborted ? scope.reason : error;
     } finally {
       scope.close();
     }
@@ -254,16 +214,12 @@ export class Transport {
 
   /** Closes the connections that are this client's own. */
   close(): void {
-    this.#tls.close();
+    this.#tls?.close?.();
   }
 
-  #open(call: Call, options: RequestOptions = {}): Scope {
-    checkNames("options", options, REQUEST_OPTIONS);
-    checkDuration("timeout", options.timeout);
-    checkInteger("retries", options.retries, 0);
-    checkSignal(options.signal);
-    joinHeaders(options.headers); // refuses what is no header
-    const { timeout = this.#options.timeout ?? TIMEOUT, signal } = options;
+  #open(call: Call, options: RequestOptions = {}, light: boolean): Scope {
+    checkOptions(options, REQUEST_OPTIONS);
+    const { timeout = this.#options.timeout ?? 60_000, signal } = options;
     const late = () =>
       this.#error(
         call,
@@ -271,139 +227,136 @@ export class Transport {
         `no answer within ${timeout} ms: the server is slow or the timeout short`,
         { outcomeUnknown: scope.doubt },
       );
-    const scope: Scope = new Scope(timeout, late, signal);
+    const scope: Scope = new Scope(timeout, late, signal, light);
     return scope;
   }
 
   /** Makes attempts until there is an answer, or no hope of one. */
-  async #tryAgain<T>(
+  async #send<T>(
     call: Call,
     options: RequestOptions = {},
     scope: Scope,
-    type: MediaType,
-    read: (answer: Answer) => Promise<T>,
+    kind: Kind<T>,
   ): Promise<T> {
-    const headers = joinHeaders(this.#options.headers, options.headers);
-    if (!headers.has("accept")) headers.set("accept", type.name);
-    const body = call.body === undefined ? null : JSON.stringify(call.body);
-    if (body !== null) headers.set("content-type", JSON_TYPE.name);
-    const own = headers.has("authorization") ? noAuth : this.#auth;
-    const auth = call.auth ?? own;
-    const covered = call.method === "GET" || call.repeatable === true;
+    const headers: HeaderRecord = {
+      accept: kind.type,
+      ...this.#headers,
+      ...readHeaders(options.headers),
+    };
+    const body = JSON.stringify(call.body);
+    if (body !== undefined) headers["content-type"] = "application/json";
+    const auth = call.auth ??
+      ("authorization" in headers ? noAuth : this.#auth);
     const retries = options.retries ??
-      (covered ? this.#options.retries ?? RETRIES : 0);
+      (changes(call) ? 0 : this.#options.retries ?? 2);
     let failures = 0;
     let renewed = false;
     for (let attempt = 1;; attempt++) {
       const token = await auth.token(scope.signal);
-      scope.signal.throwIfAborted(); // an own fetch may not look at it
-      if (token !== undefined) {
-        headers.set("authorization", token);
-        this.#remember(token);
+      if (token !== undefined) this.#remember(headers.authorization = token);
+      try {
+        return await this.#attempt(call, attempt, headers, body, scope, kind);
+      } catch (error) {
+        if (scope.signal.aborted) throw error;
+        const { code = 0, retryAfter = 0 } = error instanceof DecapodAPIError
+          ? error
+          : {};
+        if (code === 401 && token !== undefined && !renewed) {
+          renewed = true; // the token had died; what was refused did nothing
+          auth.revokeToken(token);
+          continue;
+        }
+        const passing = TRANSIENT.includes(code) ||
+          error instanceof DecapodConnectionError;
+        if (!passing || ++failures > retries) throw error;
+        const wait = retryAfter + backoff(failures);
+        if (wait >= scope.remaining) throw error; // says more than a timeout
+        await delay(wait, { signal: scope.signal });
       }
-      const outcome = await this.#attempt(
-        call,
-        headers,
-        body,
-        scope,
-        (answer) => {
-          answer.expect(type);
-          return read(answer);
-        },
-      );
-      this.#report(call, attempt, outcome);
-      if ("value" in outcome) return outcome.value;
-      const { error } = outcome;
-      if (scope.signal.aborted) throw error;
-      if (token !== undefined && !renewed && isRefusal(error)) {
-        renewed = true; // the token had died; what was refused did nothing
-        auth.revokeToken(token);
-        continue;
-      }
-      if (!isTransient(error) || ++failures > retries) throw error;
-      const asked = error instanceof DecapodAPIError ? error.retryAfter : 0;
-      const wait = (asked ?? 0) + backoff(failures);
-      if (wait >= scope.remaining) throw error; // says more than a timeout
-      await delay(wait, { signal: scope.signal });
     }
   }
 
   /** Sends the request once. */
   async #attempt<T>(
     call: Call,
-    headers: Headers,
-    body: string | null,
+    attempt: number,
+    headers: HeaderRecord,
+    body: string | undefined,
     scope: Scope,
-    read: (answer: Answer) => Promise<T>,
-  ): Promise<Outcome<T>> {
+    kind: Kind<T>,
+  ): Promise<T> {
+    const { method } = call;
+    const { fetch, onAttempt } = this.#options;
+    const { signal, doubt } = scope;
     const start = performance.now();
-    const redact = () => this.#redactor(call, headers);
-    const doubt = scope.doubt; // of the attempts before
-    scope.doubt = doubt || call.method !== "GET";
-    let answer: Answer | undefined;
-    try {
-      const response = await scope.race(
-        this.#fetch(this.#url(call, call.path.sent), {
-          method: call.method,
-          headers,
-          body,
-          redirect: "manual", // workerd knows no "error"
-          signal: scope.signal,
-          ...this.#tls.init(),
-        }),
-        (late) => late.body?.cancel(),
-      );
-      answer = new Answer(
-        response,
-        scope,
-        (Class, happened, more) =>
-          this.#error(call, Class, happened, more, doubt),
-        redact,
-      );
-      await answer.check();
-      return { value: await read(answer), start, answer };
-    } catch (error) {
-      answer?.cancel();
-      const shown = this.#shownError(call, scope, error, redact, doubt);
-      scope.doubt = shown instanceof DecapodError && shown.outcomeUnknown;
-      return { error: shown, start, answer };
-    }
-  }
-
-  #report(call: Call, attempt: number, outcome: Outcome<unknown>): void {
-    const { start, answer } = outcome;
-    try {
-      this.#options.onAttempt?.({
-        method: call.method,
-        url: this.#url(call, call.path.shown),
+    let status: number | undefined;
+    const report = (error?: unknown) =>
+      onAttempt?.({
+        method,
+        url: this.#url(call, true),
         attempt,
         duration: performance.now() - start,
-        ...(answer && { status: answer.status }),
-        ...("error" in outcome && { error: outcome.error }),
+        ...status && { status },
+        ...error !== undefined && { error },
       });
-    } catch (error) {
-      answer?.cancel();
+    let sent: Promise<Response> | undefined;
+    const drop = () =>
+      sent?.then((late) => late.body?.cancel()).catch(() => {});
+    let answer: T;
+    try {
+      scope.throwIfOver(); // an own fetch may not look at it
+      scope.doubt ||= changes(call);
+      sent = (fetch ?? fetchOnce)(this.#url(call), {
+        method,
+        headers,
+        body,
+        redirect: "manual", // workerd knows no "error"
+        signal,
+        ...this.#tls?.init(),
+      });
+      const response = await (fetch ? abortable(sent, signal) : sent);
+      status = response.status;
+      answer = await readAnswer(response, kind, {
+        fail: (Class, happened, more) =>
+          this.#error(call, Class, happened, more, doubt),
+        redact: () => this.#redactor(call, headers),
+        signal,
+        light: fetch === undefined,
+      });
+    } catch (thrown) {
+      drop();
+      const error = this.#shown(call, scope, thrown, headers, doubt);
+      scope.doubt = error instanceof DecapodError && error.outcomeUnknown;
+      report(error);
       throw error;
     }
+    try {
+      report();
+    } catch (error) {
+      drop();
+      throw error;
+    }
+    return answer;
   }
 
   /** What a caller gets to see of something that was thrown. */
-  #shownError(
+  #shown(
     call: Call,
     scope: Scope,
     error: unknown,
-    redact: () => Redact,
+    headers: HeaderRecord,
     doubt = false,
   ): unknown {
-    if (scope.signal.aborted) return scope.signal.reason;
+    if (scope.signal.aborted) return scope.reason;
     if (error instanceof DecapodError) return error;
-    const { text, sent } = explain(error, this.#base, redact());
-    return this.#error(call, DecapodConnectionError, text, {
-      cause: redactError(error, redact()),
-      outcomeUnknown: sent,
-    }, doubt);
+    const redact = this.#redactor(call, headers);
+    const { text, sent } = explain(error, this.#base, redact);
+    const cause = redactError(error, redact);
+    const options = { cause, outcomeUnknown: sent };
+    return this.#error(call, DecapodConnectionError, text, options, doubt);
   }
 
+  /** @param doubt Whether an attempt before may have changed something. */
   #error<Options extends DecapodErrorOptions>(
     call: Call,
     Class: new (message: string, options: Options) => DecapodError,
@@ -412,9 +365,9 @@ export class Transport {
     doubt = false,
   ): DecapodError {
     const { method } = call;
-    const url = this.#url(call, call.path.shown);
-    const outcomeUnknown = (doubt || options.outcomeUnknown === true) &&
-      method !== "GET" && !call.repeatable;
+    const url = this.#url(call, true);
+    const outcomeUnknown = changes(call) &&
+      (doubt || options.outcomeUnknown === true);
     const warning = outcomeUnknown
       ? "; it may have taken effect all the same, look before sending it again"
       : "";
@@ -426,37 +379,28 @@ export class Transport {
     });
   }
 
-  #url(call: Call, path: string): string {
-    const query = String(call.query ?? "");
-    return `${this.#base}${path}${query && `?${query}`}`;
+  #url({ path, query, secrets = [] }: Call, shown = false): string {
+    const url = this.#base + pathText(path) + (query ? `?${query}` : "");
+    return shown ? redactor(secrets)(url) : url;
   }
 
   #remember(token: string): void {
     if (this.#tokens.includes(token)) return;
     this.#tokens.unshift(token);
-    this.#tokens.length = Math.min(this.#tokens.length, TOKENS);
+    this.#tokens.splice(TOKENS);
   }
 
-  #redactor(call: Call, headers: Headers): Redact {
+  #redactor({ secrets = [] }: Call, headers: HeaderRecord): Redact {
     return redactor([
       this.#password,
       ...this.#tokens,
-      ...call.secrets ?? [],
+      ...secrets,
       ...headerSecrets(headers),
     ]);
   }
 }
 
-/** How an attempt went. */
-type Outcome<T> =
-  & { start: number; answer: Answer | undefined }
-  & ({ value: T } | { error: unknown });
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof DecapodAPIError && error.code === 401;
-}
-
-function isTransient(error: unknown): boolean {
-  return error instanceof DecapodConnectionError ||
-    error instanceof DecapodAPIError && TRANSIENT.has(error.code);
+/** Whether it must not be sent again unless that is asked for. */
+function changes({ method, repeatable }: Call): boolean {
+  return method !== "GET" && !repeatable;
 }

@@ -16,6 +16,7 @@
 
 import { DecapodError } from "./errors.ts";
 import type { Token } from "./models.ts";
+import { abortable } from "./_scope.ts";
 
 /** Where a client gets the token for a request. */
 export interface Authenticator {
@@ -155,7 +156,9 @@ export class V1Auth implements Authenticator {
     const session = underWay || this.#open(login ?? this.#login);
     session.waiting++;
     try {
-      return await abortable(session.shared, signal);
+      return await (signal
+        ? abortable(session.shared, signal)
+        : session.shared);
     } finally {
       if (--session.waiting === 0 && session.token === undefined) {
         this.#forget(session);
@@ -244,22 +247,6 @@ export class V1Auth implements Authenticator {
   #forget(session: Session): void {
     if (this.#session === session) this.#session = undefined;
   }
-}
-
-/** A promise that is no longer waited for once the signal is aborted. */
-function abortable<T>(
-  promise: Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  if (signal === undefined) return promise;
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop);
-    promise.then(resolve, reject).finally(() =>
-      signal.removeEventListener("abort", stop)
-    );
-  });
 }
 
 /**

@@ -16,10 +16,9 @@
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
 import {
-  checkArray,
-  checkFunction,
+  check,
   checkNames,
-  checkString,
+  checkOptions,
   invalid,
   isObject,
 } from "./_check.ts";
@@ -32,7 +31,7 @@ import {
   waitForExecution,
   type WaitOptions,
 } from "./_executions.ts";
-import { joinHeaders } from "./_headers.ts";
+import { readHeaders } from "./_headers.ts";
 import { lines } from "./_lines.ts";
 import { type Listing, makeListing } from "./_listing.ts";
 import type {
@@ -63,7 +62,7 @@ import type {
   UserData,
   UserFields,
 } from "./models.ts";
-import { path, type Segment } from "./_path.ts";
+import { type Path, path } from "./_path.ts";
 import {
   type AnyListOptions,
   type Listed,
@@ -182,13 +181,9 @@ export abstract class Client implements AsyncDisposable {
    * @throws {RangeError} If `timeout` or `retries` is out of range.
    */
   constructor(url: string | URL, options: ClientOptions) {
-    checkNames("options", options, CLIENT_OPTIONS);
-    checkString("login", options?.login);
-    checkString("password", options.password);
-    if (options.login === "" || options.password === "") {
-      throw new TypeError(
-        "Cannot create a client: login and password must not be empty",
-      );
+    checkOptions(options, CLIENT_OPTIONS);
+    for (const name of ["login", "password"] as const) {
+      check(name, options[name] || undefined); // empty is as good as missing
     }
     this.url = baseUrl(url);
   }
@@ -372,8 +367,20 @@ export class V1Client extends Client {
    * assertEquals(token.data.user.data.login, "root");
    * ```
    */
-  login(options?: RequestOptions): Promise<Token> {
-    return this.#login(options);
+  async login(options: RequestOptions = {}): Promise<Token> {
+    checkOptions(options, REQUEST_OPTIONS);
+    const { timeout, retries, headers, signal } = options;
+    const call = { ...LOGIN, repeatable: true };
+    // The caller's time limits its waiting; others may wait for the login too.
+    return await this.#transport.within(
+      call,
+      { timeout, signal },
+      (scope) =>
+        this.#auth.login(
+          scope.signal,
+          (signal) => this.#postLogin({ signal, retries, headers }),
+        ),
+    );
   }
 
   /**
@@ -400,8 +407,27 @@ export class V1Client extends Client {
    * assertEquals((await client.getUserSelf()).data.login, "root");
    * ```
    */
-  logout(options?: RequestOptions): Promise<void> {
-    return this.#logout(options);
+  async logout(options?: RequestOptions): Promise<void> {
+    const call = { method: "DELETE", path: path`auth` } as const;
+    try {
+      await this.#transport.within(call, options, async (scope) => {
+        const login = this.#auth.end(scope.signal);
+        // A login that fails leaves nothing behind.
+        const token = await login?.catch(() => scope.throwIfOver());
+        if (!token) return;
+        const headers = {
+          ...readHeaders(options?.headers),
+          authorization: token.id,
+        };
+        await this.#transport.json(call, { ...options, headers }, scope)
+          .catch((error) => {
+            const dead = error instanceof DecapodAPIError && error.code === 401;
+            if (!dead) throw error;
+          });
+      });
+    } finally {
+      this.#transport.close();
+    }
   }
 
   // Users
@@ -428,7 +454,7 @@ export class V1Client extends Client {
    * ```
    */
   getUsers(options?: ListOptions<UserFields>): Listing<User> {
-    return this.#list("model", ["user"], options);
+    return this.#list("model", path`user`, options);
   }
 
   /**
@@ -457,7 +483,7 @@ export class V1Client extends Client {
    * ```
    */
   getUser(id: string, options?: RequestOptions): Promise<User> {
-    return this.#get(["user", { id }], options);
+    return this.#call("GET", path`user/${id}`, options);
   }
 
   /**
@@ -488,7 +514,7 @@ export class V1Client extends Client {
    * ```
    */
   getUserVersions(id: string, options?: PageOptions): Listing<User> {
-    return this.#list("version", ["user", { id }, "version"], options);
+    return this.#list("version", path`user/${id}/version`, options);
   }
 
   /**
@@ -524,10 +550,7 @@ export class V1Client extends Client {
     version: number,
     options?: RequestOptions,
   ): Promise<User> {
-    return this.#get(
-      ["user", { id }, "version", { version }],
-      options,
-    );
+    return this.#call("GET", path`user/${id}/version/${version}`, options);
   }
 
   /**
@@ -550,7 +573,7 @@ export class V1Client extends Client {
    * ```
    */
   getUserSelf(options?: RequestOptions): Promise<User> {
-    return this.#get(["user", "self"], options);
+    return this.#call("GET", path`user/self`, options);
   }
 
   /**
@@ -585,11 +608,9 @@ export class V1Client extends Client {
   async createUser(user: NewUser, options?: RequestOptions): Promise<User> {
     checkNames("new user", user, NEW_USER);
     const { login, email, fullName, roleId = null } = user;
-    return await this.#post(
-      ["user"],
-      { login, email, full_name: fullName, role_id: roleId },
-      options,
-    );
+    return await this.#call("POST", path`user`, options, {
+      body: { login, email, full_name: fullName, role_id: roleId },
+    });
   }
 
   /**
@@ -667,7 +688,7 @@ export class V1Client extends Client {
     change: Change<UserData>,
     options?: RequestOptions,
   ): Promise<User> {
-    return this.#edit(["user", { id }], change, options);
+    return this.#edit(path`user/${id}`, change, options);
   }
 
   /**
@@ -699,7 +720,7 @@ export class V1Client extends Client {
    * ```
    */
   deleteUser(id: string, options?: RequestOptions): Promise<User> {
-    return this.#delete(["user", { id }], options);
+    return this.#call("DELETE", path`user/${id}`, options);
   }
 
   // Roles
@@ -726,7 +747,7 @@ export class V1Client extends Client {
    * ```
    */
   getRoles(options?: ListOptions<NamedFields>): Listing<Role> {
-    return this.#list("model", ["role"], options);
+    return this.#list("model", path`role`, options);
   }
 
   /**
@@ -751,7 +772,7 @@ export class V1Client extends Client {
    * ```
    */
   getRole(id: string, options?: RequestOptions): Promise<Role> {
-    return this.#get(["role", { id }], options);
+    return this.#call("GET", path`role/${id}`, options);
   }
 
   /**
@@ -778,7 +799,7 @@ export class V1Client extends Client {
    * ```
    */
   getRoleVersions(id: string, options?: PageOptions): Listing<Role> {
-    return this.#list("version", ["role", { id }, "version"], options);
+    return this.#list("version", path`role/${id}/version`, options);
   }
 
   /**
@@ -810,10 +831,7 @@ export class V1Client extends Client {
     version: number,
     options?: RequestOptions,
   ): Promise<Role> {
-    return this.#get(
-      ["role", { id }, "version", { version }],
-      options,
-    );
+    return this.#call("GET", path`role/${id}/version/${version}`, options);
   }
 
   /**
@@ -836,7 +854,7 @@ export class V1Client extends Client {
    * ```
    */
   getRoleSelf(options?: RequestOptions): Promise<Role> {
-    return this.#get(["role", "self"], options);
+    return this.#call("GET", path`role/self`, options);
   }
 
   /**
@@ -869,7 +887,9 @@ export class V1Client extends Client {
     permissions: PermissionGroup[],
     options?: RequestOptions,
   ): Promise<Role> {
-    return this.#post(["role"], { name, permissions }, options);
+    return this.#call("POST", path`role`, options, {
+      body: { name, permissions },
+    });
   }
 
   /**
@@ -939,7 +959,7 @@ export class V1Client extends Client {
     change: Change<RoleData>,
     options?: RequestOptions,
   ): Promise<Role> {
-    return this.#edit(["role", { id }], change, options);
+    return this.#edit(path`role/${id}`, change, options);
   }
 
   /**
@@ -968,7 +988,7 @@ export class V1Client extends Client {
    * ```
    */
   deleteRole(id: string, options?: RequestOptions): Promise<Role> {
-    return this.#delete(["role", { id }], options);
+    return this.#call("DELETE", path`role/${id}`, options);
   }
 
   // Clusters
@@ -998,7 +1018,7 @@ export class V1Client extends Client {
    * ```
    */
   getClusters(options?: ListOptions<NamedFields>): Listing<Cluster> {
-    return this.#list("model", ["cluster"], options);
+    return this.#list("model", path`cluster`, options);
   }
 
   /**
@@ -1023,7 +1043,7 @@ export class V1Client extends Client {
    * ```
    */
   getCluster(id: string, options?: RequestOptions): Promise<Cluster> {
-    return this.#get(["cluster", { id }], options);
+    return this.#call("GET", path`cluster/${id}`, options);
   }
 
   /**
@@ -1050,7 +1070,7 @@ export class V1Client extends Client {
    * ```
    */
   getClusterVersions(id: string, options?: PageOptions): Listing<Cluster> {
-    return this.#list("version", ["cluster", { id }, "version"], options);
+    return this.#list("version", path`cluster/${id}/version`, options);
   }
 
   /**
@@ -1082,10 +1102,7 @@ export class V1Client extends Client {
     version: number,
     options?: RequestOptions,
   ): Promise<Cluster> {
-    return this.#get(
-      ["cluster", { id }, "version", { version }],
-      options,
-    );
+    return this.#call("GET", path`cluster/${id}/version/${version}`, options);
   }
 
   /**
@@ -1111,7 +1128,7 @@ export class V1Client extends Client {
    * ```
    */
   createCluster(name: string, options?: RequestOptions): Promise<Cluster> {
-    return this.#post(["cluster"], { name }, options);
+    return this.#call("POST", path`cluster`, options, { body: { name } });
   }
 
   /**
@@ -1182,7 +1199,7 @@ export class V1Client extends Client {
     change: Change<ClusterData>,
     options?: RequestOptions,
   ): Promise<Cluster> {
-    return this.#edit(["cluster", { id }], change, options);
+    return this.#edit(path`cluster/${id}`, change, options);
   }
 
   /**
@@ -1211,7 +1228,7 @@ export class V1Client extends Client {
    * ```
    */
   deleteCluster(id: string, options?: RequestOptions): Promise<Cluster> {
-    return this.#delete(["cluster", { id }], options);
+    return this.#call("DELETE", path`cluster/${id}`, options);
   }
 
   // Servers
@@ -1240,7 +1257,7 @@ export class V1Client extends Client {
    * ```
    */
   getServers(options?: ListOptions<ServerFields>): Listing<Server> {
-    return this.#list("model", ["server"], options);
+    return this.#list("model", path`server`, options);
   }
 
   /**
@@ -1266,7 +1283,7 @@ export class V1Client extends Client {
    * ```
    */
   getServer(id: string, options?: RequestOptions): Promise<Server> {
-    return this.#get(["server", { id }], options);
+    return this.#call("GET", path`server/${id}`, options);
   }
 
   /**
@@ -1294,7 +1311,7 @@ export class V1Client extends Client {
    * ```
    */
   getServerVersions(id: string, options?: PageOptions): Listing<Server> {
-    return this.#list("version", ["server", { id }, "version"], options);
+    return this.#list("version", path`server/${id}/version`, options);
   }
 
   /**
@@ -1327,10 +1344,7 @@ export class V1Client extends Client {
     version: number,
     options?: RequestOptions,
   ): Promise<Server> {
-    return this.#get(
-      ["server", { id }, "version", { version }],
-      options,
-    );
+    return this.#call("GET", path`server/${id}/version/${version}`, options);
   }
 
   /**
@@ -1367,11 +1381,9 @@ export class V1Client extends Client {
   ): Promise<Record<string, never>> {
     checkNames("new server", server, NEW_SERVER);
     const { serverId, host, username } = server;
-    return await this.#post(
-      ["server"],
-      { id: serverId, host, username },
-      options,
-    );
+    return await this.#call("POST", path`server`, options, {
+      body: { id: serverId, host, username },
+    });
   }
 
   /**
@@ -1445,7 +1457,7 @@ export class V1Client extends Client {
     change: Change<ServerData>,
     options?: RequestOptions,
   ): Promise<Server> {
-    return this.#edit(["server", { id }], change, options);
+    return this.#edit(path`server/${id}`, change, options);
   }
 
   /**
@@ -1478,7 +1490,7 @@ export class V1Client extends Client {
    * ```
    */
   deleteServer(id: string, options?: RequestOptions): Promise<Server> {
-    return this.#delete(["server", { id }], options);
+    return this.#call("DELETE", path`server/${id}`, options);
   }
 
   // Playbooks and their configurations
@@ -1503,7 +1515,7 @@ export class V1Client extends Client {
    * ```
    */
   getPlaybooks(options?: RequestOptions): Promise<Items<Playbook>> {
-    return this.#get(["playbook"], options);
+    return this.#call("GET", path`playbook`, options);
   }
 
   /**
@@ -1533,7 +1545,7 @@ export class V1Client extends Client {
   getPlaybookConfigurations(
     options?: ListOptions<PlaybookConfigurationFields>,
   ): Listing<PlaybookConfiguration> {
-    return this.#list("model", ["playbook_configuration"], options);
+    return this.#list("model", path`playbook_configuration`, options);
   }
 
   /**
@@ -1571,7 +1583,7 @@ export class V1Client extends Client {
     id: string,
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
-    return this.#get(["playbook_configuration", { id }], options);
+    return this.#call("GET", path`playbook_configuration/${id}`, options);
   }
 
   /**
@@ -1613,7 +1625,7 @@ export class V1Client extends Client {
   ): Listing<PlaybookConfiguration> {
     return this.#list(
       "version",
-      ["playbook_configuration", { id }, "version"],
+      path`playbook_configuration/${id}/version`,
       options,
     );
   }
@@ -1657,8 +1669,9 @@ export class V1Client extends Client {
     version: number,
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
-    return this.#get(
-      ["playbook_configuration", { id }, "version", { version }],
+    return this.#call(
+      "GET",
+      path`playbook_configuration/${id}/version/${version}`,
       options,
     );
   }
@@ -1716,14 +1729,17 @@ export class V1Client extends Client {
       hints = [],
       runAfter = false,
     } = configuration;
-    return await this.#post(["playbook_configuration"], {
-      name,
-      cluster_id: clusterId,
-      playbook_id: playbookId,
-      server_ids: [...new Set(checkArray("serverIds", serverIds))],
-      hints,
-      run: runAfter,
-    }, options);
+    check("serverIds", serverIds);
+    return await this.#call("POST", path`playbook_configuration`, options, {
+      body: {
+        name,
+        cluster_id: clusterId,
+        playbook_id: playbookId,
+        server_ids: [...new Set(serverIds)],
+        hints,
+        run: runAfter,
+      },
+    });
   }
 
   /**
@@ -1818,7 +1834,7 @@ export class V1Client extends Client {
     change: Change<PlaybookConfigurationData>,
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
-    return this.#edit(["playbook_configuration", { id }], change, options);
+    return this.#edit(path`playbook_configuration/${id}`, change, options);
   }
 
   /**
@@ -1859,7 +1875,7 @@ export class V1Client extends Client {
     id: string,
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
-    return this.#delete(["playbook_configuration", { id }], options);
+    return this.#call("DELETE", path`playbook_configuration/${id}`, options);
   }
 
   // Executions
@@ -1888,7 +1904,7 @@ export class V1Client extends Client {
    * ```
    */
   getExecutions(options?: ListOptions<ExecutionFields>): Listing<Execution> {
-    return this.#list("model", ["execution"], options);
+    return this.#list("model", path`execution`, options);
   }
 
   /**
@@ -1926,7 +1942,7 @@ export class V1Client extends Client {
    * ```
    */
   getExecution(id: string, options?: RequestOptions): Promise<Execution> {
-    return this.#get(["execution", { id }], options);
+    return this.#call("GET", path`execution/${id}`, options);
   }
 
   /**
@@ -1967,7 +1983,7 @@ export class V1Client extends Client {
    * ```
    */
   getExecutionVersions(id: string, options?: PageOptions): Listing<Execution> {
-    return this.#list("version", ["execution", { id }, "version"], options);
+    return this.#list("version", path`execution/${id}/version`, options);
   }
 
   /**
@@ -2012,10 +2028,7 @@ export class V1Client extends Client {
     version: number,
     options?: RequestOptions,
   ): Promise<Execution> {
-    return this.#get(
-      ["execution", { id }, "version", { version }],
-      options,
-    );
+    return this.#call("GET", path`execution/${id}/version/${version}`, options);
   }
 
   /**
@@ -2059,12 +2072,14 @@ export class V1Client extends Client {
     playbookConfigurationVersion: number,
     options?: RequestOptions,
   ): Promise<Execution> {
-    return this.#post(["execution"], {
-      playbook_configuration: {
-        id: playbookConfigurationId,
-        version: playbookConfigurationVersion,
+    return this.#call("POST", path`execution`, options, {
+      body: {
+        playbook_configuration: {
+          id: playbookConfigurationId,
+          version: playbookConfigurationVersion,
+        },
       },
-    }, options);
+    });
   }
 
   /**
@@ -2107,7 +2122,7 @@ export class V1Client extends Client {
    * ```
    */
   cancelExecution(id: string, options?: RequestOptions): Promise<Execution> {
-    return this.#delete(["execution", { id }], options);
+    return this.#call("DELETE", path`execution/${id}`, options);
   }
 
   /**
@@ -2155,7 +2170,7 @@ export class V1Client extends Client {
     id: string,
     options?: ListOptions<StepFields>,
   ): Listing<ExecutionStep> {
-    return this.#list("step", ["execution", { id }, "steps"], options);
+    return this.#list("step", path`execution/${id}/steps`, options);
   }
 
   /**
@@ -2195,7 +2210,7 @@ export class V1Client extends Client {
    * ```
    */
   getExecutionLog(id: string, options?: RequestOptions): Promise<string> {
-    return this.#text(["execution", { id }, "log"], options);
+    return this.#text(path`execution/${id}/log`, options);
   }
 
   /**
@@ -2245,7 +2260,7 @@ export class V1Client extends Client {
     id: string,
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
-    return this.#lines(["execution", { id }, "log"], options);
+    return this.#lines(path`execution/${id}/log`, options);
   }
 
   /**
@@ -2382,7 +2397,7 @@ export class V1Client extends Client {
    * ```
    */
   getPermissions(options?: RequestOptions): Promise<Items<PermissionGroup>> {
-    return this.#get(["permission"], options);
+    return this.#call("GET", path`permission`, options);
   }
 
   /**
@@ -2406,7 +2421,7 @@ export class V1Client extends Client {
    * ```
    */
   getInfo(options?: RequestOptions): Promise<Info> {
-    return this.#get(["info"], options, { auth: noAuth });
+    return this.#call("GET", path`info`, options, { auth: noAuth });
   }
 
   /**
@@ -2440,7 +2455,10 @@ export class V1Client extends Client {
     login: string,
     options?: RequestOptions,
   ): Promise<Message> {
-    return this.#post(["password_reset"], { login }, options, { auth: noAuth });
+    return this.#call("POST", path`password_reset`, options, {
+      body: { login },
+      auth: noAuth,
+    });
   }
 
   /**
@@ -2470,7 +2488,7 @@ export class V1Client extends Client {
     resetToken: string,
     options?: RequestOptions,
   ): Promise<Message> {
-    return this.#get(["password_reset", { resetToken }], options, {
+    return this.#call("GET", path`password_reset/${resetToken}`, options, {
       auth: noAuth,
       secrets: [resetToken],
     });
@@ -2506,12 +2524,11 @@ export class V1Client extends Client {
     newPassword: string,
     options?: RequestOptions,
   ): Promise<Message> {
-    return this.#post(
-      ["password_reset", { resetToken }],
-      { password: newPassword },
-      options,
-      { auth: noAuth, secrets: [resetToken, newPassword] },
-    );
+    return this.#call("POST", path`password_reset/${resetToken}`, options, {
+      body: { password: newPassword },
+      auth: noAuth,
+      secrets: [resetToken, newPassword],
+    });
   }
 
   /**
@@ -2545,41 +2562,27 @@ export class V1Client extends Client {
     clusterId: string,
     options: CinderOptions = {},
   ): Promise<Record<string, string>> {
-    checkNames("options", options, CINDER_OPTIONS);
+    checkOptions(options, CINDER_OPTIONS);
     const { root = "/etc/ceph", ...rest } = options;
-    checkString("root", root);
-    return await this.#get(["cinder_integration", { clusterId }], rest, {
-      query: new URLSearchParams({ root }),
-    });
+    return await this.#call(
+      "GET",
+      path`cinder_integration/${clusterId}`,
+      rest,
+      {
+        query: new URLSearchParams({ root }),
+      },
+    );
   }
 
   // What the methods are made of
 
-  async #call<T extends object>(
+  #call<T extends object>(
     method: Call["method"],
-    segments: Segment[],
-    options: RequestOptions | undefined,
-    more: Partial<Call> = {},
-  ): Promise<T> {
-    const call = { method, path: path(...segments), ...more };
-    return await this.#transport.json<T>(call, options);
-  }
-
-  #get<T extends object>(
-    segments: Segment[],
+    path: Path,
     options: RequestOptions | undefined,
     more?: Partial<Call>,
   ): Promise<T> {
-    return this.#call("GET", segments, options, more);
-  }
-
-  #post<T extends object>(
-    segments: Segment[],
-    body: object,
-    options: RequestOptions | undefined,
-    more?: Partial<Call>,
-  ): Promise<T> {
-    return this.#call("POST", segments, options, { ...more, body });
+    return this.#transport.json({ method, path, ...more }, options);
   }
 
   async #put<T extends { id: string }>(
@@ -2587,166 +2590,101 @@ export class V1Client extends Client {
     model: T,
     options: RequestOptions | undefined,
   ): Promise<T> {
-    if (typeof model !== "object" || model === null) {
+    if (!isObject(model)) {
       throw new TypeError(
         `Cannot update: a whole ${word} as it was read is needed`,
       );
     }
     const { id } = model;
-    return await this.#call("PUT", [word, { id }], options, { body: model });
-  }
-
-  #delete<T extends object>(
-    segments: Segment[],
-    options: RequestOptions | undefined,
-  ): Promise<T> {
-    return this.#call("DELETE", segments, options);
+    return await this.#call("PUT", path`${word}/${id}`, options, {
+      body: model,
+    });
   }
 
   #list<T extends { id: string; version: number }>(
     listed: Listed,
-    segments: Segment[],
+    path: Path,
     options: AnyListOptions | undefined,
   ): Listing<T> {
-    const get = async (wanted: AnyListOptions) => {
+    const get = (wanted: AnyListOptions) => {
       const { query, options } = listQuery(wanted, listed);
-      const call = { method: "GET", path: path(...segments), query } as const;
-      return await this.#transport.json<Page<T>>(
-        { ...call, fits: isPage },
-        options,
-      );
+      return this.#call<Page<T>>("GET", path, options, { query, fits: isPage });
     };
     return makeListing(get, options, listed);
   }
 
-  async #text(
-    segments: Segment[],
-    options: RequestOptions | undefined,
-  ): Promise<string> {
-    const call = { method: "GET", path: path(...segments) } as const;
-    return await this.#transport.text(call, options);
+  #text(path: Path, options: RequestOptions | undefined): Promise<string> {
+    return this.#transport.text({ method: "GET", path }, options);
   }
 
-  async *#lines(
-    segments: Segment[],
+  #lines(
+    path: Path,
     options: RequestOptions | undefined,
   ): AsyncGenerator<string, void, undefined> {
-    const call = { method: "GET", path: path(...segments) } as const;
-    yield* lines(this.#transport.chunks(call, options), options?.signal);
+    const chunks = this.#transport.chunks({ method: "GET", path }, options);
+    return lines(chunks, options?.signal);
   }
 
-  async #edit<M extends { data: object }>(
-    segments: Segment[],
+  #edit<M extends { data: object }>(
+    path: Path,
     change: Change<M["data"]>,
     options: RequestOptions | undefined,
   ): Promise<M> {
-    checkFunction("change", change ?? null); // it is needed
-    return await edit<M>(this.#transport, path(...segments), change, options);
-  }
-
-  async #login(options: RequestOptions = {}): Promise<Token> {
-    checkNames("options", options, REQUEST_OPTIONS);
-    const { timeout, retries, headers, signal } = options;
-    const call = { method: "POST", path: path("auth") } as const;
-    // The caller's time limits its waiting; others may wait for the login too.
-    return await this.#transport.within(
-      { ...call, repeatable: true },
-      { timeout, signal },
-      (scope) =>
-        this.#auth.login(
-          scope.signal,
-          (signal) => this.#postLogin({ signal, retries, headers }),
-        ),
-    );
+    return edit<M>(this.#transport, path, change, options);
   }
 
   #postLogin(options: RequestOptions): Promise<Token> {
     return this.#transport.json({
-      method: "POST",
-      path: path("auth"),
+      ...LOGIN,
       body: this.#credentials,
       auth: noAuth,
       repeatable: true,
       fits: isToken,
     }, options);
   }
-
-  async #logout(options: RequestOptions = {}): Promise<void> {
-    const call = { method: "DELETE", path: path("auth") } as const;
-    try {
-      await this.#transport.within(call, options, async (scope) => {
-        const login = this.#auth.end(scope.signal);
-        if (login === undefined) return;
-        let token: Token;
-        try {
-          token = await scope.race(login);
-        } catch {
-          scope.signal.throwIfAborted();
-          return; // that login left nothing behind
-        }
-        const headers = joinHeaders(options.headers, {
-          authorization: token.id,
-        });
-        try {
-          await this.#transport.send(call, { ...options, headers }, scope);
-        } catch (error) {
-          if (!(error instanceof DecapodAPIError && error.code === 401)) {
-            throw error;
-          }
-        }
-      });
-    } finally {
-      this.#transport.close();
-    }
-  }
 }
+
+const LOGIN = { method: "POST", path: path`auth` } as const;
 
 function isPage(answer: object): boolean {
-  const { items, ...numbers }: { items?: unknown } = answer;
-  const counts = new Map<string, unknown>(Object.entries(numbers));
-  return Array.isArray(items) && items.every(isItem) &&
-    ["page", "per_page", "total"].every((name) => isCount(counts.get(name))) &&
-    counts.get("page") !== 0;
+  const { items, page, per_page, total }: {
+    items?: ({ id?: unknown } | null)[];
+    page?: unknown;
+    per_page?: unknown;
+    total?: unknown;
+  } = answer;
+  return Array.isArray(items) &&
+    items.every((item) => typeof item?.id === "string") &&
+    [page, per_page, total].every((count) =>
+      Number.isSafeInteger(count) && Number(count) >= 0
+    ) && page !== 0;
 }
 
-function isItem(item: unknown): boolean {
-  return isObject(item) && "id" in item && typeof item.id === "string";
-}
-
-/** A number that can be counted with, whatever is added to it. */
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-/** A token goes into a header: nothing else must come with it. */
+/** Whether it has a token that can be sent as a header. */
 function isToken(answer: object): boolean {
   return "id" in answer && typeof answer.id === "string" &&
     /^[\x21-\x7e]{1,255}$/.test(answer.id);
 }
 
-/** The URL in front of `/v1/`. */
 function baseUrl(url: string | URL): string {
-  let parsed;
-  try {
-    parsed = new URL(url);
-  } catch {
+  if (!URL.canParse(url)) {
     throw new TypeError(
       "Invalid url: a whole URL is needed, such as https://decapod.example",
     );
   }
   const { protocol, username, password, search, hash, origin, pathname } =
-    parsed;
-  if (protocol !== "http:" && protocol !== "https:") {
+    new URL(url);
+  if (!/^https?:$/.test(protocol)) {
     throw new TypeError(
       `Invalid url: it has to begin with http:// or https://, not ${protocol}`,
     );
   }
-  if (username !== "" || password !== "") {
+  if (username || password) {
     throw new TypeError(
       "Invalid url: it has credentials in it; give them as login and password",
     );
   }
-  if (search !== "" || hash !== "") {
+  if (search || hash) {
     throw new TypeError(
       "Invalid url: it must have no query and no fragment, paths follow it",
     );
@@ -2754,7 +2692,6 @@ function baseUrl(url: string | URL): string {
   return origin + pathname.replace(/\/+$/, "").replace(/\/v1$/, "");
 }
 
-/** The environment's variables, where the runtime has them. */
 function environment(): Record<string, string | undefined> {
   const { process } = globalThis as {
     process?: { env?: Record<string, string | undefined> };

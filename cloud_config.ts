@@ -36,8 +36,7 @@
  *
  * @module
  */
-import { stringify } from "@std/yaml/stringify";
-import { checkNames, checkString, invalid, isObject } from "./_check.ts";
+import { check, checkNames, invalid, isObject } from "./_check.ts";
 import {
   BOOT_PROGRAM,
   PYTHON_PROGRAM,
@@ -156,46 +155,62 @@ export interface CloudConfigOptions {
  */
 export function generateCloudConfig(options: CloudConfigOptions): string {
   const values = checkOptions(options);
-  const { username } = values;
-  const config: Record<string, unknown> = {
-    users: [{
-      name: username,
-      groups: ["sudo"],
-      shell: "/bin/bash",
-      sudo: "ALL=(ALL) NOPASSWD:ALL",
-      ssh_authorized_keys: [values.publicKey],
-    }],
-  };
+  const { username, publicKey, packages, noDiscovery } = values;
+  let text = `#cloud-config
+users:
+  - name: ${scalar(username)}
+    groups:
+      - sudo
+    shell: /bin/bash
+    sudo: "ALL=(ALL) NOPASSWD:ALL"
+    ssh_authorized_keys:
+      - ${scalar(publicKey)}
+`;
   // cloud-init's schema refuses an empty list.
-  if (values.packages.length > 0) config.packages = values.packages;
-  if (!values.noDiscovery) {
-    const settings = {
-      url: values.endpoint,
-      token: values.serverDiscoveryToken,
-      username,
-      timeout: values.timeout,
-      ca_certificate: values.caCertificate ?? null,
-      metadata_url: "http://169.254.169.254/latest/meta-data/public-ipv4",
-      // In seconds: a boot must not be held up for long.
-      retry_delays: [1, 2, 4, 8, 15],
-    };
-    config.write_files = [
-      file(SETTINGS_PATH, "0600", JSON.stringify(settings, null, 2) + "\n"),
-      file("/usr/share/server_discovery.py", "0440", PYTHON_PROGRAM),
-      file("/usr/share/server_discovery.sh", "0550", SHELL_PROGRAM),
-      file(
-        "/var/lib/cloud/scripts/per-boot/server_discovery.sh",
-        "0550",
-        BOOT_PROGRAM,
-      ),
-    ];
+  if (packages.length > 0) {
+    text += `packages:\n  - ${packages.map(scalar).join("\n  - ")}\n`;
   }
-  const yaml = stringify(config, { lineWidth: -1, useAnchors: false });
-  return "#cloud-config\n" + yaml;
+  if (noDiscovery) return text;
+  const settings = {
+    url: values.endpoint,
+    token: values.serverDiscoveryToken,
+    username,
+    timeout: values.timeout,
+    ca_certificate: values.caCertificate ?? null,
+    metadata_url: "http://169.254.169.254/latest/meta-data/public-ipv4",
+    // In seconds: a boot must not be held up for long.
+    retry_delays: [1, 2, 4, 8, 15],
+  };
+  return text + "write_files:\n" +
+    file(SETTINGS_PATH, "0600", JSON.stringify(settings, null, 2) + "\n") +
+    file("/usr/share/server_discovery.py", "0440", PYTHON_PROGRAM) +
+    file("/usr/share/server_discovery.sh", "0550", SHELL_PROGRAM) +
+    file(
+      "/var/lib/cloud/scripts/per-boot/server_discovery.sh",
+      "0550",
+      BOOT_PROGRAM,
+    );
 }
 
-function file(path: string, permissions: string, content: string) {
-  return { path, owner: "root:root", permissions, content };
+/** An entry of `write_files`; the content is ASCII and ends in a newline. */
+function file(path: string, permissions: string, content: string): string {
+  return `  - path: ${path}
+    owner: "root:root"
+    permissions: "${permissions}"
+    content: |
+${content.replace(/^(?=.)/gm, "      ")}`;
+}
+
+/**
+ * A text as YAML. A JSON string is one too, as long as it has no characters
+ * that YAML cannot print.
+ */
+function scalar(text: string): string {
+  return JSON.stringify(text).replace(
+    /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu,
+    (character) =>
+      `\\U${character.codePointAt(0)?.toString(16).padStart(8, "0")}`,
+  );
 }
 
 /** The options, each checked, with the defaults filled in. */
@@ -265,7 +280,7 @@ function checkToken(token: string): void {
 }
 
 function checkUsername(username: string): void {
-  checkString("username", username);
+  check("username", username);
   // What useradd takes on every release, and sudoers needs no escapes for.
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(username)) {
     refuse(
@@ -289,7 +304,7 @@ function checkTimeout(timeout: number): void {
 
 /** The public key as one line of `authorized_keys`. */
 function toKeyLine(publicKey: string): string {
-  checkString("publicKey", publicKey);
+  check("publicKey", publicKey);
   const key = publicKey.trim();
   if (key === "") refuse("publicKey", "it is empty");
   if (/PRIVATE KEY/.test(key)) {
@@ -314,7 +329,7 @@ function toPackageNames(packages: readonly string[]): string[] {
     throw invalid("packages", "an array of names is needed", packages);
   }
   for (const name of packages) {
-    checkString("packages", name);
+    check("packages", name);
     // apt-get's own forms of a name; never an option, which starts in a dash.
     if (!/^[a-z0-9][A-Za-z0-9+.:~=\/-]*$/.test(name)) {
       refuse("packages", "names of Debian packages are needed", name);
@@ -330,7 +345,7 @@ function toPackageNames(packages: readonly string[]): string[] {
  */
 function checkCertificate(pem: string, endpoint: string): void {
   const name = "caCertificate";
-  checkString(name, pem);
+  check(name, pem);
   if (/PRIVATE KEY/.test(pem)) {
     refuse(name, "it holds a private key, which must stay off the hosts");
   }
@@ -351,7 +366,7 @@ function checkCertificate(pem: string, endpoint: string): void {
 
 /** Where the hosts post to: `<base>/v1/server/`, whichever form `url` has. */
 function toEndpoint(url: string): string {
-  checkString("url", url);
+  check("url", url);
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
   const parsed = parseUrl(text);
   if (
