@@ -11,55 +11,30 @@ import { oneLine, type Redact, REDACTED } from "./_redact.ts";
 
 /** What is around an answer. */
 export interface Context {
+  /** Ends the reading of the body. */
+  signal: AbortSignal;
+  /** Whether the runtime's own fetch gave the answer: it minds the signal. */
+  light: boolean;
+  /** Takes the secrets out of a text. */
+  redact: Redact;
   /** Makes an error that says which request it was. */
   fail: <Options extends DecapodErrorOptions>(
     Class: new (message: string, options: Options) => DecapodError,
     happened: string,
     options: Options,
   ) => DecapodError;
-  /** Makes what takes the secrets out of a text. */
-  redact: () => Redact;
-  /** Ends the reading of the body. */
-  signal: AbortSignal;
-  /** Whether the runtime's own fetch gave the answer: it minds the signal. */
-  light: boolean;
+  /** What a caller gets to see of something that was thrown. */
+  shown: (error: unknown) => unknown;
 }
 
-/** A kind of answer that can be asked for. */
-export interface Kind<T> {
-  /** Its media type. */
-  type: string;
-  /** Reads it; undefined if that is not what it is. */
-  read: (response: Response, context: Context) => Promise<T | undefined> | T;
-}
+/** Reads a body; undefined if it is not what it should be. */
+export type Read<T> = (
+  response: Response,
+  context: Context,
+) => Promise<T | undefined> | T;
 
-/** What logs come as. */
-export const TEXT_KIND: Kind<string> = { type: "text/plain", read: readText };
-
-/** A log that is still to be read. */
-export const STREAM_KIND: Kind<AsyncIterable<Uint8Array>> = {
-  type: TEXT_KIND.type,
-  read: (response, { signal }) => pieces(response, signal),
-};
-
-/**
- * What models come as.
- *
- * @param fits Whether an object is what can be expected.
- */
-export function jsonKind<T extends object>(
-  fits: (answer: object) => boolean = () => true,
-): Kind<T> {
-  return {
-    type: JSON_TYPE,
-    async read(response, context) {
-      const answer = parseObject<T>(await readText(response, context));
-      return answer && fits(answer) ? answer : undefined;
-    },
-  };
-}
-
-const JSON_TYPE = "application/json";
+/** The media type of models. */
+export const JSON_TYPE = "application/json";
 
 /** The most of an error's body that is read, in bytes. */
 const LONGEST_ERROR_BODY = 64 * 1024;
@@ -74,62 +49,65 @@ const ADVICE: Record<number, string> = {
   413: " (the proxy in front of Decapod takes less at once)",
 };
 
-/** Reads an answer of this kind, or throws what is wrong with it. */
+/** Reads an answer of this type, or throws what is wrong with it. */
 export async function readAnswer<T>(
   response: Response,
-  { type, read }: Kind<T>,
+  type: string,
+  read: Read<T>,
   context: Context,
 ): Promise<T> {
-  if (!response.ok) throw await refusal(response, context);
-  if (!isType(response, type)) {
-    const other = header(response, "content-type", context.redact());
+  const { status, type: kind, ok } = response;
+  const header = (name: string) =>
+    oneLine(context.redact(response.headers.get(name) ?? ""));
+  const unfit = (what: string) =>
+    context.fail(
+      DecapodResponseError,
+      `the answer (status ${status}) is ${what}`,
+      { outcomeUnknown: true },
+    );
+  if (!ok) {
+    const place = header("location");
+    if (kind !== "opaqueredirect" && !(place && status < 400)) {
+      throw await refusal(response, context);
+    }
     throw unfit(
-      response,
-      context,
+      `a redirect to ${
+        place.replace(/\/\/[^/?#]*@/g, `//${REDACTED}@`) || "another place"
+      }, which would lose the method and the token: use the URL that Decapod itself has`,
+    );
+  }
+  if (!isType(response, type)) {
+    throw unfit(
       `${
-        other || "of no type"
+        header("content-type") || "of no type"
       }, not ${type}: check that the URL is that of the Decapod API`,
     );
   }
   const answer = await read(response, context);
   if (answer !== undefined) return answer;
   throw unfit(
-    response,
-    context,
     "not what Decapod gives here: it is empty, cut off, broken or of another shape",
   );
 }
 
-/** An error that says what came instead of what was asked for. */
-function unfit(
-  { status }: Response,
-  { fail }: Context,
-  what: string,
-): DecapodError {
-  return fail(
-    DecapodResponseError,
-    `the answer (status ${status}) is ${what}`,
-    { outcomeUnknown: true },
-  );
-}
-
-async function readText(
+/** Reads a body as text. */
+export async function readText(
   response: Response,
-  { signal, light }: Context,
+  context: Context,
 ): Promise<string> {
-  if (!light) return await collect(response, signal);
+  if (!context.light) return await collect(response, context);
   const bytes = await response.arrayBuffer(); // much faster than pieces
   checkLength(response, bytes.byteLength);
   return new TextDecoder().decode(bytes);
 }
 
-/** The pieces of a body, which has to be as long as it says. */
-async function* pieces(
+/** Gives the pieces of a body, which has to be as long as it says. */
+export async function* readPieces(
   response: Response, // kept whole: Deno forgets an abort otherwise
-  signal: AbortSignal,
+  { signal, shown }: Context,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = response.body?.getReader();
-  if (reader === undefined) return;
+  if (!reader) return;
   const stop = () => reader.cancel().catch(() => {});
   signal.addEventListener("abort", stop);
   let size = 0;
@@ -138,26 +116,27 @@ async function* pieces(
       signal.throwIfAborted();
       const { done, value } = await reader.read();
       signal.throwIfAborted();
-      if (done) break;
+      if (done) return checkLength(response, size);
       size += value.length;
       yield value;
     }
-    checkLength(response, size);
+  } catch (error) {
+    throw shown(error);
   } finally {
     signal.removeEventListener("abort", stop);
     stop();
   }
 }
 
-/** A body as text; what comes after so many bytes is left out. */
+/** A body as text, from its pieces; what comes after so many bytes is cut. */
 async function collect(
   response: Response,
-  signal: AbortSignal,
+  context: Context,
   most = Infinity,
 ): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const piece of pieces(response, signal)) {
+  for await (const piece of readPieces(response, context)) {
     text += decoder.decode(piece, { stream: true });
     if ((most -= piece.length) <= 0) break;
   }
@@ -178,30 +157,18 @@ function isType({ headers }: Response, type: string): boolean {
   return essence.trim().toLowerCase().replace(/\/.*\+/, "/") === type;
 }
 
-/** The error for a redirect or an error status. */
+/** The error for an error status. */
 async function refusal(
   response: Response,
   context: Context,
 ): Promise<DecapodError> {
-  const { status, headers, type } = response;
-  const redact = context.redact();
-  const location = header(response, "location", redact)
-    .replace(/\/\/[^/?#]*@/g, `//${REDACTED}@`);
-  if (type === "opaqueredirect" || location && status < 400) {
-    return unfit(
-      response,
-      context,
-      `a redirect to ${
-        location || "another place"
-      }, which would lose the method and the token: use the URL that Decapod itself has`,
-    );
-  }
+  const { status, headers } = response;
+  const { redact } = context;
   // Where the body breaks off, the status alone says enough.
-  const body = await collect(response, context.signal, LONGEST_ERROR_BODY)
+  const body = await collect(response, context, LONGEST_ERROR_BODY)
     .catch(() => "");
-  const json = isType(response, JSON_TYPE) &&
-    parseObject<{ error?: unknown; message?: unknown }>(body);
-  const { error, message } = json || {
+  const { error, message } = isType(response, JSON_TYPE) &&
+      parseObject<{ error?: unknown; message?: unknown }>(body) || {
     // First without secrets, then without tags: half a secret is not known.
     message: oneLine(redact(body).replace(/<[^<>]*>/g, " ")),
   };
@@ -210,7 +177,7 @@ async function refusal(
   const description = typeof message === "string" ? redact(message) : "";
   // A routing error says its status and its text once more in its name.
   const headline = oneLine(name || statusText);
-  const title = headline.startsWith(String(status))
+  const title = headline.startsWith(`${status}`)
     ? headline
     : `${status} ${headline}`;
   const said = oneLine(description);
@@ -221,7 +188,7 @@ async function refusal(
       (ADVICE[status] ?? ""),
     {
       code: status,
-      error: name || statusText || String(status),
+      error: name || statusText || `${status}`,
       description,
       outcomeUnknown: status >= 500,
       ...retryAfter !== undefined && { retryAfter },
@@ -229,16 +196,11 @@ async function refusal(
   );
 }
 
-/** A header as it may be shown. */
-function header({ headers }: Response, name: string, redact: Redact): string {
-  return oneLine(redact(headers.get(name) ?? ""));
-}
-
 /**
  * What a JSON object says, or undefined. The parser's own error is of no use:
  * it quotes the text, and there may be a token in it.
  */
-function parseObject<T extends object>(text: string): T | undefined {
+export function parseObject<T extends object>(text: string): T | undefined {
   try {
     const value: T | null = JSON.parse(text);
     return isObject(value) ? value : undefined;
@@ -257,11 +219,10 @@ function redactName(name: string, redact: Redact): string {
 
 /** Milliseconds to wait; undefined if the header is none that HTTP knows. */
 function readRetryAfter(value: string | null): number | undefined {
-  if (value === null) return undefined;
-  const wait = /^\d+$/.test(value)
+  const wait = /^\d+$/.test(value ?? "")
     ? Number(value) * 1000
-    : /^\w{3}, .* GMT$/.test(value)
-    ? Date.parse(value) - Date.now()
+    : /^\w{3}, .* GMT$/.test(value ?? "")
+    ? Date.parse(value ?? "") - Date.now()
     : NaN;
   return Number.isNaN(wait)
     ? undefined

@@ -19,7 +19,7 @@ import type {
 } from "./models.ts";
 import type { ListOptions } from "./_query.ts";
 import { oneLine } from "./_redact.ts";
-import { abortable, Scope } from "./_scope.ts";
+import { abortable, openScope } from "./_scope.ts";
 import type { RequestOptions } from "./_transport.ts";
 
 /** The shortest and the longest time between two looks, in ms. */
@@ -113,8 +113,8 @@ export async function waitForExecution(
   options: WaitOptions = {},
 ): Promise<Execution> {
   checkOptions(options, WAIT_OPTIONS);
-  const { onUpdate, expect = ["completed"] } = options;
-  const watch = new Watch(api, id, options);
+  const { onUpdate, expect = ["completed"], signal } = options;
+  const watch = openWatch(api, id, options);
   try {
     for (let version = 0;;) {
       const execution = await watch.look();
@@ -122,13 +122,13 @@ export async function waitForExecution(
         version = execution.version;
         watch.hurry();
         const told = Promise.resolve(onUpdate?.(execution));
-        await abortable(told, watch.options.signal);
+        await abortable(told, watch.request.signal);
       }
       const { state } = execution.data;
       if (expect.includes(state)) return execution;
       if (ENDS.includes(state)) {
-        const error = await ended(api, execution, watch);
-        options.signal?.throwIfAborted();
+        const error = await ended(api, execution, watch.request);
+        signal?.throwIfAborted();
         throw error; // out of time, too: how it ended is worth more
       }
     }
@@ -144,21 +144,18 @@ export async function* followExecution(
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
   checkOptions(options, FOLLOW_OPTIONS);
-  const watch = new Watch(api, id, options);
+  const { look, hurry, survive, close, request } = openWatch(api, id, options);
   const seen = new Set<string>();
   let since = 0; // when the last step finished
   let last: Execution | undefined;
 
-  const list = (more: ListOptions<StepFields>) =>
-    api.getExecutionSteps(id, { ...more, ...watch.options });
-
   /** The steps that were not given yet, in the order in which they finished. */
-  async function* unseen(filter?: { time_finished: { gte: number } }) {
-    const sortBy = { time_finished: 1, _id: 1 } as const;
+  async function* unseen(query: ListOptions<StepFields> = {}) {
     for await (
-      const step of list({
-        ...filter && { filter },
-        sortBy,
+      const step of api.getExecutionSteps(id, {
+        ...query,
+        ...request,
+        sortBy: { time_finished: 1, _id: 1 },
         perPage: STEPS,
       })
     ) {
@@ -166,160 +163,138 @@ export async function* followExecution(
       seen.add(step.id);
       const finished = step.data?.time_finished;
       if (Number.isSafeInteger(finished) && finished > since) since = finished;
-      watch.hurry();
+      hurry();
       yield { type: "step", step } as const;
     }
   }
 
   try {
     for (;;) {
-      const look = await watch.look();
-      const over = ENDS.includes(look.data.state);
+      const now = await look();
+      const over = ENDS.includes(now.data.state);
       try {
         // Each change of state since the last look; a stale copy has none.
-        for (
-          let version = last
-            ? Math.max(last.version + 1, look.version - MISSED)
-            : look.version;
-          version <= look.version;
-          version++
-        ) {
-          const execution = version === look.version
-            ? look
-            : await api.getExecutionVersion(id, version, watch.options);
-          const { state } = execution.data;
-          if (execution === look && over) break; // first its last steps
-          if (state !== last?.data.state) {
-            watch.hurry();
+        let version = now.version;
+        if (last) version = Math.max(last.version + 1, version - MISSED);
+        for (; version <= now.version; version++) {
+          const execution = version === now.version
+            ? now
+            : await api.getExecutionVersion(id, version, request);
+          if (execution === now && over) break; // first its last steps
+          if (execution.data.state !== last?.data.state) {
+            hurry();
             yield { type: "state", execution };
           }
           last = execution;
         }
-        yield* unseen(since ? { time_finished: { gte: since } } : undefined);
+        yield* unseen(
+          since ? { filter: { time_finished: { gte: since } } } : {},
+        );
         // Some may have come late, with a time before those given already.
-        if (over && (await list({ perPage: 1 })).total > seen.size) {
-          yield* unseen();
+        if (over) {
+          const page = { ...request, perPage: 1 };
+          const { total } = await api.getExecutionSteps(id, page);
+          if (total > seen.size) yield* unseen();
         }
       } catch (error) {
-        watch.survive(error);
+        survive(error);
         continue;
       }
-      if (over) return yield { type: "state", execution: look };
+      if (over) return yield { type: "state", execution: now };
     }
   } finally {
-    watch.close();
+    close();
   }
 }
 
 /** Looks at an execution again and again. */
-class Watch {
-  readonly #api: ExecutionApi;
-  readonly #id: string;
-  readonly #timeout: number;
-  readonly #interval: Interval;
-  readonly #scope: Scope;
-  readonly #states: Record<string, number> = {};
-  readonly #start = performance.now();
-  /** What goes with each request. */
-  readonly options: RequestOptions & { signal: AbortSignal };
-  #seen: Execution | undefined;
-  #wait = 0;
+function openWatch(
+  api: ExecutionApi,
+  id: string,
+  { timeout = Infinity, interval, signal, headers }: FollowOptions,
+) {
+  check("id", id);
+  const { min, max } = readInterval(interval);
+  const scope = openScope(timeout, late, signal);
+  const request = { signal: scope.signal, ...headers && { headers } };
+  const start = performance.now();
+  const states: Record<string, number> = {};
+  let seen: Execution | undefined;
+  let wait = 0;
 
-  constructor(
-    api: ExecutionApi,
-    id: string,
-    { timeout = Infinity, interval, signal, headers }: FollowOptions,
-  ) {
-    check("id", id);
-    this.#interval = readInterval(interval);
-    this.#api = api;
-    this.#id = id;
-    this.#timeout = timeout;
-    this.#scope = new Scope(timeout, () => this.#late(), signal);
-    this.options = {
-      signal: this.#scope.signal,
-      ...headers && { headers },
-    };
-  }
-
-  /** The execution as it is now, as soon as the server can be asked. */
-  async look(): Promise<Execution> {
-    for (;;) {
-      await this.#pause();
-      try {
-        const look = await this.#api.getExecution(this.#id, this.options);
-        const { version, data } = look;
-        if (
-          !Number.isSafeInteger(version) || typeof data?.state !== "string" ||
-          !isObject(data.playbook_configuration)
-        ) {
-          throw new DecapodResponseError(
-            "Cannot watch the execution: the answer is not one as Decapod gives it",
-          );
-        }
-        this.#states[data.state] = (this.#states[data.state] ?? 0) + 1;
-        return this.#seen = look;
-      } catch (error) {
-        this.survive(error);
-      }
-    }
-  }
-
-  /** Lets go of the timer and of the caller's signal. */
-  close(): void {
-    this.#scope.close();
-  }
-
-  /** Goes back to the shortest interval: something happens. */
-  hurry(): void {
-    this.#wait = this.#interval.min;
-  }
-
-  /** Rethrows what waiting does not help against. */
-  survive(error: unknown): void {
-    this.options.signal.throwIfAborted();
-    const patient = this.#seen !== undefined ||
-      performance.now() - this.#start < PATIENCE;
-    if (!isPassing(error) || !patient) throw error;
+  function late(): DecapodWaitTimeoutError {
+    const within = `within ${timeout} ms`;
+    const looks = Object.entries(states)
+      .map(([state, times]) => `${state} ${times}×`).join(", ");
+    const what = seen === undefined
+      ? `did not end ${within}: it was never seen, the server gave no answer`
+      : ENDS.includes(seen.data.state)
+      ? `ended, but not all was done ${within} (seen ${looks})`
+      : `did not end ${within} and goes on (seen ${looks})`;
+    return new DecapodWaitTimeoutError(oneLine(`Execution ${id} ${what}`), {
+      states: { ...states },
+      ...seen && { execution: seen },
+    });
   }
 
   /** Waits for the next look; the last one comes just before the deadline. */
-  async #pause(): Promise<void> {
-    const { min, max } = this.#interval;
-    const wait = this.#wait;
-    this.#wait = Math.min(Math.max(min, wait * 1.5), max);
-    if (wait === 0) return; // the first look is at once
-    const left = this.#scope.remaining - Math.min(500, this.#timeout / 5);
-    if (left <= 0) throw this.#late();
-    const jittered = Math.min(
-      Math.max(min, wait * (0.75 + Math.random() / 2)),
-      max,
-    );
-    await delay(Math.min(jittered, left), this.options);
+  async function pause(): Promise<void> {
+    const now = wait * (0.75 + Math.random() / 2);
+    const first = wait === 0;
+    wait = Math.min(Math.max(min, wait * 1.5), max);
+    if (first) return;
+    const left = scope.remaining() - Math.min(500, timeout / 5);
+    if (left <= 0) throw late();
+    await delay(Math.min(Math.max(min, now), max, left), request);
   }
 
-  #late(): DecapodWaitTimeoutError {
-    const execution = this.#seen;
-    const within = `within ${this.#timeout} ms`;
-    const looks = Object.entries(this.#states)
-      .map(([state, times]) => `${state} ${times}×`).join(", ");
-    const what = execution === undefined
-      ? `did not end ${within}: it was never seen, the server gave no answer`
-      : ENDS.includes(execution.data.state)
-      ? `ended, but not all was done ${within} (seen ${looks})`
-      : `did not end ${within} and goes on (seen ${looks})`;
-    return new DecapodWaitTimeoutError(
-      oneLine(`Execution ${this.#id} ${what}`),
-      { states: { ...this.#states }, ...execution && { execution } },
-    );
+  /** Rethrows what waiting does not help against. */
+  function survive(error: unknown): void {
+    request.signal.throwIfAborted();
+    const patient = seen || performance.now() - start < PATIENCE;
+    if (!isPassing(error) || !patient) throw error;
   }
+
+  return {
+    /** What goes with each request. */
+    request,
+    survive,
+    /** The execution as it is now, as soon as the server can be asked. */
+    async look(): Promise<Execution> {
+      for (;;) {
+        await pause();
+        try {
+          const look = await api.getExecution(id, request);
+          const { version, data } = look;
+          if (
+            !Number.isSafeInteger(version) || typeof data?.state !== "string" ||
+            !isObject(data.playbook_configuration)
+          ) {
+            throw new DecapodResponseError(
+              "Cannot watch the execution: the answer is not one as Decapod gives it",
+            );
+          }
+          states[data.state] = (states[data.state] ?? 0) + 1;
+          return seen = look;
+        } catch (error) {
+          survive(error);
+        }
+      }
+    },
+    /** Goes back to the shortest interval: something happens. */
+    hurry() {
+      wait = min;
+    },
+    /** Lets go of the timer and of the caller's signal. */
+    close: scope.close,
+  };
 }
 
 /** The error for an execution that ended otherwise. */
 async function ended(
   api: ExecutionApi,
   execution: Execution,
-  { options }: Watch,
+  request: RequestOptions,
 ): Promise<DecapodExecutionError> {
   const { id, data: { state, playbook_configuration } } = execution;
   let failedSteps: ExecutionStep[] = [];
@@ -327,7 +302,7 @@ async function ended(
   let cause: unknown;
   try {
     const filter = { result: { in: FAILURES } };
-    failedSteps = await api.getExecutionSteps(id, { ...options, filter })
+    failedSteps = await api.getExecutionSteps(id, { ...request, filter })
       .toArray();
     const named = failedSteps.slice(0, NAMED).map(({ data }) =>
       oneLine(`"${data.name}" on server ${data.server_id} (${data.result})`)

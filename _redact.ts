@@ -63,20 +63,17 @@ function pattern(secret: string): string {
   );
 }
 
-/** Makes the function that takes these secrets out of a text. */
-export function redactor(secrets: string[]): Redact {
-  const known = secrets.filter((secret) => secret !== "")
+/** Takes these secrets out of a text. */
+export function redacted(text: string, secrets: string[] = []): string {
+  const known = secrets.filter((secret) => secret)
     .sort((a, b) => b.length - a.length);
-  if (known.length === 0) return (text) => text;
-  let any: RegExp | undefined;
-  return (text) => {
-    try {
-      any ??= new RegExp(known.map(pattern).join("|"), "gi");
-      return text.replace(any, REDACTED);
-    } catch {
-      return REDACTED; // a secret too long to be looked for: nothing is shown
-    }
-  };
+  try {
+    return known.length > 0
+      ? text.replace(new RegExp(known.map(pattern).join("|"), "gi"), REDACTED)
+      : text;
+  } catch {
+    return REDACTED; // a secret too long to be looked for: nothing is shown
+  }
 }
 
 /**

@@ -1,85 +1,78 @@
 /** The life of one call: its deadline and its caller's signal in one. */
 
 /** Ends what is done within it when the time is up or the caller aborts. */
-export class Scope {
+export interface Scope {
   /** Aborted when the scope ends before its work does. */
-  readonly signal: AbortSignal;
+  signal: AbortSignal;
   /** Whether something may have been changed of which no answer told. */
-  doubt = false;
-  readonly #controller: AbortController | undefined;
-  readonly #late: () => Error;
-  readonly #outer: AbortSignal | undefined;
-  readonly #timeout: number;
-  readonly #abort = () => this.#controller?.abort(this.#outer?.reason);
-  #error: Error | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #end = Infinity;
-
-  /**
-   * @param timeout Milliseconds until it ends by itself.
-   * @param late Makes the error to end with.
-   * @param outer The caller's signal.
-   * @param light Whether it can be the platform's own timeout: that costs
-   * least, but can neither be restarted nor keep a program running.
-   */
-  constructor(
-    timeout: number,
-    late: () => Error,
-    outer: AbortSignal | undefined,
-    light = false,
-  ) {
-    outer?.throwIfAborted();
-    this.#late = late;
-    this.#outer = outer;
-    this.#timeout = timeout;
-    if (light && outer === undefined) {
-      this.#end = performance.now() + timeout;
-      this.signal = AbortSignal.timeout(timeout);
-      return;
-    }
-    // Not AbortSignal.any: Node 20 loses its aborts when it collects garbage.
-    this.#controller = new AbortController();
-    this.signal = this.#controller.signal;
-    outer?.addEventListener("abort", this.#abort);
-    this.restart();
-  }
-
+  doubt: boolean;
   /** Why it has ended: the caller's reason, or the error of being late. */
-  get reason(): unknown {
-    return this.#controller ? this.signal.reason : this.#error ??= this.#late();
-  }
-
+  reason(): unknown;
   /** Milliseconds until the deadline. */
-  get remaining(): number {
-    return this.#end - performance.now();
-  }
-
-  /** Throws if it has ended. */
-  throwIfOver(): void {
-    if (this.signal.aborted) throw this.reason;
-  }
-
+  remaining(): number;
   /** Gives the whole time again. */
-  restart(): void {
-    this.pause();
-    if (this.#timeout === Infinity) return;
-    this.#end = performance.now() + this.#timeout;
-    this.#timer = setTimeout(
-      () => this.#controller?.abort(this.#late()),
-      this.#timeout,
-    );
-  }
-
+  restart(): void;
   /** Stops the clock: whoever is at work is not the server. */
-  pause(): void {
-    clearTimeout(this.#timer);
-  }
-
+  pause(): void;
   /** Lets go of the timer and of the caller's signal. */
-  close(): void {
-    this.pause();
-    this.#outer?.removeEventListener("abort", this.#abort);
+  close(): void;
+}
+
+/**
+ * Begins a scope.
+ *
+ * @param timeout Milliseconds until it ends by itself.
+ * @param late Makes the error to end with.
+ * @param outer The caller's signal.
+ * @param light Whether it can be the platform's own timeout: that costs least,
+ * but can neither be restarted nor keep a program running.
+ */
+export function openScope(
+  timeout: number,
+  late: () => Error,
+  outer?: AbortSignal,
+  light = false,
+): Scope {
+  outer?.throwIfAborted();
+  let end = performance.now() + timeout;
+  if (light && !outer) {
+    let error: Error | undefined;
+    return {
+      signal: AbortSignal.timeout(timeout),
+      doubt: false,
+      reason: () => error ??= late(),
+      remaining: () => end - performance.now(),
+      restart() {},
+      pause() {},
+      close() {},
+    };
   }
+  // Not AbortSignal.any: Node 20 loses its aborts when it collects garbage.
+  const controller = new AbortController();
+  const { signal } = controller;
+  const abort = () => controller.abort(outer?.reason);
+  outer?.addEventListener("abort", abort);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const scope: Scope = {
+    signal,
+    doubt: false,
+    reason: () => signal.reason,
+    remaining: () => end - performance.now(),
+    restart() {
+      clearTimeout(timer);
+      end = performance.now() + timeout;
+      if (timeout < Infinity) {
+        timer = setTimeout(() => controller.abort(late()), timeout);
+      }
+    },
+    pause: () => clearTimeout(timer),
+    close() {
+      clearTimeout(timer);
+      outer?.removeEventListener("abort", abort);
+    },
+  };
+  scope.restart();
+  return scope;
 }
 
 /** A promise that is no longer waited for once the signal is aborted. */

@@ -2,11 +2,13 @@
 
 import { delay } from "@std/async/delay";
 import {
-  jsonKind,
-  type Kind,
+  type Context,
+  JSON_TYPE,
+  parseObject,
+  type Read,
   readAnswer,
-  STREAM_KIND,
-  TEXT_KIND,
+  readPieces,
+  readText,
 } from "./_answer.ts";
 import { type Authenticator, noAuth } from "./auth.ts";
 import { checkOptions } from "./_check.ts";
@@ -20,9 +22,9 @@ import {
 import { type HeaderRecord, headerSecrets, readHeaders } from "./_headers.ts";
 import { explain } from "./_network.ts";
 import { type Path, pathText } from "./_path.ts";
-import { type Redact, redactError, redactor } from "./_redact.ts";
-import { abortable, Scope } from "./_scope.ts";
-import { openTls, type TlsOptions, type TlsSession } from "./_tls.ts";
+import { redacted, redactError } from "./_redact.ts";
+import { abortable, openScope, type Scope } from "./_scope.ts";
+import { openTls, type TlsOptions } from "./_tls.ts";
 
 /** What each method takes as its last argument; all of it can be left out. */
 export interface RequestOptions {
@@ -121,141 +123,120 @@ function fetchOnce(url: string, init: RequestInit): Promise<Response> {
   return fetch(url, { ...init, body, keepalive: false });
 }
 
+/** The media type of logs. */
+const TEXT_TYPE = "text/plain";
+
 /** Makes calls to one server. */
-export class Transport {
-  readonly #base: string;
-  readonly #password: string;
-  readonly #auth: Authenticator;
-  readonly #options: TransportOptions;
-  readonly #headers: HeaderRecord;
-  readonly #tls: TlsSession | undefined;
-  readonly #tokens: string[] = [];
-
-  constructor(
-    base: string,
-    password: string,
-    auth: Authenticator,
-    options: TransportOptions,
-  ) {
-    this.#base = base;
-    this.#password = password;
-    this.#auth = auth;
-    this.#options = options;
-    this.#headers = readHeaders(options.headers);
-    this.#tls = openTls(options.tls, options.fetch !== undefined);
-  }
-
-  /** Makes a call that is answered by a JSON object. */
+export interface Transport {
+  /**
+   * Makes a call that is answered by a JSON object.
+   *
+   * @param scope A deadline that is running already.
+   */
   json<T extends object>(
     call: Call,
     options?: RequestOptions,
     scope?: Scope,
-  ): Promise<T> {
-    const kind = jsonKind<T>(call.fits);
-    return scope ? this.#send(call, options, scope, kind) : this.within(
-      call,
-      options,
-      (scope) => this.#send(call, options, scope, kind),
-    );
-  }
-
+  ): Promise<T>;
   /** Makes a call that is answered by text. */
-  text(call: Call, options?: RequestOptions): Promise<string> {
-    return this.within(
-      call,
-      options,
-      (scope) => this.#send(call, options, scope, TEXT_KIND),
-    );
-  }
-
+  text(call: Call, options?: RequestOptions): Promise<string>;
   /**
    * Makes a call that is answered by text of any length, and gives it piece by
    * piece. The deadline holds for each piece.
    */
-  async *chunks(
+  chunks(
     call: Call,
     options?: RequestOptions,
-  ): AsyncGenerator<string, void, undefined> {
-    const scope = this.#open(call, options, false);
-    const decoder = new TextDecoder();
-    try {
-      const answer = await this.#send(call, options, scope, STREAM_KIND);
-      try {
-        scope.restart();
-        for await (const piece of answer) {
-          scope.pause();
-          yield decoder.decode(piece, { stream: true });
-          scope.restart();
-        }
-        yield decoder.decode();
-      } catch (error) {
-        throw this.#shown(call, scope, error, readHeaders(options?.headers));
-      }
-    } finally {
-      scope.close();
-    }
-  }
-
+  ): AsyncGenerator<string, void, undefined>;
   /** Does something under the deadline and the signal of one call. */
-  async within<T>(
+  within<T>(
     call: Call,
     options: RequestOptions | undefined,
     work: (scope: Scope) => Promise<T>,
-  ): Promise<T> {
-    const scope = this.#open(call, options, this.#options.fetch === undefined);
-    try {
-      return await work(scope);
-    } catch (error) {
-      throw scope.signal.aborted ? scope.reason : error;
-    } finally {
-      scope.close();
-    }
-  }
-
+  ): Promise<T>;
   /** Closes the connections that are this client's own. */
-  close(): void {
-    this.#tls?.close?.();
+  close(): void;
+}
+
+/** Makes a transport; nothing is sent before it is used. */
+export function openTransport(
+  base: string,
+  password: string,
+  session: Authenticator,
+  options: TransportOptions,
+): Transport {
+  const { fetch, onAttempt } = options;
+  const common = readHeaders(options.headers);
+  const tls = openTls(options.tls, fetch !== undefined);
+  const tokens: string[] = [];
+
+  function url({ path, query }: Call): string {
+    return base + pathText(path) + (query ? `?${query}` : "");
   }
 
-  #open(call: Call, options: RequestOptions = {}, light: boolean): Scope {
-    checkOptions(options, REQUEST_OPTIONS);
-    const { timeout = this.#options.timeout ?? 60_000, signal } = options;
+  function open(call: Call, given: RequestOptions = {}, light: boolean): Scope {
+    checkOptions(given, REQUEST_OPTIONS);
+    const { timeout = options.timeout ?? 60_000, signal } = given;
     const late = () =>
-      this.#error(
+      failure(
         call,
         DecapodTimeoutError,
         `no answer within ${timeout} ms: the server is slow or the timeout short`,
         { outcomeUnknown: scope.doubt },
       );
-    const scope: Scope = new Scope(timeout, late, signal, light);
+    const scope: Scope = openScope(timeout, late, signal, light);
     return scope;
   }
 
-  /** Makes attempts until there is an answer, or no hope of one. */
-  async #send<T>(
+  function failure<Options extends DecapodErrorOptions>(
     call: Call,
-    options: RequestOptions = {},
+    Class: new (message: string, options: Options) => DecapodError,
+    happened: string,
+    options: Options,
+  ): DecapodError {
+    const { method } = call;
+    const shownUrl = redacted(url(call), call.secrets);
+    const outcomeUnknown = changes(call) && options.outcomeUnknown === true;
+    const warning = outcomeUnknown
+      ? "; it may have taken effect all the same, look before sending it again"
+      : "";
+    return new Class(`${method} ${shownUrl}: ${happened}${warning}`, {
+      ...options,
+      method,
+      url: shownUrl,
+      outcomeUnknown,
+    });
+  }
+
+  /** Makes attempts until there is an answer, or no hope of one. */
+  async function send<T>(
+    call: Call,
+    given: RequestOptions = {},
     scope: Scope,
-    kind: Kind<T>,
+    type: string,
+    read: Read<T>,
   ): Promise<T> {
     const headers: HeaderRecord = {
-      accept: kind.type,
-      ...this.#headers,
-      ...readHeaders(options.headers),
+      accept: type,
+      ...common,
+      ...readHeaders(given.headers),
     };
     const body = JSON.stringify(call.body);
-    if (body !== undefined) headers["content-type"] = "application/json";
-    const auth = call.auth ??
-      ("authorization" in headers ? noAuth : this.#auth);
-    const retries = options.retries ??
-      (changes(call) ? 0 : this.#options.retries ?? 2);
+    if (body !== undefined) headers["content-type"] = JSON_TYPE;
+    const auth = call.auth ?? ("authorization" in headers ? noAuth : session);
+    const retries = given.retries ??
+      (changes(call) ? 0 : options.retries ?? 2);
     let failures = 0;
     let renewed = false;
     for (let attempt = 1;; attempt++) {
       const token = await auth.token(scope.signal);
-      if (token !== undefined) this.#remember(headers.authorization = token);
+      if (token !== undefined) {
+        headers.authorization = token;
+        if (!tokens.includes(token)) tokens.unshift(token);
+        tokens.splice(TOKENS);
+      }
       try {
-        return await this.#attempt(call, attempt, headers, body, scope, kind);
+        return await once(call, attempt, headers, body, scope, type, read);
       } catch (error) {
         if (scope.signal.aborted) throw error;
         const { code = 0, retryAfter = 0 } = error instanceof DecapodAPIError
@@ -270,62 +251,81 @@ export class Transport {
           error instanceof DecapodConnectionError;
         if (!passing || ++failures > retries) throw error;
         const wait = retryAfter + backoff(failures);
-        if (wait >= scope.remaining) throw error; // says more than a timeout
+        if (wait >= scope.remaining()) throw error; // says more than a timeout
         await delay(wait, { signal: scope.signal });
       }
     }
   }
 
   /** Sends the request once. */
-  async #attempt<T>(
+  async function once<T>(
     call: Call,
     attempt: number,
     headers: HeaderRecord,
     body: string | undefined,
     scope: Scope,
-    kind: Kind<T>,
+    type: string,
+    read: Read<T>,
   ): Promise<T> {
-    const { method } = call;
-    const { fetch, onAttempt } = this.#options;
-    const { signal, doubt } = scope;
+    const { method, secrets = [] } = call;
+    const { signal, doubt } = scope; // the doubt of the attempts before
     const start = performance.now();
+    let sent: Promise<Response> | undefined;
     let status: number | undefined;
+    const drop = () =>
+      sent?.then((late) => late.body?.cancel()).catch(() => {});
     const report = (error?: unknown) =>
       onAttempt?.({
         method,
-        url: this.#url(call, true),
+        url: redacted(url(call), secrets),
         attempt,
         duration: performance.now() - start,
         ...status && { status },
         ...error !== undefined && { error },
       });
-    let sent: Promise<Response> | undefined;
-    const drop = () =>
-      sent?.then((late) => late.body?.cancel()).catch(() => {});
+    const context: Context = {
+      signal,
+      light: !fetch,
+      redact: (text) =>
+        redacted(text, [
+          password,
+          ...tokens,
+          ...secrets,
+          ...headerSecrets(headers),
+        ]),
+      fail: (Class, happened, options) =>
+        failure(call, Class, happened, {
+          ...options,
+          outcomeUnknown: doubt || options.outcomeUnknown,
+        }),
+      shown(error) {
+        if (signal.aborted) return scope.reason();
+        if (error instanceof DecapodError) return error;
+        const { text, sent } = explain(error, base, context.redact);
+        return context.fail(DecapodConnectionError, text, {
+          cause: redactError(error, context.redact),
+          outcomeUnknown: sent,
+        });
+      },
+    };
     let answer: T;
     try {
-      scope.throwIfOver(); // an own fetch may not look at it
+      if (signal.aborted) throw signal.reason; // an own fetch may not mind it
       scope.doubt ||= changes(call);
-      sent = (fetch ?? fetchOnce)(this.#url(call), {
+      sent = (fetch ?? fetchOnce)(url(call), {
         method,
         headers,
         body,
         redirect: "manual", // workerd knows no "error"
         signal,
-        ...this.#tls?.init(),
+        ...tls?.init(),
       });
       const response = await (fetch ? abortable(sent, signal) : sent);
       status = response.status;
-      answer = await readAnswer(response, kind, {
-        fail: (Class, happened, more) =>
-          this.#error(call, Class, happened, more, doubt),
-        redact: () => this.#redactor(call, headers),
-        signal,
-        light: fetch === undefined,
-      });
+      answer = await readAnswer(response, type, read, context);
     } catch (thrown) {
       drop();
-      const error = this.#shown(call, scope, thrown, headers, doubt);
+      const error = context.shown(thrown);
       scope.doubt = error instanceof DecapodError && error.outcomeUnknown;
       report(error);
       throw error;
@@ -339,65 +339,59 @@ export class Transport {
     return answer;
   }
 
-  /** What a caller gets to see of something that was thrown. */
-  #shown(
-    call: Call,
-    scope: Scope,
-    error: unknown,
-    headers: HeaderRecord,
-    doubt = false,
-  ): unknown {
-    if (scope.signal.aborted) return scope.reason;
-    if (error instanceof DecapodError) return error;
-    const redact = this.#redactor(call, headers);
-    const { text, sent } = explain(error, this.#base, redact);
-    const cause = redactError(error, redact);
-    const options = { cause, outcomeUnknown: sent };
-    return this.#error(call, DecapodConnectionError, text, options, doubt);
-  }
-
-  /** @param doubt Whether an attempt before may have changed something. */
-  #error<Options extends DecapodErrorOptions>(
-    call: Call,
-    Class: new (message: string, options: Options) => DecapodError,
-    happened: string,
-    options: Options,
-    doubt = false,
-  ): DecapodError {
-    const { method } = call;
-    const url = this.#url(call, true);
-    const outcomeUnknown = changes(call) &&
-      (doubt || options.outcomeUnknown === true);
-    const warning = outcomeUnknown
-      ? "; it may have taken effect all the same, look before sending it again"
-      : "";
-    return new Class(`${method} ${url}: ${happened}${warning}`, {
-      ...options,
-      method,
-      url,
-      outcomeUnknown,
-    });
-  }
-
-  #url({ path, query, secrets = [] }: Call, shown = false): string {
-    const url = this.#base + pathText(path) + (query ? `?${query}` : "");
-    return shown ? redactor(secrets)(url) : url;
-  }
-
-  #remember(token: string): void {
-    if (this.#tokens.includes(token)) return;
-    this.#tokens.unshift(token);
-    this.#tokens.splice(TOKENS);
-  }
-
-  #redactor({ secrets = [] }: Call, headers: HeaderRecord): Redact {
-    return redactor([
-      this.#password,
-      ...this.#tokens,
-      ...secrets,
-      ...headerSecrets(headers),
-    ]);
-  }
+  const transport: Transport = {
+    json<T extends object>(
+      call: Call,
+      given?: RequestOptions,
+      scope?: Scope,
+    ): Promise<T> {
+      if (!scope) {
+        return transport.within(
+          call,
+          given,
+          (scope) => transport.json<T>(call, given, scope),
+        );
+      }
+      return send(call, given, scope, JSON_TYPE, async (response, context) => {
+        const answer = parseObject<T>(await readText(response, context));
+        return answer && call.fits?.(answer) !== false ? answer : undefined;
+      });
+    },
+    text: (call, given) =>
+      transport.within(
+        call,
+        given,
+        (scope) => send(call, given, scope, TEXT_TYPE, readText),
+      ),
+    async *chunks(call, given) {
+      const scope = open(call, given, false);
+      const decoder = new TextDecoder();
+      try {
+        const pieces = await send(call, given, scope, TEXT_TYPE, readPieces);
+        scope.restart();
+        for await (const piece of pieces) {
+          scope.pause();
+          yield decoder.decode(piece, { stream: true });
+          scope.restart();
+        }
+        yield decoder.decode();
+      } finally {
+        scope.close();
+      }
+    },
+    async within(call, given, work) {
+      const scope = open(call, given, !fetch);
+      try {
+        return await work(scope);
+      } catch (error) {
+        throw scope.signal.aborted ? scope.reason() : error;
+      } finally {
+        scope.close();
+      }
+    },
+    close: () => tls?.close?.(),
+  };
+  return transport;
 }
 
 /** Whether it must not be sent again unless that is asked for. */

@@ -72,9 +72,10 @@ import {
 } from "./_query.ts";
 import {
   type Call,
+  openTransport,
   REQUEST_OPTIONS,
   type RequestOptions,
-  Transport,
+  type Transport,
   type TransportOptions,
 } from "./_transport.ts";
 
@@ -315,7 +316,7 @@ export class V1Client extends Client {
     this.#auth = new new.target.AUTH_CLASS((signal) =>
       this.#postLogin({ signal })
     );
-    this.#transport = new Transport(
+    this.#transport = openTransport(
       this.url,
       password,
       this.#auth,
@@ -413,7 +414,7 @@ export class V1Client extends Client {
       await this.#transport.within(call, options, async (scope) => {
         const login = this.#auth.end(scope.signal);
         // A login that fails leaves nothing behind.
-        const token = await login?.catch(() => scope.throwIfOver());
+        const token = await login?.catch(() => scope.signal.throwIfAborted());
         if (!token) return;
         const headers = {
           ...readHeaders(options?.headers),
