@@ -7,6 +7,9 @@ export type Rule = [
   Class?: typeof TypeError | typeof RangeError,
 ];
 
+/** The longest that a timer can wait, in ms: about 24 days. */
+export const LONGEST = 2 ** 31 - 1;
+
 const like = (sample: unknown): Rule => [
   `a ${typeof sample} is needed`,
   (value) => typeof value === typeof sample,
@@ -18,25 +21,23 @@ const wholeFrom = (least: number): Rule => [
   RangeError,
 ];
 
-/** The longest that a timer can wait, in ms: about 24 days. */
-export const LONGEST = 2 ** 31 - 1;
-
-export const DURATION: Rule = [
+const DURATION: Rule = [
   `milliseconds from above 0 to ${LONGEST} are needed`,
   (value) => typeof value === "number" && value > 0 && value <= LONGEST,
   RangeError,
 ];
 
+export const ARRAY: Rule = ["an array is needed", Array.isArray];
+
+export const OBJECT: Rule = ["an object is needed", isObject];
+
 /** Arguments and options by their names, which mean the same everywhere. */
 const RULES: Record<string, Rule> = {
   all: like(true),
   change: like(like),
-  expect: [
-    "an array of at least one state is needed",
-    (value) => Array.isArray(value) && value.length > 0,
-  ],
+  expect: ARRAY,
   fetch: like(like),
-  id: like(""),
+  headers: OBJECT,
   limit: wholeFrom(0),
   max: DURATION,
   min: DURATION,
@@ -45,25 +46,32 @@ const RULES: Record<string, Rule> = {
   page: wholeFrom(1),
   perPage: wholeFrom(1),
   retries: wholeFrom(0),
-  root: like(""),
-  serverIds: ["an array is needed", Array.isArray],
+  serverIds: ARRAY,
   signal: [
     "an AbortSignal is needed",
     (value) => isObject(value) && "throwIfAborted" in value,
   ],
   timeout: DURATION,
+  tls: OBJECT,
   verify: like(true),
   version: wholeFrom(1),
 };
 
-/** Refuses a value that is not what its name needs. */
+/** Refuses a value that is not what its name needs: text unless said. */
 export function check(
   name: string,
   value: unknown,
-  [needed, fits, Class] = RULES[name] ?? like(""),
+  [needed, fits, Class = TypeError] = RULES[name] ?? like(""),
   shown = name,
 ): void {
-  if (!fits(value)) throw invalid(shown, needed, value, Class);
+  if (fits(value)) return;
+  // Numbers as they are; of anything else, which may be a secret, the kind.
+  const what = typeof value === "number" || value === null
+    ? value
+    : Array.isArray(value)
+    ? "an array"
+    : `of type ${typeof value}`;
+  throw new Class(`Invalid ${shown}: ${needed}, it is ${what}`);
 }
 
 /** Refuses anything but an object with none but these names: no typos. */
@@ -72,8 +80,8 @@ export function checkNames(
   value: unknown,
   allowed: readonly string[],
 ): void {
-  if (!isObject(value)) throw invalid(what, "an object is needed", value);
-  for (const name of Object.keys(value)) {
+  check(what, value, OBJECT);
+  for (const name in Object(value)) {
     if (!allowed.includes(name)) {
       throw new TypeError(
         `Invalid ${what}: there is no "${name}", but ${allowed.join(", ")}`,
@@ -86,34 +94,17 @@ export function checkNames(
 export function checkOptions(
   options: object,
   allowed: readonly string[],
-  what = "options",
+  what?: string,
 ): void {
-  checkNames(what, options, allowed);
+  checkNames(what ?? "options", options, allowed);
   for (const [name, value] of Object.entries(options)) {
-    const shown = what === "options" ? name : `${what}.${name}`;
     if (value !== undefined && Object.hasOwn(RULES, name)) {
-      check(name, value, RULES[name], shown);
+      check(name, value, RULES[name], what && `${what}.${name}`);
     }
   }
-}
-
-/** The error for an argument that is not what is needed. */
-export function invalid(
-  name: string,
-  needed: string,
-  value: unknown,
-  Class: typeof TypeError | typeof RangeError = TypeError,
-): Error {
-  return new Class(`Invalid ${name}: ${needed}, it is ${kind(value)}`);
 }
 
 /** Whether it is an object with names. */
 export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Numbers as they are; of anything else, which may be a secret, the kind. */
-function kind(value: unknown): string {
-  if (typeof value === "number" || value === null) return String(value);
-  return Array.isArray(value) ? "an array" : `of type ${typeof value}`;
 }

@@ -1,7 +1,7 @@
 /** Waiting for an execution, and following it. */
 
 import { delay } from "@std/async/delay";
-import { check, checkOptions, DURATION, isObject, LONGEST } from "./_check.ts";
+import { check, checkOptions, isObject, LONGEST } from "./_check.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
@@ -334,15 +334,12 @@ function isPassing(error: unknown): boolean {
 }
 
 function readInterval(interval: number | Interval = 1000): Interval {
-  if (!isObject(interval)) {
-    check("interval", interval, DURATION);
-    return { min: interval, max: Math.min(10 * interval, LONGEST) };
-  }
+  const given = isObject(interval)
+    ? interval
+    : { min: interval, max: Math.min(10 * interval, LONGEST) };
   // Both bounds are needed.
-  const { min = NaN, max = NaN } = interval;
-  checkOptions({ ...interval, min, max }, ["min", "max"], "interval");
-  if (min > max) {
-    throw new RangeError(`Invalid interval: min ${min} is above max ${max}`);
-  }
+  const { min = NaN, max = NaN } = given;
+  checkOptions({ ...given, min, max }, ["min", "max"], "interval");
+  if (min > max) throw new RangeError("Invalid interval: min is above max");
   return { min, max };
 }

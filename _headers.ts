@@ -1,6 +1,6 @@
 /** Headers that callers give: checked, joined, and kept out of messages. */
 
-import { invalid, isObject } from "./_check.ts";
+import { check } from "./_check.ts";
 
 /** Headers by their names in lower case. */
 export type HeaderRecord = Record<string, string>;
@@ -13,15 +13,11 @@ export function readHeaders(
   given: Record<string, string> | Headers | undefined,
 ): HeaderRecord {
   if (given === undefined) return {};
-  if (!isObject(given)) {
-    throw invalid("headers", "an object with names is needed", given);
-  }
+  check("headers", given);
   const entries = given instanceof Headers ? [...given] : Object.entries(given);
   return Object.fromEntries(entries.map(([name, value]) => {
     const what = `header "${name.replace(/[^\x20-\x7e]/g, "?")}"`;
-    if (typeof value !== "string") {
-      throw invalid(what, "a string is needed", value);
-    }
+    check(what, value);
     // The platform trims what is at the ends, even an injected line break.
     if (
       !/^[\w!#$%&'*+.^`|~-]+$/.test(name) ||

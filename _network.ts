@@ -11,106 +11,90 @@ export interface Reason {
 }
 
 /**
- * What the runtimes say of a request that never left, and what it means.
- * Capitals and blanks tell their words from a host's name in the same text.
+ * What the runtimes say, what it means, and whether the server may have got
+ * the request. Capitals and blanks tell their words from a host's name.
  */
-const UNSENT: [RegExp, string][] = [
+const REASONS: [said: RegExp, text: string, sent?: boolean][] = [
   [
     /ENOTFOUND|EAI_AGAIN|dns error/,
     "the host name cannot be resolved: check the URL",
   ],
   [
-    /ECONNREFUSED|Connection refused|actively refused/,
-    "connection refused: check that Decapod is running there and the port",
+    /ECONNREF|[ny] refused/,
+    "connection refused: check that Decapod is running there, and the port",
   ],
   [
-    /E(?:NET|HOST)UNREACH|is unreachable|unreachable network|No route to host/,
+    /UNREACH|unreachable|No route/,
     "the host is unreachable: check the network and the URL",
   ],
-  [/bad port|\d are blocked/, "fetch does not go to this port: use another"],
+  [/bad port|are blocked/, "fetch does not go to this port: use another"],
   [/Requires net/, "Deno may not reach it: run with --allow-net"],
+  [/_EXPIRED| expired/, "the server's certificate has expired: renew it"],
   [
-    /CERT_HAS_EX|certificate (?:has )?exp/,
-    "the server's certificate has expired",
-  ],
-  [
-    /CERT_NOT_YET|not valid yet/,
+    /NOT_YET|valid yet/,
     "the server's certificate is not valid yet: check the clocks",
   ],
   [
-    /ALTNAME_INV|not valid for name/,
+    /ALTNAME|valid for/,
     "the server's certificate is for another host name: check the URL",
   ],
   [
-    /CertificateReq|alert certificate req|HandshakeF|alert handshake f/,
+    /CertificateR|certificate req|HandshakeF|handshake f/,
     "the server refused the TLS handshake: it wants a client certificate",
   ],
   [
-    /UNABLE_TO_(?:VERIFY|GET)|SELF_SIGNED|invalid peer/,
+    /CaUsedAs/,
+    "the server's certificate is that of a CA: have it sign one for the server",
+  ],
+  [
+    /UNABLE_TO|SELF_S|invalid peer/,
     "the server's certificate is not trusted: give its CA as tls.ca",
   ],
   [
-    /WRONG_VERSION|InvalidContentType/,
+    /WRONG_V|InvalidC/,
     "no TLS is spoken there: check whether the URL should begin with http://",
   ],
   [
-    /EPROTO/, // Bun, for both
-    "the TLS handshake failed: no TLS is spoken there, or the server wants a client certificate",
+    /EPROTO/,
+    "no TLS is spoken there, or the server wants a client certificate",
   ],
-  [/FailedToOpenS/, "the TLS settings are of no use: check tls"], // Bun
-];
-
-/** The same where the server may have got the request. */
-const SENT: [RegExp, string][] = [
-  [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not answer: check the URL"],
+  [/FailedToO/, "the TLS settings are of no use: check tls"],
+  [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not answer", true],
+  [/HTTPP|invalid HTTP|Malformed_/, "no HTTP is spoken there", true],
   [
-    /HTTPParserE|invalid HTTP|Malformed_H/,
-    "no HTTP is spoken there: check the port",
-  ],
-  [
-    /internal error; ref/, // workerd, for any of these
+    /internal error; r/, // workerd, for any of these
     "the host name cannot be resolved, TLS failed or no HTTP is spoken there: workerd's own log says which",
+    true,
   ],
   [
-    /Network connection l/, // workerd, for both
-    "connection refused or broken off: check that Decapod is running there",
-  ],
-  [
-    /ECONNRESET|EPIPE|UND_ERR_S|connection (?:was )?closed|peer closed|handshake eof|reading a body|Connection reset|Broken pipe/,
-    "the connection broke off",
+    /Network conn/, // workerd, for both
+    "the connection was refused or broke off: check that Decapod is running there",
+    true,
   ],
 ];
 
 /** An error and all that it was caused by, the first cause last. */
 function chain(error: unknown, depth = 0): unknown[] {
-  if (!(error instanceof Error) || depth > 8) return [error];
-  const { cause } = error;
-  const more = error instanceof AggregateError ? error.errors : [];
-  return [error, ...more, ...cause ? [cause] : []]
-    .flatMap((one) => one === error ? one : chain(one, depth + 1));
-}
-
-/** What an error says, code and all. */
-function words(error: unknown): string {
-  return error instanceof Error && "code" in error
-    ? `${error} ${error.code}`
-    : inWords(error);
+  const causes = !(error instanceof Error) || depth > 8
+    ? []
+    : error instanceof AggregateError
+    ? error.errors
+    : [error.cause ?? []].flat();
+  return [error, ...causes.flatMap((cause) => chain(cause, depth + 1))];
 }
 
 /** Why a fetch from this URL failed. */
 export function explain(error: unknown, url: string, redact: Redact): Reason {
   const errors = chain(error);
-  const all = errors.map(words).join(" ");
-  const find = (reasons: [RegExp, string][]) =>
-    reasons.find(([pattern]) => pattern.test(all))?.[1];
-  const unsent = find(UNSENT);
-  if (unsent) return { text: unsent, sent: false };
+  const all = errors.map((one) =>
+    inWords(one) + (one instanceof Error && "code" in one ? one.code : "")
+  );
+  for (const [said, text, sent = false] of REASONS) {
+    if (said.test(`${all}`)) return { text, sent };
+  }
   const last = errors.at(-1);
-  const said = last instanceof Error ? last.message : inWords(last);
-  const text = find(SENT) ?? `the network failed: ${oneLine(redact(said))}`;
+  const said = redact(last instanceof Error ? last.message : inWords(last));
   // Node's fetch knows no more of a client certificate that is missing.
-  const hint = /off$/.test(text) && url.startsWith("https:")
-    ? ": the server may want another client certificate, or one at all"
-    : "";
-  return { text: text + hint, sent: true };
+  const hint = /^https/.test(url) ? " (is a client certificate wanted?)" : "";
+  return { text: `the network failed: ${oneLine(said)}${hint}`, sent: true };
 }

@@ -1,6 +1,14 @@
 /** The query of a listing, with nothing in it that the server would misread. */
 
-import { check, checkOptions, invalid, isObject } from "./_check.ts";
+import {
+  ARRAY,
+  check,
+  checkNames,
+  checkOptions,
+  isObject,
+  OBJECT,
+  type Rule,
+} from "./_check.ts";
 import type { Filter, SortBy } from "./models.ts";
 import { REQUEST_OPTIONS, type RequestOptions } from "./_transport.ts";
 
@@ -42,8 +50,8 @@ const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
 const WRONG_NAMES: Record<Listed, Record<string, string>> = {
   model: { id: "model_id", time_updated: "time_created" },
   step: {
-    id: "_id, which can only be sorted by",
-    model_id: "_id, which can only be sorted by",
+    id: "_id, to sort by",
+    model_id: "_id, to sort by",
     time_updated: "time_finished",
     time_created: "time_started",
   },
@@ -51,6 +59,23 @@ const WRONG_NAMES: Record<Listed, Record<string, string>> = {
 };
 
 const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
+
+/** What the server would ignore a whole filter for, if it is not like this. */
+const VALUE: Rule = [
+  "a string, a whole number or a boolean is needed",
+  (value) => /^[sb]/.test(typeof value) || Number.isSafeInteger(value),
+];
+
+const RESULT: Rule = [
+  "one of ok 1, error 2, skipped 3, unreachable 4 is needed",
+  Number.isSafeInteger,
+];
+
+const DIRECTION: Rule = [
+  "1 or -1 is needed",
+  (value) => value === 1 || value === -1,
+  RangeError,
+];
 
 /**
  * Builds the query, or refuses what the server would pass over in silence.
@@ -62,33 +87,21 @@ export function listQuery(
 ): { query: URLSearchParams; options: RequestOptions } {
   checkOptions(options, listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
   const { page, perPage, all, filter, sortBy, ...rest } = options;
+  const fields = (what: string, value: object | undefined) =>
+    entries(what, value, WRONG_NAMES[listed]);
+  for (const [name, key, condition] of fields("filter", filter)) {
+    const rule = listed === "step" && key === "result" ? RESULT : VALUE;
+    checkCondition(name, key, condition, rule);
+  }
+  for (const [name, , direction] of fields("sortBy", sortBy)) {
+    check(name, direction, DIRECTION);
+  }
   const query = new URLSearchParams();
   if (page !== undefined) query.set("page", `${page}`);
   if (perPage !== undefined) query.set("per_page", `${perPage}`);
   if (all) query.set("all", "1");
-  if (filter !== undefined) {
-    for (const [key, condition] of entries("filter", filter, listed)) {
-      checkCondition(`filter.${key}`, key, condition, listed);
-    }
-    query.set("filter", JSON.stringify(filter));
-  }
-  if (sortBy !== undefined) {
-    const fields = entries("sortBy", sortBy, listed);
-    for (const [key, direction] of fields) {
-      if (direction !== 1 && direction !== -1) {
-        throw invalid(
-          `sortBy.${key}`,
-          "1 or -1 is needed",
-          direction,
-          RangeError,
-        );
-      }
-    }
-    if (fields.length === 0) {
-      throw invalid("sortBy", "a field is needed", sortBy);
-    }
-    query.set("sort_by", JSON.stringify(sortBy));
-  }
+  if (filter) query.set("filter", JSON.stringify(filter));
+  if (sortBy) query.set("sort_by", JSON.stringify(sortBy));
   return { query, options: rest };
 }
 
@@ -96,81 +109,48 @@ function checkCondition(
   name: string,
   key: string,
   condition: unknown,
-  listed: Listed,
+  rule: Rule,
 ): void {
-  if (key === "_id") {
-    throw new TypeError(`Invalid ${name}: the server can only sort by _id`);
-  }
-  const operators = isObject(condition)
-    ? Object.entries(condition)
-    : [["eq", condition] as const];
-  if (operators.length === 0) {
-    throw invalid(name, "a value or an operator is needed", condition);
-  }
+  if (key === "_id") throw new TypeError(`Invalid ${name}: it only sorts`);
+  if (!isObject(condition)) return check(name, condition, rule);
+  checkNames(name, condition, OPERATORS);
+  const operators = Object.entries(condition);
   for (const [operator, value] of operators) {
-    if (!OPERATORS.includes(operator)) {
-      throw new TypeError(
-        `Invalid ${name}.${operator}: there is no such operator, but ${
-          OPERATORS.join(", ")
-        }`,
-      );
-    }
-    if (operator !== "regexp") {
-      const results = listed === "step" && key === "result";
-      checkValues(`${name}.${operator}`, operator, value, results);
-    } else if (operators.length > 1) {
-      throw new TypeError(
-        `Invalid ${name}: the server ignores other operators beside regexp`,
-      );
-    } else check(`${name}.regexp`, value);
+    const shown = `${name}.${operator}`;
+    if (operator === "regexp") check(shown, value);
+    else if (operator !== "in") check(shown, value, rule);
+    else if (Array.isArray(value)) {
+      for (const one of value) check(shown, one, rule);
+    } else check(shown, value, ARRAY);
   }
-}
-
-/** Refuses values for which the server would ignore the whole filter. */
-function checkValues(
-  name: string,
-  operator: string,
-  value: unknown,
-  results: boolean,
-): void {
-  const values = operator === "in" ? value : [value];
-  if (!Array.isArray(values)) throw invalid(name, "an array is needed", value);
-  for (const one of values) {
-    const number = typeof one === "number";
-    if (number ? !Number.isSafeInteger(one) : results) {
-      const numbers = "ok 1, error 2, skipped 3, unreachable 4";
-      const needed = `a whole number is needed${results ? `: ${numbers}` : ""}`;
-      throw invalid(name, needed, one, number ? RangeError : TypeError);
-    }
-    if (!number && typeof one !== "string" && typeof one !== "boolean") {
-      throw invalid(
-        name,
-        "a string, a whole number or a boolean is needed",
-        one,
-      );
-    }
+  if (
+    operators.length !== 1 && (operators.length === 0 || "regexp" in condition)
+  ) {
+    throw new TypeError(
+      `Invalid ${name}: an operator is needed, and regexp stands alone`,
+    );
   }
 }
 
 /** The fields of a filter or an order, by names that the database has. */
 function entries(
   what: string,
-  value: object,
-  listed: Listed,
-): [string, unknown][] {
-  if (!isObject(value)) throw invalid(what, "an object is needed", value);
-  const all: [string, unknown][] = Object.entries(value);
-  for (const [key] of all) {
-    const name = `Invalid ${what}.${key}`;
-    if (key === "" || /(^|\.)\$/.test(key)) {
-      throw new TypeError(`${name}: it is not the name of a field`);
-    }
+  value: object | undefined,
+  wrong: Record<string, string>,
+): [name: string, key: string, value: unknown][] {
+  if (value === undefined) return [];
+  check(what, value, OBJECT);
+  return Object.entries(value).map(([key, value]) => {
+    const name = `${what}.${key}`;
     const right = key.startsWith("data.")
       ? key.slice(5)
-      : new Map(Object.entries(WRONG_NAMES[listed])).get(key);
-    if (right !== undefined) {
-      throw new TypeError(`${name}: the server's name for it is ${right}`);
+      : Object.hasOwn(wrong, key) && wrong[key];
+    if (right) {
+      throw new TypeError(`Invalid ${name}: the server's name is ${right}`);
     }
-  }
-  return all;
+    if (!/^(?!\$)(?!.*\.\$)./.test(key)) {
+      throw new TypeError(`Invalid ${name}: it is no field's name`);
+    }
+    return [name, key, value];
+  });
 }

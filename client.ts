@@ -15,13 +15,7 @@
  */
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
-import {
-  check,
-  checkNames,
-  checkOptions,
-  invalid,
-  isObject,
-} from "./_check.ts";
+import { check, checkNames, checkOptions, isObject } from "./_check.ts";
 import { type Change, edit } from "./_editing.ts";
 import { DecapodAPIError } from "./errors.ts";
 import {
@@ -221,11 +215,8 @@ export abstract class Client implements AsyncDisposable {
       );
     };
     const seconds = variables["DECAPOD_TIMEOUT"];
-    if (seconds && !(Number(seconds) > 0)) {
-      throw invalid("DECAPOD_TIMEOUT", "seconds above 0 are needed", seconds);
-    }
     return new this(read("URL"), {
-      ...seconds ? { timeout: Number(seconds) * 1000 } : {},
+      ...seconds && { timeout: Number(seconds) * 1000 },
       ...options,
       login: options.login ?? read("LOGIN"),
       password: options.password ?? read("PASSWORD"),
@@ -2668,26 +2659,11 @@ function isToken(answer: object): boolean {
 }
 
 function baseUrl(url: string | URL): string {
-  if (!URL.canParse(url)) {
-    throw new TypeError(
-      "Invalid url: a whole URL is needed, such as https://decapod.example",
-    );
-  }
   const { protocol, username, password, search, hash, origin, pathname } =
-    new URL(url);
-  if (!/^https?:$/.test(protocol)) {
+    URL.canParse(url) ? new URL(url) : new URL("none:");
+  if (!/^https?:$/.test(protocol) || username || password || search || hash) {
     throw new TypeError(
-      `Invalid url: it has to begin with http:// or https://, not ${protocol}`,
-    );
-  }
-  if (username || password) {
-    throw new TypeError(
-      "Invalid url: it has credentials in it; give them as login and password",
-    );
-  }
-  if (search || hash) {
-    throw new TypeError(
-      "Invalid url: it must have no query and no fragment, paths follow it",
+      "Invalid url: one like https://decapod.example is needed, without credentials, query or fragment",
     );
   }
   return origin + pathname.replace(/\/+$/, "").replace(/\/v1$/, "");

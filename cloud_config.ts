@@ -36,7 +36,7 @@
  *
  * @module
  */
-import { check, checkNames, invalid, isObject } from "./_check.ts";
+import { ARRAY, check, checkNames } from "./_check.ts";
 import {
   BOOT_PROGRAM,
   PYTHON_PROGRAM,
@@ -215,9 +215,6 @@ function scalar(text: string): string {
 
 /** The options, each checked, with the defaults filled in. */
 function checkOptions(options: CloudConfigOptions) {
-  if (!isObject(options)) {
-    throw invalid("options", "an object is needed", options);
-  }
   const names: Record<keyof CloudConfigOptions, true> = {
     url: true,
     serverDiscoveryToken: true,
@@ -242,9 +239,10 @@ function checkOptions(options: CloudConfigOptions) {
   checkToken(serverDiscoveryToken);
   checkUsername(username);
   checkTimeout(timeout);
-  if (typeof noDiscovery !== "boolean") {
-    throw invalid("noDiscovery", "true or false is needed", noDiscovery);
-  }
+  check("noDiscovery", noDiscovery, [
+    "true or false is needed",
+    (value) => typeof value === "boolean",
+  ]);
   const endpoint = toEndpoint(url);
   if (caCertificate !== undefined) checkCertificate(caCertificate, endpoint);
   return {
@@ -293,13 +291,11 @@ function checkUsername(username: string): void {
 }
 
 function checkTimeout(timeout: number): void {
-  if (typeof timeout !== "number") {
-    throw invalid("timeout", "a number of seconds is needed", timeout);
-  }
-  if (!(timeout > 0 && timeout <= 3600)) {
-    const needed = "seconds from above 0 to 3600 are needed";
-    throw invalid("timeout", needed, timeout, RangeError);
-  }
+  check("timeout", timeout, [
+    "seconds from above 0 to 3600 are needed",
+    (value) => typeof value === "number" && value > 0 && value <= 3600,
+    RangeError,
+  ]);
 }
 
 /** The public key as one line of `authorized_keys`. */
@@ -325,9 +321,7 @@ function toKeyLine(publicKey: string): string {
 }
 
 function toPackageNames(packages: readonly string[]): string[] {
-  if (!Array.isArray(packages)) {
-    throw invalid("packages", "an array of names is needed", packages);
-  }
+  check("packages", packages, ARRAY);
   for (const name of packages) {
     check("packages", name);
     // apt-get's own forms of a name; never an option, which starts in a dash.

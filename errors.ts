@@ -105,8 +105,10 @@ export class DecapodError extends Error {
    * ```
    */
   toJSON(): Record<string, unknown> {
-    const { name, message } = this;
-    return { name, message, ...Object.fromEntries(Object.entries(this)) };
+    return {
+      message: this.message,
+      ...Object.fromEntries(Object.entries(this)),
+    };
   }
 }
 
