@@ -79,14 +79,14 @@ export async function readAnswer<T>(
   if (!isType(response, type)) {
     throw unfit(
       `${
-        header("content-type") || "of no type"
-      }, not ${type}: check that the URL is that of the Decapod API`,
+        header("content-type") || "no content type"
+      } instead of ${type}: check that the URL is that of the Decapod API`,
     );
   }
   const answer = await read(response, context);
   if (answer !== undefined) return answer;
   throw unfit(
-    "not what Decapod gives here: it is empty, cut off, broken or of another shape",
+    "not a JSON object as Decapod gives it here: it is empty, cut off, broken or of another shape",
   );
 }
 

@@ -35,7 +35,12 @@ export const OBJECT: Rule = ["an object is needed", isObject];
 const RULES: Record<string, Rule> = {
   all: like(true),
   change: like(like),
-  expect: ARRAY,
+  expect: [
+    "an array of at least one state is needed",
+    (value) =>
+      Array.isArray(value) && value.length > 0 &&
+      value.every((state) => typeof state === "string"),
+  ],
   fetch: like(like),
   headers: OBJECT,
   limit: wholeFrom(0),
@@ -46,6 +51,7 @@ const RULES: Record<string, Rule> = {
   page: wholeFrom(1),
   perPage: wholeFrom(1),
   retries: wholeFrom(0),
+  root: like(""),
   serverIds: ARRAY,
   signal: [
     "an AbortSignal is needed",

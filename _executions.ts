@@ -147,6 +147,7 @@ export async function* followExecution(
   const { look, hurry, survive, close, request } = openWatch(api, id, options);
   const seen = new Set<string>();
   let since = 0; // when the last step finished
+  let atSince = 0; // how many steps finished just then
   let last: Execution | undefined;
 
   /** The steps that were not given yet, in the order in which they finished. */
@@ -160,9 +161,15 @@ export async function* followExecution(
       })
     ) {
       if (seen.has(step.id)) continue;
-      seen.add(step.id);
       const finished = step.data?.time_finished;
-      if (Number.isSafeInteger(finished) && finished > since) since = finished;
+      if (!Number.isSafeInteger(finished)) {
+        throw new DecapodResponseError(
+          "Cannot read the steps: the answer has one that Decapod would not give",
+        );
+      }
+      seen.add(step.id);
+      if (finished > since) [since, atSince] = [finished, 0];
+      if (finished === since) atSince++;
       hurry();
       yield { type: "step", step } as const;
     }
@@ -184,16 +191,17 @@ export async function* followExecution(
           if (execution.data.state !== last?.data.state) {
             hurry();
             yield { type: "state", execution };
+            request.signal.throwIfAborted();
           }
           last = execution;
         }
-        yield* unseen(
-          since ? { filter: { time_finished: { gte: since } } } : {},
-        );
+        const page = Math.floor(atSince / STEPS) + 1;
+        const filter = { time_finished: { gte: since } };
+        yield* unseen(since ? { filter, page } : {});
         // Some may have come late, with a time before those given already.
         if (over) {
-          const page = { ...request, perPage: 1 };
-          const { total } = await api.getExecutionSteps(id, page);
+          const count = { ...request, perPage: 1 };
+          const { total } = await api.getExecutionSteps(id, count);
           if (total > seen.size) yield* unseen();
         }
       } catch (error) {
@@ -229,8 +237,8 @@ function openWatch(
     const what = seen === undefined
       ? `did not end ${within}: it was never seen, the server gave no answer`
       : ENDS.includes(seen.data.state)
-      ? `ended, but not all was done ${within} (seen ${looks})`
-      : `did not end ${within} and goes on (seen ${looks})`;
+      ? `ended, but not all was done ${within}: it is ${seen.data.state} (seen ${looks})`
+      : `did not end ${within}: it is ${seen.data.state} (seen ${looks}) and goes on`;
     return new DecapodWaitTimeoutError(oneLine(`Execution ${id} ${what}`), {
       states: { ...states },
       ...seen && { execution: seen },
@@ -305,7 +313,11 @@ async function ended(
     failedSteps = await api.getExecutionSteps(id, { ...request, filter })
       .toArray();
     const named = failedSteps.slice(0, NAMED).map(({ data }) =>
-      oneLine(`"${data.name}" on server ${data.server_id} (${data.result})`)
+      oneLine(
+        `"${data.name}" on server ${
+          data.server_id ?? "unknown"
+        } (${data.result})`,
+      )
     );
     const more = failedSteps.length - NAMED;
     if (more > 0) named.push(`${more} more`);
@@ -340,6 +352,8 @@ function readInterval(interval: number | Interval = 1000): Interval {
   // Both bounds are needed.
   const { min = NaN, max = NaN } = given;
   checkOptions({ ...given, min, max }, ["min", "max"], "interval");
-  if (min > max) throw new RangeError("Invalid interval: min is above max");
+  if (min > max) {
+    throw new RangeError(`Invalid interval: min ${min} is above max ${max}`);
+  }
   return { min, max };
 }

@@ -34,9 +34,11 @@ interface Identified {
  * you work on a page the next one is on its way; leaving the loop cancels it.
  *
  * Under a `sortBy` of your own, or a filter with `model_id.regexp` or
- * `is_latest`, the first page comes as usual and, when you go on, all the rest
- * in one more request: pages that are cut one after the other would miss what
- * moves between them. So that no item comes twice, the ids of what was given
+ * `is_latest`, pages are cut by number, with `_id` to decide between equals.
+ * Each begins with an item of the page before; where that is not in its place
+ * any more, earlier pages are read again. So still no item comes twice and
+ * none is skipped, but for one: an item that is itself edited meanwhile, so
+ * that it moves from a later place to an earlier one. The ids of what was given
  * are kept until the end.
  *
  * A listing of versions is newest first; versions are never deleted, so none is
@@ -207,9 +209,9 @@ async function* walk<T extends Identified>(
   const { signal, page: start = 1 } = options;
   const controller = new AbortController();
   const stop = () => controller.abort(signal?.reason);
-  const fetchPage = (wanted: AnyListOptions) => {
-    const page = get({ ...wanted, signal: controller.signal });
-    page.catch(() => {}); // it is looked at when its turn comes
+  const fetchPage = (request: AnyListOptions) => {
+    const page = get({ ...request, signal: controller.signal });
+    page.catch(() => {}); // reported when its turn comes
     return page;
   };
   const { first, cut } = plan<T>(options, listed);
@@ -218,29 +220,17 @@ async function* walk<T extends Identified>(
   let ahead: Promise<Page<T>> | undefined = fetchPage(first);
   try {
     let given = 0;
-    let perPage = 0;
+    let perPage: number | undefined;
     for (let number = start; ahead !== undefined;) {
       const page: Page<T> = await ahead;
-      perPage ||= page.per_page;
+      perPage ??= page.per_page;
       const { items, total, next } = cut(page);
       given += items.length;
-      const more = next && given < limit ? next : undefined;
-      // All the rest at once is too much to be asked for in advance.
-      ahead = more && !more.all ? fetchPage(more) : undefined;
-      const size = options.all ? Infinity : perPage || 1;
-      for (let from = 0; from === 0 || from < items.length; from += size) {
-        if (items.length === 0 && (next || number > start)) break;
-        signal?.throwIfAborted();
-        yield {
-          ...page,
-          items: items.slice(from, from + size),
-          page: number++,
-          per_page: perPage,
-          total,
-        };
-        signal?.throwIfAborted();
-      }
-      if (more) ahead ??= fetchPage(more);
+      ahead = next && given < limit ? fetchPage(next) : undefined;
+      if (items.length === 0 && (next || number > start)) continue;
+      signal?.throwIfAborted();
+      yield { ...page, items, page: number++, per_page: perPage, total };
+      signal?.throwIfAborted();
     }
   } finally {
     signal?.removeEventListener("abort", stop);
@@ -262,28 +252,27 @@ interface Plan<T> {
   cut: Cut<T>;
 }
 
-const idOf = (item: Identified) => item.id;
-const versionOf = (item: Identified) => `${item.id}/${item.version}`;
-
 function plan<T extends Identified>(
   options: AnyListOptions,
   listed: Listed,
 ): Plan<T> {
-  if (listed === "version") return byNumber(options, versionOf);
+  if (listed === "version") return byNumber(options, VERSIONS);
   const { sortBy, all } = options;
   const filter = new Map<string, unknown>(Object.entries(options.filter ?? {}));
   // Two that are equal must not change places between two pages.
   const sorted = { ...options, sortBy: { ...sortBy, _id: 1, ...sortBy } };
-  if (listed === "step") return byNumber(sorted, idOf); // none ever goes away
-  if ((filter.get("is_latest") ?? true) !== true) {
-    return byNumber(sorted, versionOf, true);
+  if (listed === "step") {
+    return byNumber(sorted, sortBy === undefined ? STEPS : SORTED_STEPS);
   }
+  const latest = filter.get("is_latest") ?? true;
+  if (latest !== true) return byNumber(sorted, OLD_MODELS);
+  if (sortBy !== undefined) return byNumber(sorted, MODELS);
   const own = filter.get("model_id") ?? {};
-  const condition = isObject(own) ? own : { eq: own };
-  if (sortBy !== undefined || all || "regexp" in condition) {
-    return byNumber(sorted, idOf, true);
-  }
-  return byKey({ ...options, sortBy: { model_id: 1 } }, condition);
+  const condition = typeof own === "object" ? own : { eq: own };
+  const byId = { ...options, sortBy: { model_id: 1 } };
+  return all || "regexp" in condition
+    ? byNumber(byId, MODELS)
+    : byKey(byId, condition);
 }
 
 /**
@@ -295,79 +284,183 @@ function byKey<T extends Identified>(
   condition: object,
 ): Plan<T> {
   let first: Page<T> | undefined;
-  let last = "";
+  let last: string | undefined;
   let given = 0;
   let numbered: Cut<T> | undefined;
   const cut: Cut<T> = (page) => {
     if (numbered) return numbered(page);
-    const { items, per_page } = page;
-    let after = last;
-    if (!items.every(({ id }) => id > after && (after = id))) {
+    const { items } = page;
+    if (!isAscending(items, last)) {
       // It cannot sort or filter by id: go on by number.
-      numbered = byNumber<T>(options, idOf).cut;
-      if (last === "") return numbered(page);
+      numbered = byNumber<T>(options, MODELS).cut;
+      if (last === undefined) return numbered(page);
       if (first) return { ...numbered(first), items: [] };
       throw new DecapodResponseError(
         `Cannot list: the server was asked for ids after "${last}" and gave others`,
       );
     }
-    first = last === "" ? page : undefined;
-    const end = items.length + (first ? (page.page - 1) * per_page : 0);
+    first = last === undefined ? page : undefined;
+    const passed = first ? offset(page) : 0;
     const total = given + page.total;
-    given += end;
-    last = after;
-    // If more came than there should be, some have gone since the server
-    // counted: only a short page is the last one then.
-    const done = items.length === 0 || end === page.total ||
-      end > page.total && items.length < per_page;
+    given += passed + items.length;
+    last = items.at(-1)?.id;
+    const short = items.length < page.per_page;
+    if (
+      last === undefined || isLast(passed + items.length, page.total, short)
+    ) {
+      return { items, total, next: undefined };
+    }
     const filter = { ...options.filter, model_id: { ...condition, gt: last } };
-    const next = { ...options, page: undefined, filter };
-    return { items, total, next: done ? undefined : next };
+    const { page: _, ...rest } = options;
+    return { items, total, next: { ...rest, filter } };
   };
   return { first: options, cut };
 }
+
+/** Whether each id comes after the one before. */
+function isAscending(items: Identified[], after = ""): boolean {
+  return items.every(({ id }) => {
+    const ascending = id > after;
+    after = id;
+    return ascending;
+  });
+}
+
+/** How many items the server has passed over before a page. */
+function offset<T>({ page, per_page }: Page<T>): number {
+  return (page - 1) * per_page;
+}
+
+/**
+ * Whether so many items are all. If they are more than there should be, some
+ * have gone since the server counted: only a short page is the last one then.
+ */
+function isLast(end: number, total: number, short: boolean): boolean {
+  return end === total || end > total && short;
+}
+
+/** What pages that are cut by number have in them. */
+interface Numbered {
+  /** What tells the items apart. */
+  key: (item: Identified) => string;
+  /** Whether items go away or move: then pages have to overlap. */
+  unsteady?: boolean;
+  /** Whether versions go down: higher ones have been made meanwhile. */
+  falling?: boolean;
+  /** How many keys are kept besides a page's; all of them unless said. */
+  kept?: number;
+}
+
+const idOf = (item: Identified) => item.id;
+const versionOf = (item: Identified) => `${item.id}/${item.version}`;
+
+const MODELS: Numbered = { key: idOf, unsteady: true };
+const OLD_MODELS: Numbered = { key: versionOf, unsteady: true };
+const VERSIONS: Numbered = { key: versionOf, falling: true, kept: 0 };
+const SORTED_STEPS: Numbered = { key: idOf };
+const STEPS: Numbered = { key: idOf, kept: 0 }; // they are only added at the end
 
 /** How many pages without anything new are read before giving up. */
 const BARREN = 10;
 
 /**
- * Asks for page after page and leaves out what was given.
- *
- * @param atOnce Whether items go away or move: then all that comes after the
- * first page is asked for at once.
+ * Asks for page after page. Where items go away or move, a page has to show
+ * one that was given and has not changed since: then nothing that belongs
+ * before it is missing, and what comes after it is there. Otherwise earlier
+ * pages are read again.
  */
 function byNumber<T extends Identified>(
   options: AnyListOptions,
-  keyOf: (item: Identified) => string,
-  atOnce = false,
+  { key, unsteady = false, falling = false, kept = Infinity }: Numbered,
 ): Plan<T> {
-  const start = options.page ?? 1;
-  const known = new Set<string>();
-  let number = start;
-  let passed = 0; // how many items stand before the first page
-  let barren = 0;
-  const cut: Cut<T> = ({ items: rows, total, per_page }) => {
-    if (number === start) passed = (start - 1) * per_page;
-    else if (atOnce) {
-      const seen = rows.findIndex((row) => known.has(keyOf(row)));
-      rows = rows.slice(seen < 0 ? passed : Math.min(passed, seen));
+  const known = new Map<string, number>(); // versions that were given
+  let overlapping = unsteady;
+  let least = Infinity; // version that was given
+  let size = 0; // of the caller's pages
+  let asked: number | undefined; // a size to overlap by
+  let start = 0; // where the first page begins
+  let end = 0; // where the next page should
+  let furthest = 0; // where something new was found
+  let back = 1; // how many pages to go back by
+  let barren = 0; // pages with nothing new, since the last with something
+
+  const request = (): AnyListOptions => {
+    asked = undefined;
+    if (end <= start) return options;
+    if (!overlapping) return { ...options, page: Math.floor(end / size) + 1 };
+    asked = overlappingSize(end, size);
+    return {
+      ...options,
+      page: Math.floor((end - 1) / asked) + 1,
+      perPage: asked,
+    };
+  };
+
+  const cut: Cut<T> = (page) => {
+    const { items: rows, total, per_page } = page;
+    const from = offset(page);
+    if (rows.length > per_page && !options.all) {
+      throw new DecapodResponseError(
+        `Cannot list: the server gave ${rows.length} items on a page of ${per_page}`,
+      );
     }
-    const items = rows.filter((row) => {
-      const key = keyOf(row);
-      return !known.has(key) && known.add(key);
-    });
-    const done = options.all || rows.length === 0 ||
-      (atOnce ? number > start : false) || number * per_page >= total;
-    barren = items.length > 0 ? 0 : barren + 1;
-    if (!done && barren > BARREN) {
+    if (size === 0) {
+      size = per_page || 1; // 0 if there is nothing at all
+      start = from;
+    } else if (asked !== undefined && asked !== per_page) {
+      overlapping = false; // it has a size of its own
+      asked = undefined;
+      size = per_page || size;
+    }
+    const items: T[] = [];
+    let done = options.all === true;
+    const inPlace = !overlapping || from <= start ||
+      rows.some((row) => known.get(key(row)) === row.version);
+    if (inPlace) {
+      back = 1;
+      end = Math.max(from, start);
+      for (const row of rows.slice(end - from)) {
+        const late = falling && row.version > least;
+        if (!late && !known.has(key(row))) {
+          if (asked !== undefined && items.length === size) break;
+          items.push(row);
+          least = row.version;
+        }
+        known.set(key(row), row.version);
+        end++;
+      }
+      const short = rows.length < (asked ?? size);
+      done ||= end >= from + rows.length &&
+        (isLast(end, total, short) || short && items.length === 0);
+    } else {
+      end = Math.max(start, end - back * size);
+      back *= 2;
+    }
+    for (const oldest of known.keys()) {
+      if (known.size <= kept + size) break;
+      known.delete(oldest);
+    }
+    if (items.length > 0) {
+      barren = 0;
+      furthest = Math.max(furthest, end);
+    } else if (!done && ++barren > furthest / size + BARREN) {
       throw new DecapodResponseError(
         "Cannot list: the server promises more items but keeps giving the same",
       );
     }
-    number++;
-    const { page: _, perPage: __, ...rest } = options;
-    const next = atOnce ? { ...rest, all: true } : { ...options, page: number };
-    return { items, total, next: done ? undefined : next };
+    return { items, total, next: done ? undefined : request() };
   };
   return { first: options, cut };
+}
+
+/**
+ * The size of a page which begins with few of the first `end` items: at most a
+ * quarter of it, so that it is worth it. The nearest to the usual size.
+ */
+function overlappingSize(end: number, size: number): number {
+  for (let distance = 0;; distance++) {
+    for (const near of [size + 1 - distance, size + 1 + distance]) {
+      if ((end - 1) % near + 1 <= near / 4) return near;
+    }
+  }
 }

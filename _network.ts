@@ -24,7 +24,7 @@ const REASONS: [said: RegExp, text: string, sent?: boolean][] = [
     "connection refused: check that Decapod is running there, and the port",
   ],
   [
-    /UNREACH|unreachable|No route/,
+    /UNREACH|is unreachable|unreachable network|No route/,
     "the host is unreachable: check the network and the URL",
   ],
   [/bad port|are blocked/, "fetch does not go to this port: use another"],
@@ -39,7 +39,7 @@ const REASONS: [said: RegExp, text: string, sent?: boolean][] = [
     "the server's certificate is for another host name: check the URL",
   ],
   [
-    /CertificateR|certificate req|HandshakeF|handshake f/,
+    /CertificateR|alert certificate r|HandshakeF|alert handshake f/,
     "the server refused the TLS handshake: it wants a client certificate",
   ],
   [
@@ -71,6 +71,11 @@ const REASONS: [said: RegExp, text: string, sent?: boolean][] = [
     "the connection was refused or broke off: check that Decapod is running there",
     true,
   ],
+  [
+    /ECONNRESET|EPIPE|UND_ERR_S|connection (?:was )?closed|peer closed|handshake eof|reading a body|Connection reset|Broken pipe/,
+    "the connection broke off",
+    true,
+  ],
 ];
 
 /** An error and all that it was caused by, the first cause last. */
@@ -89,12 +94,14 @@ export function explain(error: unknown, url: string, redact: Redact): Reason {
   const all = errors.map((one) =>
     inWords(one) + (one instanceof Error && "code" in one ? one.code : "")
   );
-  for (const [said, text, sent = false] of REASONS) {
-    if (said.test(`${all}`)) return { text, sent };
-  }
+  const [, meaning, sent = false] =
+    REASONS.find(([said]) => said.test(`${all}`)) ?? [undefined, "", true];
   const last = errors.at(-1);
   const said = redact(last instanceof Error ? last.message : inWords(last));
+  const text = meaning || `the network failed: ${oneLine(said)}`;
   // Node's fetch knows no more of a client certificate that is missing.
-  const hint = /^https/.test(url) ? " (is a client certificate wanted?)" : "";
-  return { text: `the network failed: ${oneLine(said)}${hint}`, sent: true };
+  const hint = /broke off$/.test(text) && url.startsWith("https:")
+    ? ": the server may want another client certificate, or one at all"
+    : "";
+  return { text: text + hint, sent };
 }

@@ -39,10 +39,13 @@ function segment(name: string, value: string | number): string {
   check(name, value);
   const text = String(value);
   // "." and ".." would be taken for steps in the path, encoded or not.
-  if (/^\.{0,2}$/.test(text) || !text.isWellFormed()) {
+  if (/^\.{0,2}$/.test(text)) {
     throw new TypeError(
       `Invalid ${name}: an id as the server gave it is needed, it is "${text}"`,
     );
+  }
+  if (!text.isWellFormed()) {
+    throw new TypeError(`Invalid ${name}: it is not well-formed Unicode`);
   }
   return encodeURIComponent(text);
 }

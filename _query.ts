@@ -50,8 +50,8 @@ const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
 const WRONG_NAMES: Record<Listed, Record<string, string>> = {
   model: { id: "model_id", time_updated: "time_created" },
   step: {
-    id: "_id, to sort by",
-    model_id: "_id, to sort by",
+    id: "_id, which can only be sorted by",
+    model_id: "_id, which can only be sorted by",
     time_updated: "time_finished",
     time_created: "time_started",
   },
@@ -63,12 +63,18 @@ const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
 /** What the server would ignore a whole filter for, if it is not like this. */
 const VALUE: Rule = [
   "a string, a whole number or a boolean is needed",
-  (value) => /^[sb]/.test(typeof value) || Number.isSafeInteger(value),
+  (value) => ["string", "boolean"].includes(typeof value),
+];
+
+const NUMBER: Rule = [
+  "a whole number is needed",
+  Number.isSafeInteger,
+  RangeError,
 ];
 
 const RESULT: Rule = [
-  "one of ok 1, error 2, skipped 3, unreachable 4 is needed",
-  Number.isSafeInteger,
+  "the server knows results as ok 1, error 2, skipped 3, unreachable 4",
+  () => false,
 ];
 
 const DIRECTION: Rule = [
@@ -93,8 +99,10 @@ export function listQuery(
     const rule = listed === "step" && key === "result" ? RESULT : VALUE;
     checkCondition(name, key, condition, rule);
   }
-  for (const [name, , direction] of fields("sortBy", sortBy)) {
-    check(name, direction, DIRECTION);
+  const order = fields("sortBy", sortBy);
+  for (const [name, , direction] of order) check(name, direction, DIRECTION);
+  if (sortBy && order.length === 0) {
+    throw new TypeError("Invalid sortBy: a field is needed, there is none");
   }
   const query = new URLSearchParams();
   if (page !== undefined) query.set("page", `${page}`);
@@ -111,16 +119,20 @@ function checkCondition(
   condition: unknown,
   rule: Rule,
 ): void {
-  if (key === "_id") throw new TypeError(`Invalid ${name}: it only sorts`);
-  if (!isObject(condition)) return check(name, condition, rule);
+  if (key === "_id") {
+    throw new TypeError(`Invalid ${name}: the server can only sort by _id`);
+  }
+  const checkValue = (name: string, value: unknown) =>
+    check(name, value, typeof value === "number" ? NUMBER : rule);
+  if (!isObject(condition)) return checkValue(name, condition);
   checkNames(name, condition, OPERATORS);
   const operators = Object.entries(condition);
   for (const [operator, value] of operators) {
     const shown = `${name}.${operator}`;
     if (operator === "regexp") check(shown, value);
-    else if (operator !== "in") check(shown, value, rule);
+    else if (operator !== "in") checkValue(shown, value);
     else if (Array.isArray(value)) {
-      for (const one of value) check(shown, one, rule);
+      for (const one of value) checkValue(shown, one);
     } else check(shown, value, ARRAY);
   }
   if (
@@ -146,10 +158,12 @@ function entries(
       ? key.slice(5)
       : Object.hasOwn(wrong, key) && wrong[key];
     if (right) {
-      throw new TypeError(`Invalid ${name}: the server's name is ${right}`);
+      throw new TypeError(
+        `Invalid ${name}: the server's name for it is ${right}`,
+      );
     }
     if (!/^(?!\$)(?!.*\.\$)./.test(key)) {
-      throw new TypeError(`Invalid ${name}: it is no field's name`);
+      throw new TypeError(`Invalid ${name}: it is not the name of a field`);
     }
     return [name, key, value];
   });

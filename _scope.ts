@@ -61,7 +61,7 @@ export function openScope(
     restart() {
       clearTimeout(timer);
       end = performance.now() + timeout;
-      if (timeout < Infinity) {
+      if (timeout < Infinity && !signal.aborted) {
         timer = setTimeout(() => controller.abort(late()), timeout);
       }
     },

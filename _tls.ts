@@ -1,6 +1,6 @@
 /** TLS settings, in the words of the runtime's own fetch. */
 
-import { check, checkOptions, type Rule } from "./_check.ts";
+import { checkOptions } from "./_check.ts";
 
 /** Whom to trust and who to be over HTTPS. All texts are PEM. */
 export interface TlsOptions {
@@ -25,40 +25,55 @@ export interface TlsSession {
   close?(): void;
 }
 
-/** What is needed of each text, or of the settings as a whole. */
-const PEM: Rule = [
-  "PEM text is needed, as a file has it",
-  (value) => String(value).includes("-----BEGIN "),
-];
+/** What must stand in each text. */
+const PEM: Record<string, string> = {
+  ca: "CERTIFICATE-----",
+  cert: "CERTIFICATE-----",
+  key: "PRIVATE KEY-----",
+};
 
 /** Makes a session for these settings, or says what to use instead. */
 export function openTls(
   tls: TlsOptions = {},
   hasOwnFetch: boolean,
 ): TlsSession | undefined {
+  checkOptions(tls, ["ca", "cert", "key", "verify"], "tls");
   const { verify = true, ...texts } = tls;
   const { ca, cert, key } = texts;
-  checkOptions(tls, ["ca", "cert", "key", "verify"], "tls");
   for (const [name, text] of Object.entries(texts)) {
-    if (text !== undefined) check(`tls.${name}`, text, PEM);
+    const mark = PEM[name] ?? "";
+    if (text !== undefined && !String(text).includes(mark)) {
+      throw new TypeError(
+        `Invalid tls.${name}: PEM text is needed, with ${mark} in it; read the file and give its text`,
+      );
+    }
   }
-  if (!cert !== !key) refuse("cert and key go together");
-  if (verify && !ca && !cert) return;
-  if (hasOwnFetch) refuse("it is for the runtime's fetch, not for an own one");
+  if (!cert !== !key) {
+    throw new TypeError("Invalid tls: cert and key go together");
+  }
+  if (verify && !ca && !cert) return undefined;
+  if (hasOwnFetch) {
+    throw new TypeError(
+      "Cannot use tls with a fetch of your own: set TLS up in that fetch",
+    );
+  }
   if ("Bun" in globalThis) {
     return { init: () => ({ tls: { ...texts, rejectUnauthorized: verify } }) };
   }
-  if (!("Deno" in globalThis)) {
-    refuse(
-      "this runtime's fetch has none; give one that has, on Node with undici's Agent as dispatcher, on Workers that of an mTLS binding",
-    );
-  }
+  if ("Deno" in globalThis) return openDenoTls({ ca, cert, key, verify });
+  throw new TypeError(
+    "Cannot use tls: this runtime's fetch takes no TLS settings; give a fetch that does, on Node (url, init) => fetch(url, { ...init, dispatcher }) with an Agent of undici, on Cloudflare Workers the fetch of an mTLS binding",
+  );
+}
+
+/** Deno's fetch takes a client, which is open until it is closed. */
+function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
   if (!verify) {
-    refuse(
-      "Deno always verifies; trust the server's CA with tls.ca, or run with --unsafely-ignore-certificate-errors=HOST",
+    throw new TypeError(
+      "Cannot set tls.verify to false: Deno does not let a program turn verification off; run it with --unsafely-ignore-certificate-errors=HOST, or trust the server's CA with tls.ca",
     );
   }
-  let client: Deno.HttpClient | undefined; // open until it is closed
+  let client: Deno.HttpClient | undefined;
   const session = {
     init() {
       client ??= Deno.createHttpClient({
@@ -76,12 +91,11 @@ export function openTls(
   try {
     session.init(); // reads the texts
   } catch (cause) {
-    refuse(`${cause}`, cause);
+    throw new TypeError(
+      `Invalid tls: Deno cannot use these texts (${cause})`,
+      { cause },
+    );
   }
   session.close();
   return session;
-}
-
-function refuse(why: string, cause?: unknown): never {
-  throw new TypeError(`Cannot use tls: ${why}`, { cause });
 }

@@ -171,11 +171,12 @@ export function openTransport(
   const tokens: string[] = [];
 
   function url({ path, query }: Call): string {
-    return base + pathText(path) + (query ? `?${query}` : "");
+    return base + pathText(path) + (query?.size ? `?${query}` : "");
   }
 
   function open(call: Call, given: RequestOptions = {}, light: boolean): Scope {
     checkOptions(given, REQUEST_OPTIONS);
+    readHeaders(given.headers); // refuses what is no header
     const { timeout = options.timeout ?? 60_000, signal } = given;
     const late = () =>
       failure(
@@ -216,6 +217,7 @@ export function openTransport(
     type: string,
     read: Read<T>,
   ): Promise<T> {
+    const target = url(call); // before anybody logs in for it
     const headers: HeaderRecord = {
       accept: type,
       ...common,
@@ -236,7 +238,16 @@ export function openTransport(
         tokens.splice(TOKENS);
       }
       try {
-        return await once(call, attempt, headers, body, scope, type, read);
+        return await once(
+          call,
+          target,
+          attempt,
+          headers,
+          body,
+          scope,
+          type,
+          read,
+        );
       } catch (error) {
         if (scope.signal.aborted) throw error;
         const { code = 0, retryAfter = 0 } = error instanceof DecapodAPIError
@@ -260,6 +271,7 @@ export function openTransport(
   /** Sends the request once. */
   async function once<T>(
     call: Call,
+    target: string,
     attempt: number,
     headers: HeaderRecord,
     body: string | undefined,
@@ -277,7 +289,7 @@ export function openTransport(
     const report = (error?: unknown) =>
       onAttempt?.({
         method,
-        url: redacted(url(call), secrets),
+        url: redacted(target, secrets),
         attempt,
         duration: performance.now() - start,
         ...status && { status },
@@ -312,7 +324,7 @@ export function openTransport(
     try {
       if (signal.aborted) throw signal.reason; // an own fetch may not mind it
       scope.doubt ||= changes(call);
-      sent = (fetch ?? fetchOnce)(url(call), {
+      sent = (fetch ?? fetchOnce)(target, {
         method,
         headers,
         body,
@@ -375,6 +387,8 @@ export function openTransport(
           scope.restart();
         }
         yield decoder.decode();
+      } catch (error) {
+        throw scope.signal.aborted ? scope.reason() : error;
       } finally {
         scope.close();
       }

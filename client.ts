@@ -15,7 +15,13 @@
  */
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
-import { check, checkNames, checkOptions, isObject } from "./_check.ts";
+import {
+  check,
+  checkNames,
+  checkOptions,
+  isObject,
+  type Rule,
+} from "./_check.ts";
 import { type Change, edit } from "./_editing.ts";
 import { DecapodAPIError } from "./errors.ts";
 import {
@@ -215,6 +221,7 @@ export abstract class Client implements AsyncDisposable {
       );
     };
     const seconds = variables["DECAPOD_TIMEOUT"];
+    if (seconds) check("DECAPOD_TIMEOUT", Number(seconds), SECONDS);
     return new this(read("URL"), {
       ...seconds && { timeout: Number(seconds) * 1000 },
       ...options,
@@ -2636,6 +2643,11 @@ export class V1Client extends Client {
   }
 }
 
+const SECONDS: Rule = [
+  "seconds above 0 are needed",
+  (value) => Number(value) > 0,
+];
+
 const LOGIN = { method: "POST", path: path`auth` } as const;
 
 function isPage(answer: object): boolean {
@@ -2659,11 +2671,26 @@ function isToken(answer: object): boolean {
 }
 
 function baseUrl(url: string | URL): string {
-  const { protocol, username, password, search, hash, origin, pathname } =
-    URL.canParse(url) ? new URL(url) : new URL("none:");
-  if (!/^https?:$/.test(protocol) || username || password || search || hash) {
+  if (!URL.canParse(url)) {
     throw new TypeError(
-      "Invalid url: one like https://decapod.example is needed, without credentials, query or fragment",
+      "Invalid url: a whole URL is needed, such as https://decapod.example",
+    );
+  }
+  const { protocol, username, password, search, hash, origin, pathname } =
+    new URL(url);
+  if (!/^https?:$/.test(protocol)) {
+    throw new TypeError(
+      `Invalid url: it has to begin with http:// or https://, not ${protocol}`,
+    );
+  }
+  if (username || password) {
+    throw new TypeError(
+      "Invalid url: it has credentials in it; give them as login and password",
+    );
+  }
+  if (search || hash) {
+    throw new TypeError(
+      "Invalid url: it must have no query and no fragment, paths follow it",
     );
   }
   return origin + pathname.replace(/\/+$/, "").replace(/\/v1$/, "");

@@ -292,6 +292,10 @@ function checkUsername(username: string): void {
 
 function checkTimeout(timeout: number): void {
   check("timeout", timeout, [
+    "a number of seconds is needed",
+    (value) => typeof value === "number",
+  ]);
+  check("timeout", timeout, [
     "seconds from above 0 to 3600 are needed",
     (value) => typeof value === "number" && value > 0 && value <= 3600,
     RangeError,

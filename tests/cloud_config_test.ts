@@ -57,7 +57,7 @@ Deno.test("generateCloudConfig() gives each file to root, with its mode", () => 
     ],
   ]);
   // An unquoted mode would be read as a number.
-  assertStringIncludes(generateCloudConfig(OPTIONS), "permissions: '0440'");
+  assertStringIncludes(generateCloudConfig(OPTIONS), 'permissions: "0440"');
 });
 
 Deno.test("generateCloudConfig() keeps every value in the settings alone", () => {
@@ -342,11 +342,11 @@ const wrongTypes: [options: unknown, message: string][] = [
   ],
   [
     { ...OPTIONS, packages: "python" },
-    "Invalid packages: an array of names is needed",
+    "Invalid packages: an array is needed",
   ],
   [
     { ...OPTIONS, packages: null },
-    "Invalid packages: an array of names is needed, it is null",
+    "Invalid packages: an array is needed, it is null",
   ],
   [{ ...OPTIONS, packages: [1] }, "Invalid packages: a string is needed"],
   [

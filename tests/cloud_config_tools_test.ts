@@ -69,7 +69,7 @@ testWith(
     const good = generateCloudConfig(OPTIONS);
     const bad: [from: string, to: string][] = [
       ["ssh_authorized_keys", "ssh-authorized-keys"],
-      ["permissions: '0440'", "permissions: 0440"],
+      ['permissions: "0440"', "permissions: 0440"],
       ["shell: /bin/bash", "shel: /bin/bash"],
     ];
     for (const [from, to] of bad) {

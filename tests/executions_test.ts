@@ -603,7 +603,7 @@ const BAD: [unknown, typeof TypeError, string][] = [
   [{ interval: NaN }, RangeError, "Invalid interval"],
   [{ interval: null }, RangeError, "Invalid interval"],
   [{ interval: {} }, RangeError, "Invalid interval.min"],
-  [{ interval: [] }, TypeError, "Invalid interval"],
+  [{ interval: [] }, RangeError, "Invalid interval"],
   [{ interval: { min: 5 } }, RangeError, "Invalid interval.max"],
   [{ interval: { min: -1, max: 5 } }, RangeError, "Invalid interval.min"],
   [{ interval: { min: 1, max: NaN } }, RangeError, "Invalid interval.max"],
@@ -617,8 +617,8 @@ const BAD: [unknown, typeof TypeError, string][] = [
   [{ intervall: 5 }, TypeError, 'there is no "intervall"'],
 ];
 const BAD_WAIT: typeof BAD = [
-  [{ expect: [] }, RangeError, "Invalid expect"],
-  [{ expect: "completed" }, RangeError, "Invalid expect"],
+  [{ expect: [] }, TypeError, "Invalid expect"],
+  [{ expect: "completed" }, TypeError, "Invalid expect"],
   [{ expect: [1] }, TypeError, "Invalid expect"],
   [{ onUpdate: 1 }, TypeError, "Invalid onUpdate"],
 ];

@@ -4,7 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { explain } from "../_network.ts";
-import { redactor } from "../_redact.ts";
+import { redacted } from "../_redact.ts";
 
 /** An error with a code, as Bun and Node have them. */
 function coded(code: string, message = code, cause?: unknown): Error {
@@ -118,7 +118,7 @@ const SENT: [string, Error[]][] = [
     wrapped(CONNECT + "tcp connect error: Connection timed out (os error 110)"),
     wrapped(coded("UND_ERR_CONNECT_TIMEOUT")),
   ]],
-  ["no HTTP is spoken there: ", [
+  ["no HTTP is spoken there", [
     wrapped("client error (SendRequest): invalid HTTP version parsed"),
     coded("Malformed_HTTP_Response"),
   ]],
@@ -144,7 +144,7 @@ const SENT: [string, Error[]][] = [
   ]],
 ];
 
-const redact = redactor(["s3cret"]);
+const redact = (text: string) => redacted(text, ["s3cret"]);
 
 Deno.test("explain() knows each runtime's words", () => {
   for (const [reasons, sent] of [[UNSENT, false], [SENT, true]] as const) {

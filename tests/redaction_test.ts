@@ -17,7 +17,7 @@ import {
   DecapodResponseError,
   type V1Client,
 } from "../mod.ts";
-import { oneLine, redactError, redactor } from "../_redact.ts";
+import { oneLine, redacted, redactError } from "../_redact.ts";
 import { chance } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { assertNoSecrets, spellings, texts } from "./support/secrets.ts";
@@ -34,6 +34,10 @@ const RESET = 'reset/t"oken&%ü 1';
 const NEW_PASSWORD = "n3w <pass>\\word+1";
 const API_KEY = "k3y-of-the-proxy";
 const SECRETS = [PASSWORD, TOKEN, RESET, NEW_PASSWORD, API_KEY];
+
+/** What takes these secrets out of a text. */
+const redactorOf = (secrets: string[]) => (text: string) =>
+  redacted(text, secrets);
 
 /** Every way to write every secret that has a place in a header. */
 const HEADER_ECHO = SECRETS.flatMap(spellings)
@@ -260,7 +264,7 @@ for (const [place, make] of Object.entries(THROWN)) {
 }
 
 Deno.test("an error of the network that has no secret is the cause", () => {
-  const redact = redactor([TOKEN]);
+  const redact = redactorOf([TOKEN]);
   const causes = [
     new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") }),
     new AggregateError([new Error("one"), new Error("two")], "all failed"),
@@ -279,7 +283,7 @@ Deno.test("what is left of an error with a secret says what happened", () => {
   const cause = Object.assign(new RangeError(`no ${TOKEN} here`), { a: 1 });
   const shown = redactError(
     new TypeError(`Cannot fetch ${TOKEN}`, { cause }),
-    redactor([TOKEN]),
+    redactorOf([TOKEN]),
   );
   assertInstanceOf(shown, Error);
   assertEquals(String(shown), "TypeError: Cannot fetch [redacted]");
@@ -479,8 +483,8 @@ Deno.test("inspecting a client shows where it goes, and no more", async () => {
   }
 });
 
-Deno.test("redactor() knows all spellings", () => {
-  const redact = redactor(["a b/ü", ""]);
+Deno.test("redacted() knows all spellings", () => {
+  const redact = redactorOf(["a b/ü", ""]);
   const forms = [
     "a b/ü",
     "a+b%2F%C3%BC",
@@ -491,7 +495,7 @@ Deno.test("redactor() knows all spellings", () => {
   ];
   for (const form of forms) assertEquals(redact(`<${form}>`), "<[redacted]>");
   // A proxy's page quotes what was quoted already.
-  const nested = redactor(["a\"&\\\\<\n/'"]);
+  const nested = redactorOf(["a\"&\\\\<\n/'"]);
   for (
     const form of [
       "a\"&\\\\<\n/'",
@@ -504,13 +508,13 @@ Deno.test("redactor() knows all spellings", () => {
     ]
   ) assertEquals(nested(`<${form}>`), "<[redacted]>", form);
   assertEquals(redact("a b"), "a b");
-  assertEquals(redactor([])("as it is"), "as it is");
+  assertEquals(redactorOf([])("as it is"), "as it is");
   // The longer one first, or its tail would be left.
-  assertEquals(redactor(["abc", "abcdef"])("abcdef"), "[redacted]");
+  assertEquals(redactorOf(["abc", "abcdef"])("abcdef"), "[redacted]");
 });
 
 Deno.test("where a secret cannot be looked for nothing is shown", () => {
-  const redact = redactor(["x".repeat(20_000)]);
+  const redact = redactorOf(["x".repeat(20_000)]);
   assertEquals(redact("anything"), "[redacted]");
 });
 

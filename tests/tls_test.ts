@@ -112,9 +112,7 @@ Deno.test("TLS: settings that cannot work are refused at once", () => {
 
 Deno.test("TLS: without settings there is nothing to set", () => {
   for (const tls of [undefined, {}, { verify: true, ca: undefined }]) {
-    const session = openTls(tls, true);
-    assertEquals(session.init(), {});
-    session.close();
+    assertEquals(openTls(tls, true), undefined);
   }
 });
 
@@ -137,10 +135,9 @@ Deno.test("TLS: on Bun the settings go into fetch as they are", () => {
   pretend({ Bun: {} }, () => {
     const session = openTls({ ca, cert, key }, false);
     const tls = { ca, cert, key, rejectUnauthorized: true };
-    assertEquals(session.init(), { tls });
-    session.close();
+    assertEquals(session?.init(), { tls });
     const unverified = openTls({ verify: false }, false);
-    assertEquals(unverified.init(), { tls: { rejectUnauthorized: false } });
+    assertEquals(unverified?.init(), { tls: { rejectUnauthorized: false } });
   });
 });
 
