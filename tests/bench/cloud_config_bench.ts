@@ -15,14 +15,17 @@ function generate(): string {
 
 const document = parse(generate());
 
+/** As the library has it. */
+const OPTIONS = { lineWidth: -1, useAnchors: false };
+
 /** What is compared. */
 export const contests: Contest[] = [{
   name: "a cloud-config",
   ways: {
     "generateCloudConfig": () => generate().length > 0 ? 1 : 0,
-    "its YAML alone": () => stringify(document).length > 0 ? 1 : 0,
+    "its YAML alone": () => stringify(document, OPTIONS).length > 0 ? 1 : 0,
   },
-  targets: [{ against: "its YAML alone" }],
+  targets: [{ against: "its YAML alone", of: "time" }],
   times: 20,
 }];
 

@@ -13,10 +13,10 @@ export type Way = () => number | Promise<number>;
 export interface Target {
   /** The name of the other way. */
   against: string;
-  /** How much of the other's time ours may take. */
-  most?: number;
-  /** How many times as fast as the other ours has to be. */
-  least?: number;
+  /** Whether times are compared, where less is better, or speeds. */
+  of: "time" | "speed";
+  /** What the ratio of ours to the other's should come to; if anything. */
+  wanted?: number;
 }
 
 /** A contest. */
@@ -37,7 +37,7 @@ export interface Contest {
 export type Times = Map<string, number[]>;
 
 /** Rounds that do not count: code is compiled, caches fill. */
-const WARM_UP = 5;
+const WARM_UP = 3;
 
 /** Lets `deno bench` run it; the first target is the baseline. */
 export function register({ name, ways, targets }: Contest): void {
@@ -80,12 +80,12 @@ export async function compete(
   return new Map(all.map(({ way, taken }) => [way, taken]));
 }
 
-/** Ours to the other, round by round: of the time, or of the speed. */
-export function ratio(times: Times, { against, least }: Target): Spread {
+/** Ours to the other, of the two in the same round. */
+export function ratio(times: Times, { against, of }: Target): Spread {
   const [ours = []] = times.values();
   const theirs = times.get(against) ?? [];
   return spread(ours.map((time, round) => {
     const other = theirs[round] ?? NaN;
-    return least === undefined ? time / other : other / time;
+    return of === "time" ? time / other : other / time;
   }));
 }
