@@ -49,8 +49,11 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
   size() {
     return denoInFront(["run", "-A", ".dev/jsr/size.ts"]);
   },
-  bench(args) {
-    return denoInFront(["bench", "-A", "tests/bench/", ...args]);
+  async bench(args) {
+    if (args.length > 0) return denoInFront(["bench", "-A", ...args]);
+    const code = await denoInFront(["bench", "-A", "tests/bench/"]);
+    if (code !== 0) return code;
+    return denoInFront(["run", "-A", "tests/bench/table.ts"]);
   },
   soak(args) {
     const flags = ["-A", "--v8-flags=--expose-gc"];

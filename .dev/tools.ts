@@ -1,5 +1,5 @@
 /**
- * Other runtimes and tools, from npm, at fixed versions. They are kept beside
+ * Other runtimes, tools and clients, from npm, at fixed versions. They are kept beside
  * Deno's own cache and never in the checkout.
  */
 import { createHash } from "node:crypto";
@@ -11,9 +11,11 @@ import { cacheFolder, makeOnce, NPM } from "./registry.ts";
 /** What is installed; Node's binaries are packages of their own. */
 const DEPENDENCIES = {
   bun: "1.4.5",
+  ky: "2.1.0",
   miniflare: "4.20260730.0",
   node20: `npm:${nodePackage()}@20.20.2`,
   node26: `npm:${nodePackage()}@26.10.0`,
+  "openapi-fetch": "0.17.0",
   typescript: "5.9.3",
   undici: "7.30.2",
 };

@@ -6,11 +6,12 @@ import { FAULTS } from "./faults/faults.ts";
 import { histogram } from "./faults/histogram.ts";
 import { type Cell, cells, type Report, runMatrix } from "./faults/matrix.ts";
 import { OPERATIONS } from "./faults/operations.ts";
-import { matrixTable, PAGE, rulesTable, section } from "./faults/report.ts";
+import { matrixTable, PAGE, rulesTable } from "./faults/report.ts";
 import { FaultServer } from "./faults/server.ts";
 import { storm, waits } from "./faults/storm.ts";
 import { StandIn } from "./standin/mod.ts";
 import { seededRandom } from "./standin/ids.ts";
+import { section } from "./support/page.ts";
 import { chance } from "./support/patch.ts";
 import { makeClient, PASSWORD } from "./support/server.ts";
 

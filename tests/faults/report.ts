@@ -5,6 +5,7 @@
  * @module
  */
 
+import { replaceSection, table } from "../support/page.ts";
 import { chance } from "../support/patch.ts";
 import { histogram } from "./histogram.ts";
 import { cells, type Report, runMatrix } from "./matrix.ts";
@@ -13,31 +14,6 @@ import { type Storm, storm, waits } from "./storm.ts";
 
 /** The page that shows it. */
 export const PAGE = new URL("../../docs/reliability.md", import.meta.url);
-
-/** Where each generated part stands in the page. */
-export function section(page: string, name: string): string {
-  const [start, end] = markers(name);
-  const from = page.indexOf(start);
-  const to = page.indexOf(end);
-  if (from < 0 || to < from) {
-    throw new Error(`Cannot find the part ${name} of the page: add ${start}`);
-  }
-  return page.slice(from + start.length, to).trim();
-}
-
-function markers(name: string): [string, string] {
-  return [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
-}
-
-function replaceSection(page: string, name: string, text: string): string {
-  const old = section(page, name);
-  const [start, end] = markers(name);
-  const whole = page.slice(page.indexOf(start), page.indexOf(end));
-  return old === text ? page : page.replace(
-    `${whole}${end}`,
-    () => `${start}\n\n${text}\n\n${end}`,
-  );
-}
 
 /** What each event is to the client. */
 export function rulesTable(): string {
@@ -75,20 +51,6 @@ export function matrixTable({ table: counts }: Pick<Report, "table">): string {
       }),
     ]),
   );
-}
-
-/** A Markdown table as the formatter has it. */
-function table(head: string[], rows: string[][]): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) =>
-    Math.max(3, ...all.map((row) => row[column]?.length ?? 0))
-  );
-  const line = (row: string[]) =>
-    `| ${
-      row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")
-    } |`;
-  const rule = line(widths.map((width) => "-".repeat(width)));
-  return [line(head), rule, ...rows.map(line)].join("\n");
 }
 
 function stormText(

@@ -2,7 +2,7 @@
  * Reads something long, and prints the most memory that was in use: what is
  * alive on the heap, looked at after each thousandth of it, in bytes.
  *
- * `deno run --v8-flags=--expose-gc -A memory.ts users|log URL COUNT`
+ * `deno run --v8-flags=--expose-gc -A memory_reader.ts users|log URL COUNT`
  */
 import { Client } from "../../mod.ts";
 

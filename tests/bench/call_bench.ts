@@ -1,0 +1,91 @@
+/** One call, one at a time and many at once. */
+
+import { load, provideTools } from "../../.dev/tools.ts";
+import { StandIn } from "../standin/mod.ts";
+import { type Contest, register, type Way } from "./contest.ts";
+import { carefulFetch, plainFetch } from "./raw.ts";
+import { serveAnswers } from "./site.ts";
+
+/** How many calls are under way at once. */
+const MANY = 32;
+
+/** As much of ky and of openapi-fetch as is used here. */
+interface Ky {
+  create(options: { headers: Record<string, string> }): {
+    get(url: string): { json(): Promise<Model> };
+  };
+}
+type OpenApiFetch = (
+  options: { baseUrl: string; headers: Record<string, string> },
+) => {
+  GET(
+    path: string,
+    options: { params: { path: Record<string, string> } },
+  ): Promise<{ data?: Model }>;
+};
+interface Model {
+  version: number;
+}
+
+const standIn = new StandIn({ servers: 0 });
+const id = String(standIn.seedUsers(1)[0]?.id);
+const { url, client, headers } = await serveAnswers(standIn);
+const model = `${url}/v1/user/${id}/`;
+
+const tools = await provideTools();
+const ky = load<{ default: Ky }>(tools, "ky").default.create({ headers });
+const openApi = load<{ default: OpenApiFetch }>(tools, "openapi-fetch")
+  .default({ baseUrl: url, headers });
+
+const WAYS: Record<string, () => Promise<Model | undefined>> = {
+  "getUser": () => client.getUser(id),
+  "careful fetch": () => carefulFetch(model, headers),
+  "plain fetch": () => plainFetch(model, headers),
+  "ky": () => ky.get(model).json(),
+  "openapi-fetch": async () => {
+    const params = { path: { id } };
+    return (await openApi.GET("/v1/user/{id}/", { params })).data;
+  },
+};
+
+/** Each way, made something of. */
+function each(
+  make: (call: () => Promise<Model | undefined>) => Way,
+): Record<string, Way> {
+  return Object.fromEntries(
+    Object.entries(WAYS).map(([name, call]) => [name, make(call)]),
+  );
+}
+
+/** What is compared. */
+export const contests: Contest[] = [
+  {
+    name: "one call at a time",
+    ways: each((call) => async () => (await call())?.version ?? NaN),
+    targets: [
+      { against: "careful fetch", of: "time", wanted: 1.05 },
+      { against: "plain fetch", of: "time", wanted: 1.2 },
+      { against: "ky", of: "time", wanted: 1 },
+      { against: "openapi-fetch", of: "time", wanted: 1 },
+    ],
+    times: 60,
+    rounds: 300,
+  },
+  {
+    name: `${MANY} calls at a time`,
+    ways: each((call) => async () => {
+      const models = await Promise.all(Array.from({ length: MANY }, call));
+      return models.reduce((sum, model) => sum + (model?.version ?? NaN), 0);
+    }),
+    targets: [
+      { against: "careful fetch", of: "time", wanted: 1.05 },
+      { against: "plain fetch", of: "time", wanted: 1.1 },
+      { against: "ky", of: "time", wanted: 1 },
+      { against: "openapi-fetch", of: "time", wanted: 1 },
+    ],
+    times: 3,
+    rounds: 300,
+  },
+];
+
+contests.forEach(register);

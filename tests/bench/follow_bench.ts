@@ -1,0 +1,96 @@
+/** What following an execution costs: requests, bytes, time. */
+
+import { Client, type Execution, type V1Client } from "../../mod.ts";
+import { StandIn } from "../standin/mod.ts";
+import { skipWaits } from "../support/time.ts";
+import { type Contest, register } from "./contest.ts";
+
+const STEPS = 1000;
+
+/** How long they take, and how long is waited between two looks, in ms. */
+const DURATION = 600_000;
+const INTERVAL = 1000;
+
+/** The client's deadline: that one is no wait to skip. */
+const TIMEOUT = 60_000;
+
+/** What was asked of the server, and what it answered. */
+export interface Traffic {
+  requests: number;
+  bytes: number;
+  steps: number;
+}
+
+/** Gives the number of the steps that were seen. */
+type Follow = (client: V1Client, id: string) => Promise<number>;
+
+/** How one may follow an execution. */
+const FOLLOWERS: Record<string, Follow> = {
+  async "followExecution"(client, id) {
+    let steps = 0;
+    const events = client.followExecution(id, { interval: INTERVAL });
+    for await (const { type } of events) if (type === "step") steps++;
+    return steps;
+  },
+  async "all steps at each look"(client, id) {
+    for (;;) {
+      const execution: Execution = await client.getExecution(id);
+      const { items } = await client.getExecutionSteps(id, { all: true });
+      if (execution.data.state === "completed") return items.length;
+      await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+    }
+  },
+  async "all steps at the end"(client, id) {
+    await client.waitForExecution(id, { interval: INTERVAL });
+    return (await client.getExecutionSteps(id, { all: true })).items.length;
+  },
+};
+
+/** Follows a run from its start to its end; waits are skipped. */
+async function run(follow: Follow): Promise<Traffic> {
+  const traffic = { requests: 0, bytes: 0 };
+  using _ = skipWaits(TIMEOUT);
+  const standIn = new StandIn({ now: () => performance.now(), seed: 7 });
+  const { id } = standIn.seedExecution({
+    servers: 4,
+    steps: STEPS,
+    duration: DURATION,
+  });
+  const client = new Client("http://decapod.example", {
+    login: "root",
+    password: "root",
+    timeout: TIMEOUT,
+    async fetch(url, init) {
+      const response = await standIn.fetch(url, init);
+      traffic.requests++;
+      traffic.bytes += (await response.clone().bytes()).length;
+      return response;
+    },
+  });
+  const steps = await follow(client, String(id));
+  return { ...traffic, steps };
+}
+
+/** What each way of following asks for. */
+export async function traffic(): Promise<Map<string, Traffic>> {
+  const all = new Map<string, Traffic>();
+  for (const [name, follow] of Object.entries(FOLLOWERS)) {
+    all.set(name, await run(follow));
+  }
+  return all;
+}
+
+/** What is compared. */
+export const contests: Contest[] = [{
+  name: "a run of 1,000 steps, without the waits",
+  ways: Object.fromEntries(
+    Object.entries(FOLLOWERS).map(([name, follow]) => [
+      name,
+      async () => (await run(follow)).steps,
+    ]),
+  ),
+  targets: [{ against: "all steps at each look", of: "time" }],
+  rounds: 5,
+}];
+
+contests.forEach(register);

@@ -1,0 +1,41 @@
+/**
+ * What it costs to import the package and make a client: whole processes, with
+ * and without, in turn. The package is published to a stand-in of JSR, and
+ * added and cached as its users do.
+ */
+
+import { denoConsumer } from "../../.dev/jsr/consumers.ts";
+import { JsrServer, publish } from "../../.dev/jsr/server.ts";
+import { standInRegistry } from "../../.dev/registry.ts";
+import { load, provideTools } from "../../.dev/tools.ts";
+import { compete, type Times } from "./contest.ts";
+
+const USER = `import { Client } from "@decapod/decapodlib";
+new Client("https://decapod.example", { login: "root", password: "root" });
+`;
+
+/** The times of both scripts, in so many pairs. */
+export async function importCost(pairs: number): Promise<Times> {
+  await using server = new JsrServer(
+    await standInRegistry(),
+    load(await provideTools(), "typescript"),
+  );
+  await publish(server);
+  await using consumer = await denoConsumer(server);
+  await consumer.write("with.ts", USER);
+  await consumer.write("without.ts", "");
+  const run = async (script: string) => {
+    await consumer.deno(["run", "--cached-only", script]);
+    return 0;
+  };
+  await consumer.deno(["cache", "with.ts"]);
+  return await compete({
+    name: "a process",
+    ways: {
+      "import, new Client": () => run("with.ts"),
+      "an empty script": () => run("without.ts"),
+    },
+    targets: [],
+    rounds: pairs,
+  });
+}

@@ -1,0 +1,147 @@
+/**
+ * Measures everything and writes it down in docs/performance.md, after the
+ * benchmarks in `deno task bench`; or only the contests that are named, and
+ * writes nothing: `deno run -A tests/bench/table.ts call log`.
+ *
+ * @module
+ */
+
+import { replaceSection, table } from "../support/page.ts";
+import { contests as calls } from "./call_bench.ts";
+import { contests as cloudConfigs } from "./cloud_config_bench.ts";
+import { compete, type Contest, ratio, type Target } from "./contest.ts";
+import { contests as followings, traffic } from "./follow_bench.ts";
+import { importCost } from "./import_cost.ts";
+import { contests as decodings } from "./json_bench.ts";
+import { contests as listings } from "./listing_bench.ts";
+import { contests as logs } from "./log_bench.ts";
+import { memoryCost } from "./memory_cost.ts";
+import { show, type Spread, spread } from "./spread.ts";
+
+const PAGE = new URL("../../docs/performance.md", import.meta.url);
+
+const CONTESTS: Contest[] = [
+  ...calls,
+  ...listings,
+  ...decodings,
+  ...logs,
+  ...cloudConfigs,
+  ...followings,
+];
+
+/** How many pairs of processes are run. */
+const PAIRS = 40;
+
+/** How much more memory a hundred times as much may take. */
+const MOST_MEMORY = 1.5;
+
+const RATIOS = [
+  "What",
+  "Against",
+  "Ratio of",
+  "Median (min – max)",
+  "Target",
+  "Met",
+];
+const TIMES = ["What", "How", "Median (min – max)", "Unit"];
+
+/** Our ratio to something, and whether that is good. */
+function ratioRow(what: string, target: Target, ratio: Spread): string[] {
+  const { against, of, wanted } = target;
+  const row = [what, against, of, show(ratio)];
+  if (wanted === undefined) return [...row, "–", "–"];
+  const [sign, met] = of === "time"
+    ? ["≤", ratio.median <= wanted]
+    : ["≥", ratio.median >= wanted];
+  return [...row, `${sign} ${wanted}`, met ? "yes" : "no"];
+}
+
+/** How fast one way was. */
+function timeRow(contest: Contest, way: string, taken: number[]): string[] {
+  const { name, bytes } = contest;
+  if (bytes !== undefined) {
+    const speeds = taken.map((ms) => bytes / 1000 / ms);
+    return [name, way, show(spread(speeds), 0), "MB/s"];
+  }
+  const { median } = spread(taken);
+  return median < 1
+    ? [name, way, show(spread(taken.map((ms) => ms * 1000)), 1), "µs"]
+    : [name, way, show(spread(taken), 1), "ms"];
+}
+
+/** Lets the contests take place. */
+async function results(
+  contests: Contest[],
+): Promise<{ ratios: string[][]; times: string[][] }> {
+  const ratios: string[][] = [];
+  const times: string[][] = [];
+  for (const contest of contests) {
+    const measured = await compete(contest);
+    for (const target of contest.targets) {
+      ratios.push(ratioRow(contest.name, target, ratio(measured, target)));
+    }
+    for (const [way, taken] of measured) {
+      times.push(timeRow(contest, way, taken));
+    }
+  }
+  return { ratios, times };
+}
+
+/** What whole processes take, in time and in memory. */
+async function processRatios(): Promise<string[][]> {
+  const target = {
+    against: "an empty script",
+    of: "time",
+    wanted: 1.25,
+  } as const;
+  const imports = ratio(await importCost(PAIRS), target);
+  const memory = (await memoryCost()).map(({ name, little, much }) => {
+    const ratio = much.bytes / little.bytes;
+    return [
+      `memory for ${much.count} ${name}`,
+      `${little.count} of them`,
+      "memory",
+      ratio.toFixed(2),
+      `≤ ${MOST_MEMORY}`,
+      ratio <= MOST_MEMORY ? "yes" : "no",
+    ];
+  });
+  return [ratioRow("a process that imports", target, imports), ...memory];
+}
+
+async function trafficTable(): Promise<string> {
+  const rows = [...await traffic()].map(([how, { requests, bytes }]) => [
+    how,
+    String(requests),
+    `${(bytes / 1e6).toFixed(2)} MB`,
+  ]);
+  return table(["How", "Requests", "Answers"], rows);
+}
+
+async function main(words: string[]): Promise<number> {
+  if (words.length > 0) {
+    const { ratios, times } = await results(
+      CONTESTS.filter(({ name }) => words.some((word) => name.includes(word))),
+    );
+    console.log(`${table(RATIOS, ratios)}\n\n${table(TIMES, times)}`);
+    return 0;
+  }
+  const { ratios, times } = await results(CONTESTS);
+  ratios.push(...await processRatios());
+  const parts = {
+    ratios: table(RATIOS, ratios),
+    times: table(TIMES, times),
+    traffic: await trafficTable(),
+  };
+  let page = await Deno.readTextFile(PAGE);
+  for (const [name, text] of Object.entries(parts)) {
+    page = replaceSection(page, name, text);
+  }
+  await Deno.writeTextFile(PAGE, page);
+  console.log(Object.values(parts).join("\n\n"));
+  const missed = ratios.filter((row) => row.at(-1) === "no").length;
+  if (missed > 0) console.error(`\n${missed} targets are missed`);
+  return missed > 0 ? 1 : 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,45 @@
+/** Pages of the documentation that have parts which are generated. */
+
+/** What stands in a generated part of a page. */
+export function section(page: string, name: string): string {
+  const [start, end] = markers(name);
+  const from = page.indexOf(start);
+  const to = page.indexOf(end);
+  if (from < 0 || to < from) {
+    throw new Error(`Cannot find the part ${name} of the page: add ${start}`);
+  }
+  return page.slice(from + start.length, to).trim();
+}
+
+/** The page with another text in that part. */
+export function replaceSection(
+  page: string,
+  name: string,
+  text: string,
+): string {
+  const old = section(page, name);
+  const [start, end] = markers(name);
+  const whole = page.slice(page.indexOf(start), page.indexOf(end));
+  return old === text ? page : page.replace(
+    `${whole}${end}`,
+    () => `${start}\n\n${text}\n\n${end}`,
+  );
+}
+
+function markers(name: string): [string, string] {
+  return [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
+}
+
+/** A Markdown table as the formatter has it. */
+export function table(head: string[], rows: string[][]): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) =>
+    Math.max(3, ...all.map((row) => row[column]?.length ?? 0))
+  );
+  const line = (row: string[]) =>
+    `| ${
+      row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")
+    } |`;
+  const rule = line(widths.map((width) => "-".repeat(width)));
+  return [line(head), rule, ...rows.map(line)].join("\n");
+}
