@@ -85,7 +85,10 @@ function bun({ verify, ...texts }: TlsOptions): TlsSession {
   return { init: () => ({ tls }), close() {} };
 }
 
-/** Deno's fetch takes a client, which is open until it is closed. */
+/**
+ * Deno's fetch takes a client, which is open until it is closed, and no
+ * settings; they are for whoever needs another client.
+ */
 function deno({ verify, ca, cert, key }: TlsOptions): TlsSession {
   if (verify === false) {
     throw new TypeError(
@@ -100,7 +103,7 @@ function deno({ verify, ca, cert, key }: TlsOptions): TlsSession {
   const session = {
     init() {
       client ??= Deno.createHttpClient(settings);
-      return { client };
+      return { client, tls: settings };
     },
     /** What is under way goes on to its end. */
     close() {
