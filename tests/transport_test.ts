@@ -400,6 +400,33 @@ Deno.test("a broken POST says that it may have taken effect", async () => {
   }
 });
 
+Deno.test("changes go out on new connections, as the plainest server reads them", async () => {
+  const seen: [connection: number, request: string][] = [];
+  await using server = new RawServer(async (peer, number) => {
+    for (;;) {
+      const request = await peer.request();
+      if (request === "") return; // the client has gone
+      seen.push([number, request]);
+      await peer.send(http("200 OK", "{}"));
+    }
+  });
+  const client = server.client({ headers: { authorization: "own" } });
+  await client.getInfo();
+  await client.getInfo();
+  await client.createCluster("ceph");
+  await client.deleteCluster("a");
+  const connections = seen.map(([number]) => number);
+  assertEquals(connections, [1, 1, 2, 3]);
+  const [, , post = "", bare = ""] = seen.map(([, request]) => request);
+  assert(post.endsWith('\r\n\r\n{"name":"ceph"}'), post);
+  assert(/^content-length: 15\r$/im.test(post), post);
+  assert(bare.endsWith("\r\n\r\n"), bare);
+  for (const request of [post, bare]) {
+    assert(!/^transfer-encoding/im.test(request), request);
+  }
+  assert(!/^content-type/im.test(bare), bare);
+});
+
 Deno.test("an answer behind Decapod's nginx comes through", async () => {
   await using server = new StandInServer({ behindNginx: true, servers: 40 });
   const client = server.client();
