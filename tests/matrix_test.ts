@@ -183,7 +183,7 @@ Deno.test("a storm of retries is bounded and spread", async () => {
   note(
     `storm: ${clients} clients, ${failed} calls failed, ${arrivals.length} requests`,
   );
-  for (const line of histogram(arrivals, 250, "ms")) console.log(line);
+  for (const line of histogram(arrivals, 250, "ms")) note(line);
   assertEquals(failed, clients);
   assert(arrivals.length <= (1 + 2) * clients);
 });

@@ -527,6 +527,27 @@ Deno.test("an injected fetch is called as the platform's is", async () => {
   );
 });
 
+Deno.test("a body shorter than its length broke off, if fetch says so or not", async () => {
+  const answer = (headers: HeadersInit) =>
+    makeClient("http://decapod", {
+      retries: 0,
+      fetch: () => Promise.resolve(Response.json(INFO, { headers })),
+    });
+  const length = String(INFO_TEXT.length);
+  assertEquals(
+    await answer({ "content-length": length }).getInfo(),
+    INFO,
+  );
+  await assertRejects(
+    () => answer({ "content-length": `${length}0` }).getInfo(),
+    DecapodConnectionError,
+    "the connection broke off",
+  );
+  // The length is that of what was sent, before it was unpacked.
+  const headers = { "content-length": `${length}0`, "content-encoding": "br" };
+  assertEquals(await answer(headers).getInfo(), INFO);
+});
+
 Deno.test("a fetch that throws at once is a failed fetch", async () => {
   const cause = new TypeError("made of stone");
   const client = makeClient("http://decapod.example", {
