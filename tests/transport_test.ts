@@ -18,7 +18,7 @@ import {
   DecapodTimeoutError,
   type V1Client,
 } from "../mod.ts";
-import { chance } from "./support/patch.ts";
+import { chance, replace, without } from "./support/patch.ts";
 import { http, type Peer, RawServer } from "./support/raw.ts";
 import {
   apiError,
@@ -425,6 +425,21 @@ Deno.test("changes go out on new connections, as the plainest server reads them"
     assert(!/^transfer-encoding/im.test(request), request);
   }
   assert(!/^content-type/im.test(bare), bare);
+});
+
+Deno.test("elsewhere fetch is asked for a new connection for each change", async () => {
+  const asked: [method?: string, keepalive?: boolean][] = [];
+  using _deno = without(Deno, "createHttpClient");
+  using _fetch = replace(globalThis, "fetch", (_, init) => {
+    asked.push([init?.method, init?.keepalive]);
+    return Promise.resolve(Response.json({}));
+  });
+  const headers = { authorization: "own" };
+  const client = makeClient("http://decapod", { headers });
+  await client.getInfo();
+  await client.createCluster("ceph");
+  await client.deleteCluster("a");
+  assertEquals(asked, [["GET", undefined], ["POST", false], ["DELETE", false]]);
 });
 
 Deno.test("an answer behind Decapod's nginx comes through", async () => {
