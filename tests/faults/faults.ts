@@ -241,13 +241,14 @@ const SUCCESSES: KnownFault[] = [
     name: "JSON object of the wrong shape",
     event: { json: "late", text: "unfit", checked: "unfit" },
     byHead: "text",
-    answer: (request) =>
+    answer: changed(({ status, reason }, request) =>
       answer(
-        200,
-        "OK",
+        status,
+        reason,
         "application/json",
         JSON.stringify({ echo: echo(request) }),
-      ),
+      )
+    ),
     alters: true,
   },
   {
