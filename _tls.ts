@@ -66,7 +66,10 @@ export function openTls(
   );
 }
 
-/** Deno's fetch takes a client, which is open until it is closed. */
+/**
+ * Deno's fetch takes a client, which is open until it is closed, and no
+ * settings; they are for whoever needs another client.
+ */
 function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
   if (!verify) {
     throw new TypeError(
@@ -76,11 +79,16 @@ function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
   let client: Deno.HttpClient | undefined;
   const session = {
     init() {
+<<<<<<< HEAD
       client ??= Deno.createHttpClient({
         ...ca && { caCerts: [ca] },
         ...cert && key && { cert, key },
       });
       return { client };
+=======
+      client ??= Deno.createHttpClient(settings);
+      return { client, tls: settings };
+>>>>>>> faults
     },
     /** What is under way goes on to its end. */
     close() {

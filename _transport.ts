@@ -110,17 +110,26 @@ export function backoff(attempt: number, first = 200, longest = 8000): number {
   return Math.random() * Math.min(longest, first * 2 ** (attempt - 1));
 }
 
+/** What fetch takes here; `tls` are the settings of a client of Deno's. */
+type Init = RequestInit & { tls?: Deno.CreateHttpClientOptions };
+
 /**
  * The runtime's fetch, kept from sending a change twice: where a connection
  * that was kept breaks, Deno and Bun send the request again by themselves,
- * served or not. Deno cannot do so with a Blob; Bun has no reason to with
- * `keepalive: false`, which takes a new connection. A DELETE has no body to
- * make a Blob of, so Deno may repeat it; done twice it does no more than once.
+ * served or not. So each change takes a new connection, which cannot be stale:
+ * Bun is told so by `keepalive`, Deno by a client that keeps none.
  */
-function fetchOnce(url: string, init: RequestInit): Promise<Response> {
-  if (init.method === "GET") return fetch(url, init);
-  const body = typeof init.body === "string" ? new Blob([init.body]) : null;
-  return fetch(url, { ...init, body, keepalive: false });
+async function fetchOnce(url: string, init: Init): Promise<Response> {
+  if (init.method === "GET") return await fetch(url, init);
+  if (!("Deno" in globalThis) || !Deno.createHttpClient) {
+    return await fetch(url, { ...init, keepalive: false });
+  }
+  const client = Deno.createHttpClient({ ...init.tls, poolMaxIdlePerHost: 0 });
+  try {
+    return await fetch(url, { ...init, client });
+  } finally {
+    client.close(); // the body can be read all the same
+  }
 }
 
 /** The media type of logs. */

@@ -71,17 +71,19 @@ class Soak {
   readonly surprises: string[] = [];
   readonly #random: () => number;
   readonly #execution: string;
+  readonly #over: AbortSignal;
   #names = 0;
 
-  constructor(seed: number, execution: string) {
+  constructor(seed: number, execution: string, over: AbortSignal) {
     this.#random = seededRandom(seed);
     this.#execution = execution;
+    this.#over = over;
   }
 
   /** Works until it is over. */
-  async work(client: V1Client, over: AbortSignal): Promise<void> {
+  async work(client: V1Client): Promise<void> {
     const mine: string[] = [];
-    while (!over.aborted) {
+    while (!this.#over.aborted) {
       const kinds = Object.values(this.#kinds);
       const kind = kinds[Math.floor(this.#random() * kinds.length)];
       await kind?.(client, mine);
@@ -198,7 +200,10 @@ class Soak {
       this.#call(async (options) => {
         let lines = 0;
         const log = client.streamExecutionLog(this.#execution, options);
-        for await (const line of log) if (line !== "") lines++;
+        for await (const line of log) {
+          if (line !== "") lines++;
+          if (this.#over.aborted) break; // it may come byte by byte
+        }
         return lines;
       }),
     wait: (client) =>
@@ -240,21 +245,26 @@ class Soak {
 }
 
 /** Memory after a collection, if the flag for it is given. */
-function memory(): { heap: number; rss: number } {
+function collected(): { heap: number; rss: number } {
   const gc: unknown = Reflect.get(globalThis, "gc");
   if (typeof gc === "function") gc();
   const { heapUsed, rss } = Deno.memoryUsage();
   return { heap: heapUsed, rss };
 }
 
-/** What was gained from the second quarter of the samples to the last one. */
-function gain(samples: Sample[], key: keyof Sample): number {
+/** The medians of the second quarter of the samples and of the last one. */
+function course(
+  samples: Sample[],
+  key: keyof Sample,
+): { from: number; to: number } {
   const quarter = Math.max(1, Math.floor(samples.length / 4));
   const median = (some: Sample[]) =>
     some.map((sample) => sample[key]).sort((a, b) => a - b)
       .at(some.length >> 1) ?? 0;
-  return median(samples.slice(-quarter)) -
-    median(samples.slice(quarter, 2 * quarter));
+  return {
+    from: median(samples.slice(quarter, 2 * quarter)),
+    to: median(samples.slice(-quarter)),
+  };
 }
 
 const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
@@ -270,15 +280,15 @@ async function soak(seconds: number, seed: number): Promise<number> {
     { length: WORKERS / SHARING },
     () => makeClient(url, { timeout: 600 }),
   );
-  const soaking = new Soak(seed, execution);
   const over = AbortSignal.timeout(seconds * 1000);
+  const soaking = new Soak(seed, execution, over);
   const working = clients.flatMap((client) =>
-    Array.from({ length: SHARING }, () => soaking.work(client, over))
+    Array.from({ length: SHARING }, () => soaking.work(client))
   );
   const samples: Sample[] = [];
   const sampling = setInterval(async () => {
     const { open } = await server.ask({ kind: "state" });
-    samples.push({ ...memory(), open });
+    samples.push({ ...collected(), open });
   }, Math.min(1000, seconds * 25));
   await Promise.all(working);
   clearInterval(sampling);
@@ -294,9 +304,9 @@ async function soak(seconds: number, seed: number): Promise<number> {
   const made = [...soaking.wanted.values()];
   const count = (verdict: Wanted["made"]) =>
     made.filter((wanted) => wanted.made === verdict).length;
-  const heap = gain(samples, "heap");
-  const connections = gain(samples, "open");
-  const last = samples.at(-1);
+  const heap = course(samples, "heap");
+  const memory = course(samples, "rss");
+  const open = course(samples, "open");
   const checks: [string, string, boolean][] = [
     ["calls", JSON.stringify(soaking.outcomes), made.length > 0],
     [
@@ -311,7 +321,7 @@ async function soak(seconds: number, seed: number): Promise<number> {
       } in doubt`,
       count("yes") > 0,
     ],
-    ["accounted for", `${found.length} there`, true],
+    ["accounted for", `${found.length} there, the others deleted`, true],
     ["missing", missing.slice(0, 5).join(", "), missing.length === 0],
     ["not wanted", extra.slice(0, 5).join(", "), extra.length === 0],
     ["edited wrongly", wrong.slice(0, 5).join(", "), wrong.length === 0],
@@ -323,14 +333,18 @@ async function soak(seconds: number, seed: number): Promise<number> {
     ["left under way", String(busy), busy === 0],
     [
       "heap",
-      `${mebibytes(last?.heap ?? 0)}, gained ${mebibytes(heap)}`,
-      heap <= SLACK.heap,
+      `${mebibytes(heap.from)}, later ${mebibytes(heap.to)}`,
+      heap.to <= heap.from + SLACK.heap,
     ],
-    ["memory", mebibytes(last?.rss ?? 0), true],
+    [
+      "memory",
+      `${mebibytes(memory.from)}, later ${mebibytes(memory.to)}`,
+      true,
+    ],
     [
       "connections",
-      `${last?.open} open, gained ${connections}`,
-      connections <= SLACK.connections,
+      `${open.from} open, later ${open.to}`,
+      open.to <= open.from + SLACK.connections,
     ],
   ];
   console.log(`Soaked for ${seconds} s, ${WORKERS} workers, seed ${seed}`);

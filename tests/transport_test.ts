@@ -18,7 +18,7 @@ import {
   DecapodTimeoutError,
   type V1Client,
 } from "../mod.ts";
-import { chance } from "./support/patch.ts";
+import { chance, replace, without } from "./support/patch.ts";
 import { http, type Peer, RawServer } from "./support/raw.ts";
 import {
   apiError,
@@ -400,6 +400,48 @@ Deno.test("a broken POST says that it may have taken effect", async () => {
   }
 });
 
+Deno.test("changes go out on new connections, as the plainest server reads them", async () => {
+  const seen: [connection: number, request: string][] = [];
+  await using server = new RawServer(async (peer, number) => {
+    for (;;) {
+      const request = await peer.request();
+      if (request === "") return; // the client has gone
+      seen.push([number, request]);
+      await peer.send(http("200 OK", "{}"));
+    }
+  });
+  const client = server.client({ headers: { authorization: "own" } });
+  await client.getInfo();
+  await client.getInfo();
+  await client.createCluster("ceph");
+  await client.deleteCluster("a");
+  const connections = seen.map(([number]) => number);
+  assertEquals(connections, [1, 1, 2, 3]);
+  const [, , post = "", bare = ""] = seen.map(([, request]) => request);
+  assert(post.endsWith('\r\n\r\n{"name":"ceph"}'), post);
+  assert(/^content-length: 15\r$/im.test(post), post);
+  assert(bare.endsWith("\r\n\r\n"), bare);
+  for (const request of [post, bare]) {
+    assert(!/^transfer-encoding/im.test(request), request);
+  }
+  assert(!/^content-type/im.test(bare), bare);
+});
+
+Deno.test("elsewhere fetch is asked for a new connection for each change", async () => {
+  const asked: [method?: string, keepalive?: boolean][] = [];
+  using _deno = without(Deno, "createHttpClient");
+  using _fetch = replace(globalThis, "fetch", (_, init) => {
+    asked.push([init?.method, init?.keepalive]);
+    return Promise.resolve(Response.json({}));
+  });
+  const headers = { authorization: "own" };
+  const client = makeClient("http://decapod", { headers });
+  await client.getInfo();
+  await client.createCluster("ceph");
+  await client.deleteCluster("a");
+  assertEquals(asked, [["GET", undefined], ["POST", false], ["DELETE", false]]);
+});
+
 Deno.test("an answer behind Decapod's nginx comes through", async () => {
   await using server = new StandInServer({ behindNginx: true, servers: 40 });
   const client = server.client();
@@ -498,6 +540,27 @@ Deno.test("an injected fetch is called as the platform's is", async () => {
     new Headers(create.init.headers).get("authorization"),
     server.token,
   );
+});
+
+Deno.test("a body shorter than its length broke off, if fetch says so or not", async () => {
+  const answer = (headers: HeadersInit) =>
+    makeClient("http://decapod", {
+      retries: 0,
+      fetch: () => Promise.resolve(Response.json(INFO, { headers })),
+    });
+  const length = String(INFO_TEXT.length);
+  assertEquals(
+    await answer({ "content-length": length }).getInfo(),
+    INFO,
+  );
+  await assertRejects(
+    () => answer({ "content-length": `${length}0` }).getInfo(),
+    DecapodConnectionError,
+    "the connection broke off",
+  );
+  // The length is that of what was sent, before it was unpacked.
+  const headers = { "content-length": `${length}0`, "content-encoding": "br" };
+  assertEquals(await answer(headers).getInfo(), INFO);
 });
 
 Deno.test("a fetch that throws at once is a failed fetch", async () => {

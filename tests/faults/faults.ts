@@ -7,8 +7,15 @@ import * as toxics from "./toxics.ts";
 
 /** A fault and what a client is faced with by it. */
 export interface KnownFault extends Fault {
-  /** What it amounts to, for answers of JSON and of text. */
-  readonly event: Event | { readonly json: Event; readonly text: Event };
+  /** What it amounts to; for answers of JSON and of text, if that differs. */
+  readonly event:
+    | Event
+    | {
+      readonly json: Event;
+      readonly text: Event;
+      /** For JSON whose shape the client looks at. */
+      readonly checked?: Event;
+    };
   /** For what kind of answers a body that breaks off changes nothing. */
   readonly byHead?: "any" | "text";
   /** Whether it is the body that shows it, wherever the fault begins. */
@@ -17,6 +24,8 @@ export interface KnownFault extends Fault {
   readonly headOnly?: boolean;
   /** Whether the answer, if it is taken for one, is not the right one. */
   readonly alters?: boolean;
+  /** How long it asks to wait before another attempt, in ms. */
+  readonly asks?: number;
 }
 
 /** What a hostile server knows of the client, to be said back to it. */
@@ -128,68 +137,69 @@ const TOXICS: KnownFault[] = [
   },
 ];
 
-/** The answer is an error. */
-const STATUSES: KnownFault[] = ([
-  ["401", "refused", refusal(401, "Unauthorized")],
-  ["403", "forbidden", refusal(403, "Forbidden")],
-  ["404", "missing", refusal(404, "Not Found")],
-  ["429, Retry-After: 0", "busy", [["retry-after", "0"]]],
-  [
-    "429, Retry-After: a date gone by",
-    "busy",
-    [["retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"]],
-  ],
-  ["429, Retry-After: a century", "booked", [["retry-after", "3155760000"]]],
-  ["500", "failing", refusal(500, "Internal Server Error")],
-  [
-    "500 of 2 MiB",
-    "failing",
-    (request) => ({
-      ...refusal(500, "Internal Server Error")(request),
-      body: blank(HUGE),
-    }),
-  ],
-  ["502 in HTML", "badGateway", page(502, "Bad Gateway")],
-  ["503, Retry-After: 0", "away", [["retry-after", "0"]]],
-  [
-    "503, Retry-After: a date far off",
-    "closed",
-    [["retry-after", "Fri, 31 Dec 9999 23:59:59 GMT"]],
-  ],
-  [
-    "503, Retry-After: garbage",
-    "away",
-    [["retry-after", "-1e9 soon"]],
-  ],
-  ["504 in HTML", "gatewayTimeout", page(504, "Gateway Time-out")],
-  [
-    "redirect",
-    "unfit",
-    (request) =>
-      answer(302, "Found", "text/html", echo(request), [
-        ["location", `/elsewhere/?${request.headers.get("authorization")}`],
-      ]),
-  ],
-  [
-    "redirect to another origin",
-    "unfit",
-    (request) =>
-      answer(307, "Temporary Redirect", "text/html", echo(request), [
-        ["location", "http://127.0.0.1:9/v1/"],
-      ]),
-  ],
-] satisfies [string, Event, [string, string][] | Fault["answer"]][]).map(
-  ([name, event, how]) => ({
-    name,
-    event,
+/** What Retry-After may say, and whether there is time to obey it. */
+const RETRY_AFTER: [name: string, value: string, obeyed: boolean][] = [
+  ["0", "0", true],
+  ["1", "1", true],
+  ["a date gone by", "Wed, 21 Oct 2015 07:28:00 GMT", true],
+  ["a date far off", "Fri, 31 Dec 9999 23:59:59 GMT", false],
+  ["a century", "3155760000", false],
+  ["garbage", "-1e9 soon", true],
+];
+
+/** A status with each of these. */
+const withRetryAfter = (
+  status: number,
+  obeyed: Event,
+  beyond: Event,
+): KnownFault[] =>
+  RETRY_AFTER.map(([name, value, inTime]) => ({
+    name: `${status}, Retry-After: ${name}`,
+    event: inTime ? obeyed : beyond,
     byHead: "any",
-    answer: typeof how === "function" ? how : refusal(
-      Number(name.slice(0, 3)),
-      "Too Much",
-      how,
-    ),
-  }),
-);
+    answer: refusal(status, "Too Much", [["retry-after", value]]),
+    ...(name === "1" && { asks: 1000 }),
+  }));
+
+/** The answer is an error. */
+const STATUSES: KnownFault[] = [
+  ...([
+    ["401", "refused", refusal(401, "Unauthorized")],
+    ["403", "forbidden", refusal(403, "Forbidden")],
+    ["404", "missing", refusal(404, "Not Found")],
+    ["500", "failing", refusal(500, "Internal Server Error")],
+    [
+      "500 of 2 MiB",
+      "failing",
+      (request) => ({
+        ...refusal(500, "Internal Server Error")(request),
+        body: blank(HUGE),
+      }),
+    ],
+    ["502 in HTML", "badGateway", page(502, "Bad Gateway")],
+    ["504 in HTML", "gatewayTimeout", page(504, "Gateway Time-out")],
+    [
+      "redirect",
+      "unfit",
+      (request) =>
+        answer(302, "Found", "text/html", echo(request), [
+          ["location", `/elsewhere/?${request.headers.get("authorization")}`],
+        ]),
+    ],
+    [
+      "redirect to another origin",
+      "unfit",
+      (request) =>
+        answer(307, "Temporary Redirect", "text/html", echo(request), [
+          ["location", "http://127.0.0.1:9/v1/"],
+        ]),
+    ],
+  ] satisfies [string, Event, Fault["answer"]][]).map((
+    [name, event, answer],
+  ): KnownFault => ({ name, event, byHead: "any", answer })),
+  ...withRetryAfter(429, "busy", "booked"),
+  ...withRetryAfter(503, "away", "closed"),
+];
 
 /** The answer is a success, but not a right one. */
 const SUCCESSES: KnownFault[] = [
@@ -226,6 +236,20 @@ const SUCCESSES: KnownFault[] = [
     byHead: "text",
     answer: (request) =>
       answer(200, "OK", "application/json", JSON.stringify([echo(request)])),
+  },
+  {
+    name: "JSON object of the wrong shape",
+    event: { json: "late", text: "unfit", checked: "unfit" },
+    byHead: "text",
+    answer: changed(({ status, reason }, request) =>
+      answer(
+        status,
+        reason,
+        "application/json",
+        JSON.stringify({ echo: echo(request) }),
+      )
+    ),
+    alters: true,
   },
   {
     name: "wrong content type",

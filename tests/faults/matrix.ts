@@ -193,6 +193,15 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
     );
     wrong.push(`${attempts.length} attempts sent ${requests.join(", ")}`);
   }
+  // Whoever polls asks again when its own time has come.
+  if (fault.asks !== undefined && !operation.waits) {
+    for (const [index, { fault: struck, at }] of received.entries()) {
+      const pause = (received[index + 1]?.at ?? Infinity) - at;
+      if (struck === fault.name && pause < fault.asks) {
+        wrong.push(`went on after ${Math.round(pause)} ms`);
+      }
+    }
+  }
   const deadline = operation.waits ? LONG : timeout;
   if (!isEndlessStream(cell) && elapsed > deadline + GRACE) {
     wrong.push(`took ${Math.round(elapsed)} ms of ${deadline} ms`);

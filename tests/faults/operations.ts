@@ -16,6 +16,8 @@ import { makeClient, PASSWORD } from "../support/server.ts";
 export interface Request {
   /** What it is answered with. */
   readonly answer: "json" | "text";
+  /** Whether the client looks at the answer's shape. */
+  readonly checked?: boolean;
   /** Whether it changes something. */
   readonly changes: boolean;
   /** Whether the client tries it again by itself. */
@@ -49,9 +51,16 @@ const GET: Request = {
   repeatable: true,
   session: true,
 };
+/** What a client makes by itself, too. */
+export const LOGIN: Request = {
+  ...GET,
+  session: false,
+  login: true,
+  checked: true,
+};
 const CHANGE: Request = { ...GET, changes: true, repeatable: false };
+const CHECKED: Request = { ...GET, checked: true };
 const LOG: Request = { ...GET, answer: "text" };
-const LOGIN: Request = { ...GET, session: false, login: true };
 const LOGOUT: Request = { ...CHANGE, session: false };
 
 const open = (request: Request): Request => ({ ...request, session: false });
@@ -75,7 +84,7 @@ const LOG_TEXT = "PLAY [all]\nok: [10.0.0.1]\n";
 export const NEW_PASSWORD = 'n€w p/ss"word&200%';
 
 /** How a method that waits is called. */
-const PATIENCE = { timeout: 1500, interval: { min: 10, max: 10 } };
+const PATIENCE = { timeout: 2500, interval: { min: 10, max: 10 } };
 
 /** Makes one of everything. */
 export async function makeWorld(): Promise<World> {
@@ -148,52 +157,54 @@ type Run = Operation["run"];
 
 /** Rows of one request each, by what they do. */
 const SINGLE: readonly (readonly [Request, Record<string, Run>])[] = [
-  [GET, {
+  [CHECKED, {
     getUsers: async (client, _, o) => await client.getUsers(o),
-    getUser: (client, { user }, o) => client.getUser(user.id, o),
     getUserVersions: async (client, { user }, o) =>
       await client.getUserVersions(user.id, o),
+    getRoles: async (client, _, o) => await client.getRoles(o),
+    getRoleVersions: async (client, { role }, o) =>
+      await client.getRoleVersions(role.id, o),
+    getClusters: async (client, _, o) => await client.getClusters(o),
+    getClusterVersions: async (client, { cluster }, o) =>
+      await client.getClusterVersions(cluster.id, o),
+    getServers: async (client, _, o) => await client.getServers(o),
+    getServerVersions: async (client, { server }, o) =>
+      await client.getServerVersions(server.id, o),
+    getPlaybookConfigurations: async (client, _, o) =>
+      await client.getPlaybookConfigurations(o),
+    getPlaybookConfigurationVersions: async (client, { configuration }, o) =>
+      await client.getPlaybookConfigurationVersions(configuration.id, o),
+    getExecutions: async (client, _, o) => await client.getExecutions(o),
+    getExecutionVersions: async (client, { execution }, o) =>
+      await client.getExecutionVersions(execution.id, o),
+    getExecutionSteps: async (client, { execution }, o) =>
+      await client.getExecutionSteps(execution.id, o),
+  }],
+  [GET, {
+    getUser: (client, { user }, o) => client.getUser(user.id, o),
     getUserVersion: (client, { user }, o) =>
       client.getUserVersion(user.id, 1, o),
     getUserSelf: (client, _, o) => client.getUserSelf(o),
-    getRoles: async (client, _, o) => await client.getRoles(o),
     getRole: (client, { role }, o) => client.getRole(role.id, o),
-    getRoleVersions: async (client, { role }, o) =>
-      await client.getRoleVersions(role.id, o),
     getRoleVersion: (client, { role }, o) =>
       client.getRoleVersion(role.id, 1, o),
     getRoleSelf: (client, _, o) => client.getRoleSelf(o),
     getPermissions: (client, _, o) => client.getPermissions(o),
-    getClusters: async (client, _, o) => await client.getClusters(o),
     getCluster: (client, { cluster }, o) => client.getCluster(cluster.id, o),
-    getClusterVersions: async (client, { cluster }, o) =>
-      await client.getClusterVersions(cluster.id, o),
     getClusterVersion: (client, { cluster }, o) =>
       client.getClusterVersion(cluster.id, 1, o),
-    getServers: async (client, _, o) => await client.getServers(o),
     getServer: (client, { server }, o) => client.getServer(server.id, o),
-    getServerVersions: async (client, { server }, o) =>
-      await client.getServerVersions(server.id, o),
     getServerVersion: (client, { server }, o) =>
       client.getServerVersion(server.id, 1, o),
     getPlaybooks: (client, _, o) => client.getPlaybooks(o),
-    getPlaybookConfigurations: async (client, _, o) =>
-      await client.getPlaybookConfigurations(o),
     getPlaybookConfiguration: (client, { configuration }, o) =>
       client.getPlaybookConfiguration(configuration.id, o),
-    getPlaybookConfigurationVersions: async (client, { configuration }, o) =>
-      await client.getPlaybookConfigurationVersions(configuration.id, o),
     getPlaybookConfigurationVersion: (client, { configuration }, o) =>
       client.getPlaybookConfigurationVersion(configuration.id, 1, o),
-    getExecutions: async (client, _, o) => await client.getExecutions(o),
     getExecution: (client, { execution }, o) =>
       client.getExecution(execution.id, o),
-    getExecutionVersions: async (client, { execution }, o) =>
-      await client.getExecutionVersions(execution.id, o),
     getExecutionVersion: (client, { execution }, o) =>
       client.getExecutionVersion(execution.id, 1, o),
-    getExecutionSteps: async (client, { execution }, o) =>
-      await client.getExecutionSteps(execution.id, o),
     getCinderIntegration: (client, { cluster }, o) =>
       client.getCinderIntegration(cluster.id, o),
   }],
@@ -274,38 +285,38 @@ const SINGLE: readonly (readonly [Request, Record<string, Run>])[] = [
 const COMPOUND: readonly Operation[] = [
   {
     name: "iterate getClusters",
-    requests: [GET, GET, GET],
+    requests: [CHECKED, CHECKED, CHECKED],
     run: (client, _, o) => all(client.getClusters({ perPage: 2, ...o })),
   },
   {
     name: "iterate getExecutionVersions",
-    requests: [GET, GET],
+    requests: [CHECKED, CHECKED],
     run: (client, { execution }, o) =>
       all(client.getExecutionVersions(execution.id, { perPage: 2, ...o })),
   },
   {
     name: "iterate getExecutionSteps",
-    requests: [GET, GET],
+    requests: [CHECKED, CHECKED],
     run: (client, { execution }, o) =>
       all(client.getExecutionSteps(execution.id, { perPage: 2, ...o })),
   },
   {
     name: "waitForExecution",
-    requests: [GET],
+    requests: [CHECKED],
     waits: true,
     run: (client, { execution }, o) =>
       client.waitForExecution(execution.id, { ...PATIENCE, ...o }),
   },
   {
     name: "followExecution",
-    requests: [GET, GET, GET],
+    requests: [CHECKED, CHECKED, CHECKED],
     waits: true,
     run: (client, { execution }, o) =>
       all(client.followExecution(execution.id, { ...PATIENCE, ...o })),
   },
   {
     name: "editUser",
-    requests: [GET, CHANGE],
+    requests: [CHECKED, CHANGE],
     run: (client, { user }, o) =>
       client.editUser(
         user.id,
@@ -315,22 +326,22 @@ const COMPOUND: readonly Operation[] = [
   },
   {
     name: "editRole",
-    requests: [GET, CHANGE],
+    requests: [CHECKED, CHANGE],
     run: (client, { role }, o) => client.editRole(role.id, rename, o),
   },
   {
     name: "editCluster",
-    requests: [GET, CHANGE],
+    requests: [CHECKED, CHANGE],
     run: (client, { cluster }, o) => client.editCluster(cluster.id, rename, o),
   },
   {
     name: "editServer",
-    requests: [GET, CHANGE],
+    requests: [CHECKED, CHANGE],
     run: (client, { server }, o) => client.editServer(server.id, rename, o),
   },
   {
     name: "editPlaybookConfiguration",
-    requests: [GET, CHANGE],
+    requests: [CHECKED, CHANGE],
     run: (client, { configuration }, o) =>
       client.editPlaybookConfiguration(configuration.id, rename, o),
   },

@@ -10,6 +10,7 @@ export class Torture extends Error {
   override readonly name = "Torture";
 }
 
+type Timer = Parameters<typeof clearTimeout>[0];
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Counts the fallible calls of what runs between its making and its end. */
@@ -18,14 +19,15 @@ export class Rack implements Disposable {
   readonly calls: string[] = [];
   /** Called at each of them with its number, from 0. */
   onCall: (number: number) => void = () => {};
-  readonly #timers = new Set<unknown>();
+  /** What each timer does that is set. */
+  readonly #timers = new Map<Timer, () => void>();
   #bodies = 0;
   #quiet = 0;
   readonly #patches: Disposable[];
 
   constructor() {
     const { setTimeout, clearTimeout } = globalThis;
-    const { parse } = JSON;
+    const { parse, stringify } = JSON;
     this.#patches = [
       replace(
         globalThis,
@@ -33,18 +35,19 @@ export class Rack implements Disposable {
         Object.assign((callback: () => void, wait = 0) => {
           if (this.#quiet > 0) return setTimeout(callback, wait);
           const early = this.#fails("timer");
-          const timer = setTimeout(() => {
+          const go = () => {
             this.#timers.delete(timer);
             callback();
-          }, early ? 0 : wait);
-          this.#timers.add(timer);
+          };
+          const timer = setTimeout(go, early ? 0 : wait);
+          this.#timers.set(timer, go);
           return timer;
         }, setTimeout),
       ),
       replace(
         globalThis,
         "clearTimeout",
-        Object.assign((timer?: number | ReturnType<typeof setTimeout>) => {
+        Object.assign((timer?: Timer) => {
           this.#timers.delete(timer);
           clearTimeout(timer);
         }, clearTimeout),
@@ -53,12 +56,24 @@ export class Rack implements Disposable {
         if (this.#quiet === 0) this.#tick("parse");
         return parse(...args);
       }),
+      replace(JSON, "stringify", (value: unknown) => {
+        if (this.#quiet === 0) this.#tick("stringify");
+        return stringify(value);
+      }),
     ];
   }
 
   /** How many timers and bodies are open now. */
   get open(): number {
     return this.#timers.size + this.#bodies;
+  }
+
+  /** Lets every timer that is set go off at once. */
+  expire(): void {
+    for (const [timer, go] of [...this.#timers]) {
+      clearTimeout(timer);
+      go();
+    }
   }
 
   /** A fetch whose every part counts; what it asks does not. */

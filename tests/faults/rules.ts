@@ -4,7 +4,7 @@
  */
 
 import type { KnownFault } from "./faults.ts";
-import type { Operation, Request } from "./operations.ts";
+import { LOGIN, type Operation, type Request } from "./operations.ts";
 
 /** What a fault amounts to. */
 export type Event = keyof typeof EVENTS;
@@ -224,7 +224,7 @@ class Course {
     for (let attempt = 1; attempt <= 1 + RETRIES; attempt++) {
       // Only the first login ever is struck.
       const hit = ++this.logins <= struck;
-      const event = hit ? this.#eventOf("json") : "late";
+      const event = hit ? this.#eventOf(LOGIN) : "late";
       const meaning: Meaning = EVENTS[event];
       if (meaning.error === undefined) return undefined;
       if (!meaning.passing) {
@@ -242,12 +242,14 @@ class Course {
     if (this.#position === "during login") return "late";
     const { skip, count } = this.#strikes;
     if (number <= skip || number > skip + count) return "late";
-    return this.#eventOf(request.answer);
+    return this.#eventOf(request);
   }
 
-  #eventOf(kind: "json" | "text"): Event {
+  #eventOf({ answer: kind, checked }: Request): Event {
     const { event, byHead } = this.#fault;
-    const whole = typeof event === "string" ? event : event[kind];
+    const whole = typeof event === "string"
+      ? event
+      : checked && event.checked || event[kind];
     if (this.#position !== "in the body") return whole;
     const { toxic } = this.#fault;
     const stands = toxic !== undefined || byHead === "any" ||

@@ -289,19 +289,11 @@ class Connection implements Wire {
         headers.append(line.slice(0, colon), line.slice(colon + 1));
       }
     }
-    const chunked = headers.get("transfer-encoding") === "chunked";
     const length = Number(headers.get("content-length") ?? 0);
-    let body = "";
-    if (chunked) {
-      // Only a body that is empty comes so.
-      if (!leave && await this.#until("0\r\n\r\n") === undefined) return;
-      if (!leave) this.#text = "";
-    } else {
-      const whole = 1 + length - (leave ? 1 : 0);
-      if (!await this.#fill(whole)) return undefined;
-      body = this.#take(whole).slice(1);
-      if (leave && length > 0) body += "}"; // all bodies are JSON objects
-    }
+    const whole = 1 + length - (leave ? 1 : 0);
+    if (!await this.#fill(whole)) return undefined;
+    let body = this.#take(whole).slice(1);
+    if (leave && length > 0) body += "}"; // all bodies are JSON objects
     if (!leave) this.#watch();
     return { headers, body };
   }

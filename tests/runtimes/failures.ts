@@ -2,6 +2,7 @@
 import {
   type Attempt,
   Client,
+  type Cluster,
   DecapodAPIError,
   DecapodConnectionError,
   DecapodError,
@@ -96,6 +97,34 @@ test("of connections that break off", async (settings) => {
       /may have taken effect/,
     );
     assert(doubtful.outcomeUnknown, "Expected doubt about a POST");
+  }
+});
+
+test("of kept connections, no change made twice", async (settings) => {
+  const id = crypto.randomUUID().slice(0, 8);
+  const client = connectToFault(settings, `kept/${id}`);
+  const cluster: Cluster = {
+    id: "id",
+    model: "cluster",
+    version: 1,
+    initiator_id: null,
+    time_updated: 0,
+    time_deleted: 0,
+    data: { name: "one", configuration: {} },
+  };
+  const changes = [
+    () => client.createCluster("one"),
+    () => client.updateCluster(cluster),
+    () => client.deleteCluster("id"),
+    () => client.cancelExecution("id"),
+  ];
+  for (const [made, change] of changes.entries()) {
+    await client.getInfo(); // its connection is kept now, and of no use
+    // Where the runtime uses it the call fails, and says what is not known.
+    await change().catch((error) => {
+      assert(error.outcomeUnknown, `Expected doubt, got ${error}`);
+    });
+    assertEquals(await client.getExecutionLog("id"), String(made + 1));
   }
 });
 

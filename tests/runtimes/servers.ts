@@ -70,9 +70,32 @@ export class Servers implements AsyncDisposable {
     const request = await peer.request();
     const [, fault = "", id = ""] = request.match(/^\w+ \/([\w-]+)\/(\w+)/) ??
       [];
+    if (fault === "kept") return await this.#keep(peer, request, id);
     const attempt = (this.#attempts.get(id) ?? 0) + 1;
     this.#attempts.set(id, attempt);
     await FAULTS[fault]?.(peer, attempt);
+  }
+
+  /**
+   * Answers the first request on a connection: one for `info` with the promise
+   * to keep it, one for a log with how many changes there were. The next
+   * request is read, and the connection closed.
+   */
+  async #keep(peer: Peer, request: string, id: string): Promise<void> {
+    const count = (text: string) => {
+      const one = /^(POST|PUT|DELETE) /.test(text) ? 1 : 0;
+      const changes = (this.#attempts.get(id) ?? 0) + one;
+      this.#attempts.set(id, changes);
+      return changes;
+    };
+    const changes = count(request);
+    const [type = ""] = request.match(/(?<=^accept: ).*$/im) ?? [];
+    const body = type === "text/plain" ? String(changes) : "{}";
+    const connection = /\/info\/ /.test(request) ? "keep-alive" : "close";
+    await peer.send(
+      http("200 OK", body, { "content-type": type, connection }),
+    );
+    if (connection === "keep-alive") count(await peer.request());
   }
 }
 

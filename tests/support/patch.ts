@@ -15,6 +15,14 @@ export function replace<T extends object, Key extends keyof T>(
   };
 }
 
+/** Takes a property away. */
+export function without(target: object, key: string): Disposable {
+  const own = Object.getOwnPropertyDescriptor(target, key);
+  if (own === undefined) throw new Error(`Cannot take away ${key}: it is none`);
+  Reflect.deleteProperty(target, key);
+  return { [Symbol.dispose]: () => Object.defineProperty(target, key, own) };
+}
+
 /** Makes chance foreseeable: `Math.random()` is this. */
 export function chance(value: number): Disposable {
   return replace(Math, "random", () => value);

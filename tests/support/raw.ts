@@ -19,7 +19,7 @@ export class Peer {
     let text = ""; // one character a byte, so that lengths are right
     const buffer = new Uint8Array(4096);
     for (;;) {
-      const count = await this.#connection.read(buffer);
+      const count = await this.#read(buffer);
       if (count === null) return text;
       text += String.fromCharCode(...buffer.subarray(0, count));
       const head = text.indexOf("\r\n\r\n");
@@ -55,14 +55,20 @@ export class Peer {
   /** Waits until the client has let go of the connection. */
   async abandoned(): Promise<void> {
     const buffer = new Uint8Array(4096);
+    while (await this.#read(buffer) !== null);
+  }
+
+  /** Reads what there is; null once either side has let go. */
+  async #read(buffer: Uint8Array): Promise<number | null> {
     try {
-      while (await this.#connection.read(buffer) !== null);
+      return await this.#connection.read(buffer);
     } catch (error) {
       if (
         !(error instanceof Deno.errors.ConnectionReset ||
           error instanceof Deno.errors.BadResource ||
           error instanceof Deno.errors.Interrupted)
       ) throw error;
+      return null;
     }
   }
 }
