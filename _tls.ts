@@ -76,19 +76,15 @@ function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
       "Cannot set tls.verify to false: Deno does not let a program turn verification off; run it with --unsafely-ignore-certificate-errors=HOST, or trust the server's CA with tls.ca",
     );
   }
+  const settings = {
+    ...ca && { caCerts: [ca] },
+    ...cert && key && { cert, key },
+  };
   let client: Deno.HttpClient | undefined;
   const session = {
     init() {
-<<<<<<< HEAD
-      client ??= Deno.createHttpClient({
-        ...ca && { caCerts: [ca] },
-        ...cert && key && { cert, key },
-      });
-      return { client };
-=======
       client ??= Deno.createHttpClient(settings);
       return { client, tls: settings };
->>>>>>> faults
     },
     /** What is under way goes on to its end. */
     close() {
