@@ -15,7 +15,7 @@ const PUBLISHABLE =
   /^([a-z0-9_]+\.ts|README\.md|CHANGELOG\.md|LICENSE|deno\.json)$/;
 
 /** What a published module may import. */
-const IMPORTABLE = /^(\.\/[a-z0-9_]+\.ts|@std\/(async|yaml)(\/[a-z-]+)?)$/;
+const IMPORTABLE = /^(\.\/[a-z0-9_]+\.ts|@std\/async(\/[a-z-]+)?)$/;
 
 /** Every check in its order; `coverage` is an empty folder. */
 export function steps(coverage: string): Step[] {
@@ -126,7 +126,7 @@ export function runtimesSummary(output: Output): Verdict {
   };
 }
 
-/** The library imports its own modules and two packages of std. */
+/** The library imports its own modules and one package of std. */
 export function libraryImports(output: Output): Verdict {
   if (output.code !== 0) return byExitCode(output);
   const graph: {
