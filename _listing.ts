@@ -73,6 +73,21 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * @param get Gets the page to await.
    * @param walk Gets all pages, or as many as so many items need.
    * @param signal Ends an iteration.
+   *
+   * @example
+   * ```ts
+   * import { Listing } from "@decapod/decapodlib";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const page = { items: ["a", "b"], page: 1, per_page: 25, total: 2 };
+   * const listing = new Listing( // as a test may need one
+   *   () => Promise.resolve(page),
+   *   async function* () {
+   *     yield await Promise.resolve(page);
+   *   },
+   * );
+   * assertEquals(await listing.toArray(), ["a", "b"]);
+   * ```
    */
   constructor(
     get: () => Promise<Page<T>>,

@@ -18,18 +18,54 @@ import { DecapodError } from "./errors.ts";
 import type { Token } from "./models.ts";
 import { abortable } from "./_scope.ts";
 
-/** Where a client gets the token for a request. */
+/**
+ * Where a client gets the token for a request.
+ *
+ * @example
+ * ```ts
+ * import type { Authenticator } from "@decapod/decapodlib";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let current: string | undefined = "525fc6d0-c221-4e21-a3f4-cd99aa53cf21";
+ * const fixed: Authenticator = {
+ *   token: () => Promise.resolve(current),
+ *   revokeToken: () => {
+ *     current = undefined;
+ *   },
+ * };
+ * fixed.revokeToken();
+ * assertEquals(await fixed.token(), undefined);
+ * ```
+ */
 export interface Authenticator {
   /**
    * The token to send, or undefined for none.
    *
    * @param signal Ends the waiting for it.
+   * @returns The token.
+   *
+   * @example
+   * ```ts
+   * import { noAuth } from "@decapod/decapodlib";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(await noAuth.token(), undefined);
+   * ```
    */
   token(signal?: AbortSignal): Promise<string | undefined>;
   /**
    * Forgets the token.
    *
    * @param refused Only if it is still this one.
+   *
+   * @example
+   * ```ts
+   * import { noAuth } from "@decapod/decapodlib";
+   * import { assertEquals } from "@std/assert";
+   *
+   * noAuth.revokeToken("525fc6d0-c221-4e21-a3f4-cd99aa53cf21");
+   * assertEquals(await noAuth.token(), undefined);
+   * ```
    */
   revokeToken(refused?: string): void;
 }
@@ -118,6 +154,7 @@ export class V1Auth implements Authenticator {
    *
    * @param signal Ends the waiting. The login itself goes on while anybody
    * else waits for it, and is canceled otherwise.
+   * @returns The token, a secret.
    * @throws {DecapodError} If the login fails, or `logout` comes before it ends.
    *
    * @example

@@ -472,6 +472,7 @@ export type Filter<Fields> =
   }
   & WireOnlyFields
   & {
+    /** Any other field, such as one of the facts: `facts.ansible_hostname`. */
     [key: string]:
       | FilterValue
       | FilterOperators<FilterValue>
@@ -497,4 +498,7 @@ export type Filter<Fields> =
 export type SortBy<Fields> =
   & { [Key in keyof Fields | "_id"]?: 1 | -1 }
   & WireOnlyFields
-  & { [key: string]: 1 | -1 | undefined };
+  & {
+    /** Any other field. */
+    [key: string]: 1 | -1 | undefined;
+  };

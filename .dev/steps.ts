@@ -1,6 +1,7 @@
 /** The checks of `deno task test`, as a table, and how each is read. */
 import { pathToFileURL } from "node:url";
 import { coverageGate } from "./coverage.ts";
+import { documentationGate } from "./documented.ts";
 import { type Output, ROOT } from "./process.ts";
 import { byExitCode, type Step, type Verdict, verdict } from "./report.ts";
 
@@ -33,6 +34,11 @@ export function steps(coverage: string): Step[] {
       judge: libraryImports,
     },
     { name: "doc lint", args: ["doc", "--lint", ...publicModules] },
+    {
+      name: "documented",
+      args: ["doc", "--json", ...publicModules],
+      judge: documentationGate,
+    },
     {
       name: "publish",
       args: ["publish", "--dry-run", "--allow-dirty"],
