@@ -1698,14 +1698,13 @@ export class V1Client extends Client {
    *
    * await using client = Client.fromEnv();
    * const cluster = await client.createCluster("prepared");
-   * const servers = await client.getServers({
-   *   filter: { state: "operational" },
-   * }).toArray({ limit: 3 });
+   * const servers = await client.getServers().toArray();
+   * const free = servers.filter(({ data }) => data.cluster_id === null);
    * const configuration = await client.createPlaybookConfiguration({
    *   name: "deploy",
    *   clusterId: cluster.id,
    *   playbookId: "cluster_deploy",
-   *   serverIds: servers.map(({ id }) => id),
+   *   serverIds: free.slice(0, 3).map(({ id }) => id),
    *   hints: [{ id: "mon_count", value: 1 }],
    * });
    * assertEquals(configuration.data.playbook_id, "cluster_deploy");
