@@ -2605,9 +2605,10 @@ export class V1Client extends Client {
     path: Path,
     options: AnyListOptions | undefined,
   ): Listing<T> {
-    const get = (wanted: AnyListOptions) => {
+    const get = async (wanted: AnyListOptions) => {
       const { query, options } = listQuery(wanted, listed);
-      return this.#call<Page<T>>("GET", path, options, { query, fits: isPage });
+      const more = { query, fits: isPage };
+      return await this.#call<Page<T>>("GET", path, options, more);
     };
     return makeListing(get, options, listed);
   }
