@@ -28,14 +28,17 @@ export function path(
 
 /** The path as it is sent, or an error that says which value is of no use. */
 export function pathText({ words, values }: Path): string {
-  const segments = values.map((value, index) => {
-    const word = words[index]?.split("/").at(-2) ?? "";
-    return segment(NAMES[word] ?? "id", value);
-  });
-  return `/v1/${String.raw({ raw: words }, ...segments)}/`;
+  let text = `/v1/${words[0]}`;
+  for (let index = 0; index < values.length; index++) {
+    const before = words[index] ?? "";
+    text += segment(before, values[index]) + words[index + 1];
+  }
+  return `${text}/`;
 }
 
-function segment(name: string, value: string | number): string {
+/** @param before The words that it follows. */
+function segment(before: string, value: unknown): string {
+  const name = NAMES[before.split("/").at(-2) ?? ""] ?? "id";
   check(name, value);
   const text = String(value);
   // "." and ".." would be taken for steps in the path, encoded or not.
