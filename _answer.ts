@@ -112,16 +112,17 @@ export async function readText(
 }
 
 /** Reads a body as a JSON object. */
-export async function readObject<T extends object>(
+export function readObject<T extends object>(
   response: Response,
   exchange: Exchange,
 ): Promise<T | undefined> {
-  if (!exchange.light) return parseObject(await collect(response, exchange));
-  const text = await response.text();
-  const value = parseObject<T>(text);
-  // What broke off is no JSON: only then is the length worth a look.
-  if (!value) checkLength(response, new TextEncoder().encode(text).length);
-  return value;
+  if (!exchange.light) return collect(response, exchange).then(parseObject<T>);
+  return response.text().then((text) => {
+    const value = parseObject<T>(text);
+    // What broke off is no JSON: only then is the length worth a look.
+    if (!value) checkLength(response, new TextEncoder().encode(text).length);
+    return value;
+  });
 }
 
 /** Gives the pieces of a body, which has to be as long as it says. */

@@ -40,7 +40,7 @@ export class Scope {
     // Not AbortSignal.any: Node 20 loses its aborts when it collects garbage.
     this.#controller = new AbortController();
     this.signal = this.#controller.signal;
-    outer?.addEventListener("abort", this.#abort);
+    outer?.addEventListener("abort", this);
     this.restart();
   }
 
@@ -72,11 +72,15 @@ export class Scope {
 
   /** Lets go of the timer and of the caller's signal. */
   close(): void {
+    if (!this.#controller) return;
     clearTimeout(this.#timer);
-    this.#outer?.removeEventListener("abort", this.#abort);
+    this.#outer?.removeEventListener("abort", this);
   }
 
-  readonly #abort = () => this.#controller?.abort(this.#outer?.reason);
+  /** The caller's signal was aborted. */
+  handleEvent(): void {
+    this.#controller?.abort(this.#outer?.reason);
+  }
 
   /** The timer is left alone when the clock is set: that happens often. */
   #wait(time: number): void {

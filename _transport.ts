@@ -104,6 +104,9 @@ export const REQUEST_OPTIONS = ["signal", "timeout", "retries", "headers"];
 /** Statuses that another attempt may get past. */
 const TRANSIENT = [429, 502, 503, 504];
 
+const UNFIT =
+  "not a JSON object as Decapod gives it here: it is empty, cut off, broken or of another shape";
+
 /** Milliseconds for a call, unless said. */
 const TIMEOUT = 60_000;
 
@@ -128,7 +131,6 @@ type Init = RequestInit & { tls?: Deno.CreateHttpClientOptions };
  * Bun is told so by `keepalive`, Deno by a client that keeps none.
  */
 async function fetchOnce(url: string, init: Init): Promise<Response> {
-  if (init.method === "GET") return await fetch(url, init);
   if (!("Deno" in globalThis) || !Deno.createHttpClient) {
     return await fetch(url, { ...init, keepalive: false });
   }
@@ -144,16 +146,11 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
 const TEXT_TYPE = "text/plain";
 
 /** A request as it goes out, and what is to become of its answer. */
-interface Request<T> {
+interface Request {
   call: Call;
   url: string;
-  init: RequestInit;
-  /** Those of `init`. */
   headers: HeaderRecord;
   scope: Scope;
-  /** The media type that its answer has to have. */
-  type: string;
-  read: Read<T>;
 }
 
 /** Makes calls to one server. */
@@ -163,6 +160,8 @@ export class Transport {
   readonly #auth: Authenticator;
   readonly #options: TransportOptions;
   readonly #headers: HeaderRecord;
+  /** Whether requests go out with the runtime's own fetch. */
+  readonly #light: boolean;
   readonly #tls: TlsSession | undefined;
   readonly #tokens: string[] = [];
 
@@ -177,7 +176,8 @@ export class Transport {
     this.#auth = auth;
     this.#options = options;
     this.#headers = readHeaders(options.headers);
-    this.#tls = openTls(options.tls, options.fetch !== undefined);
+    this.#light = options.fetch === undefined;
+    this.#tls = openTls(options.tls, !this.#light);
   }
 
   /**
@@ -185,14 +185,20 @@ export class Transport {
    *
    * @param scope A deadline that is running already.
    */
-  json<T extends object>(
+  async json<T extends object>(
     call: Call,
     options?: RequestOptions,
     scope?: Scope,
   ): Promise<T> {
-    const work = (scope: Scope) =>
-      this.#send<T>(call, options, scope, JSON_TYPE, readObject);
-    return scope ? work(scope) : this.within(call, options, work);
+    // What `within` does, without its cost: this is what most calls are.
+    const own = scope ?? this.open(call, options, this.#light);
+    try {
+      return await this.#send<T>(call, options, own, JSON_TYPE, readObject);
+    } catch (error) {
+      throw !scope && own.signal.aborted ? own.reason : error;
+    } finally {
+      if (!scope) own.close();
+    }
   }
 
   /** Makes a call that is answered by text. */
@@ -242,7 +248,7 @@ export class Transport {
     options: RequestOptions | undefined,
     work: (scope: Scope) => Promise<T>,
   ): Promise<T> {
-    const scope = this.open(call, options, this.#options.fetch === undefined);
+    const scope = this.open(call, options, this.#light);
     try {
       return await work(scope);
     } catch (error) {
@@ -255,7 +261,7 @@ export class Transport {
   /** Begins the deadline of a call; whoever does so closes it. */
   open(call: Call, options: RequestOptions = {}, light = false): Scope {
     checkOptions(options, REQUEST_OPTIONS);
-    readHeaders(options.headers); // refuses what is no header
+    if (options.headers) readHeaders(options.headers); // or refuses them
     const { timeout = this.#options.timeout ?? TIMEOUT, signal } = options;
     const scope: Scope = new Scope(
       timeout,
@@ -264,6 +270,12 @@ export class Transport {
       light,
     );
     return scope;
+  }
+
+  #fetch(url: string, init: RequestInit): Promise<Response> {
+    const own = this.#options.fetch; // not called as a method: workerd minds
+    if (own) return own(url, init);
+    return init.method === undefined ? fetch(url, init) : fetchOnce(url, init);
   }
 
   /** Closes the connections that are this client's own. */
@@ -280,19 +292,21 @@ export class Transport {
     read: Read<T>,
   ): Promise<T> {
     const { method, body } = call;
+    const { onAttempt } = this.#options;
     const headers: HeaderRecord = { accept: type, ...this.#headers };
     if (options.headers) Object.assign(headers, readHeaders(options.headers));
     if (body !== undefined) headers["content-type"] = JSON_TYPE;
     const init: RequestInit = {
-      method,
       headers,
       redirect: "manual", // workerd knows no "error"
       signal: scope.signal,
     };
+    // Deno takes its time over a method, even the usual one.
+    if (method !== "GET" || !this.#light) init.method = method;
     if (body !== undefined) init.body = JSON.stringify(body);
     if (this.#tls) Object.assign(init, this.#tls.init());
     const url = this.#url(call);
-    const request = { call, url, init, headers, scope, type, read };
+    const request = { call, url, headers, scope };
     const auth = call.auth ??
       ("authorization" in headers ? noAuth : this.#auth);
     const retries = options.retries ??
@@ -305,10 +319,31 @@ export class Transport {
         headers.authorization = token;
         this.#remember(token);
       }
-      const start = performance.now();
-      const outcome = await this.#attempt(request);
-      if (this.#options.onAttempt) {
-        this.#report(request, attempt, start, outcome);
+      const exchange = this.#exchange(request);
+      const start = onAttempt ? performance.now() : 0;
+      let outcome: Outcome<T>;
+      let sent: Promise<Response> | undefined;
+      let response: Response | undefined;
+      try {
+        scope.signal.throwIfAborted(); // a fetch of one's own may not mind it
+        scope.doubt ||= changes(call);
+        sent = this.#fetch(url, init);
+        response = await (this.#light ? sent : abortable(sent, scope.signal));
+        const wrong = misfit(response, type, exchange);
+        if (wrong) throw await wrong;
+        const answer = await read(response, exchange);
+        if (answer === undefined || call.fits?.(Object(answer)) === false) {
+          throw unfit(response, exchange, UNFIT);
+        }
+        outcome = { answer };
+      } catch (thrown) {
+        sent?.then((late) => late.body?.cancel()).catch(() => {});
+        const error = exchange.shown(thrown);
+        scope.doubt = error instanceof DecapodError && error.outcomeUnknown;
+        outcome = { error };
+      }
+      if (onAttempt) {
+        this.#report(request, attempt, start, outcome, response);
       }
       if ("answer" in outcome) return outcome.answer;
       const { error } = outcome;
@@ -330,43 +365,12 @@ export class Transport {
     }
   }
 
-  /** Sends the request once. */
-  async #attempt<T>(request: Request<T>): Promise<Outcome<T>> {
-    const { call, url, init, scope, type, read } = request;
-    const { fetch } = this.#options;
-    const exchange = this.#exchange(request);
-    let sent: Promise<Response> | undefined;
-    let response: Response | undefined;
-    try {
-      if (scope.signal.aborted) throw scope.reason; // a fetch may not mind it
-      scope.doubt ||= changes(call);
-      sent = (fetch ?? fetchOnce)(url, init);
-      response = await (fetch ? abortable(sent, scope.signal) : sent);
-      const wrong = misfit(response, type, exchange);
-      if (wrong) throw await wrong;
-      const answer = await read(response, exchange);
-      if (answer === undefined || call.fits?.(Object(answer)) === false) {
-        throw unfit(
-          response,
-          exchange,
-          "not a JSON object as Decapod gives it here: it is empty, cut off, broken or of another shape",
-        );
-      }
-      return { answer, response };
-    } catch (thrown) {
-      sent?.then((late) => late.body?.cancel()).catch(() => {});
-      const error = exchange.shown(thrown);
-      scope.doubt = error instanceof DecapodError && error.outcomeUnknown;
-      return { error, ...response && { response } };
-    }
-  }
-
   /** What the reading of an answer and its errors need to know of the call. */
-  #exchange<T>({ call, headers, scope }: Request<T>): Exchange {
+  #exchange({ call, headers, scope }: Request): Exchange {
     const { signal, doubt } = scope; // the doubt of the attempts before
     const exchange: Exchange = {
       signal,
-      light: this.#options.fetch === undefined,
+      light: this.#light,
       redact: (text) =>
         redacted(text, [
           this.#password,
@@ -393,12 +397,12 @@ export class Transport {
   }
 
   #report<T>(
-    { call, url }: Request<T>,
+    { call, url }: Request,
     attempt: number,
     start: number,
     outcome: Outcome<T>,
+    response: Response | undefined,
   ): void {
-    const { response } = outcome;
     try {
       this.#options.onAttempt?.({
         method: call.method,
@@ -455,9 +459,7 @@ export class Transport {
 }
 
 /** How an attempt went. */
-type Outcome<T> =
-  & { response?: Response }
-  & ({ answer: T } | { error: unknown });
+type Outcome<T> = { answer: T } | { error: unknown };
 
 /** Whether it must not be sent again unless that is asked for. */
 function changes({ method, repeatable }: Call): boolean {
