@@ -275,7 +275,8 @@ export class Transport {
   #fetch(url: string, init: RequestInit): Promise<Response> {
     const own = this.#options.fetch; // not called as a method: workerd minds
     if (own) return own(url, init);
-    return init.method === undefined ? fetch(url, init) : fetchOnce(url, init);
+    const full = this.#tls ? { ...init, ...this.#tls.init() } : init;
+    return init.method === undefined ? fetch(url, full) : fetchOnce(url, full);
   }
 
   /** Closes the connections that are this client's own. */
@@ -304,7 +305,6 @@ export class Transport {
     // Deno takes its time over a method, even the usual one.
     if (method !== "GET" || !this.#light) init.method = method;
     if (body !== undefined) init.body = JSON.stringify(body);
-    if (this.#tls) Object.assign(init, this.#tls.init());
     const url = this.#url(call);
     const request = { call, url, headers, scope };
     const auth = call.auth ??
