@@ -208,7 +208,7 @@ async function refusal(
     ? headline
     : `${status} ${headline}`;
   const said = oneLine(description);
-  const retryAfter = readRetryAfter(headers.get("retry-after"));
+  const retryAfter = readRetryAfter(headers.get("retry-after") ?? "");
   return exchange.fail(
     DecapodAPIError,
     (title.includes(said) ? title : `${title}: ${said}`).trim() +
@@ -245,11 +245,11 @@ function redactName(name: string, redact: Redact): string {
 }
 
 /** Milliseconds to wait; undefined if the header is none that HTTP knows. */
-function readRetryAfter(value: string | null): number | undefined {
-  const wait = /^\d+$/.test(value ?? "")
+function readRetryAfter(value: string): number | undefined {
+  const wait = /^\d+$/.test(value)
     ? Number(value) * 1000
-    : /^\w{3}, .* GMT$/.test(value ?? "")
-    ? Date.parse(value ?? "") - Date.now()
+    : /^\w{3}, .* GMT$/.test(value)
+    ? Date.parse(value) - Date.now()
     : NaN;
   return Number.isNaN(wait)
     ? undefined

@@ -127,9 +127,7 @@ export async function waitForExecution(
       const { state } = execution.data;
       if (expect.includes(state)) return execution;
       if (ENDS.includes(state)) {
-        const error = await ended(api, execution, watch.request);
-        signal?.throwIfAborted();
-        throw error; // out of time, too: how it ended is worth more
+        throw await ended(api, execution, watch.request, signal);
       }
     }
   } finally {
@@ -305,6 +303,7 @@ async function ended(
   api: ExecutionApi,
   execution: Execution,
   request: RequestOptions,
+  signal: AbortSignal | undefined,
 ): Promise<DecapodExecutionError> {
   const { id, data: { state, playbook_configuration } } = execution;
   let failedSteps: ExecutionStep[] = [];
@@ -327,7 +326,8 @@ async function ended(
       why = `: failed steps are ${named.join(", ")}; getExecutionLog says more`;
     }
   } catch (error) {
-    cause = error;
+    signal?.throwIfAborted();
+    cause = error; // out of time, too: how it ended is worth more
     why = ": which steps failed could not be read";
   }
   return new DecapodExecutionError(

@@ -29,8 +29,7 @@ export function path(
 export function pathText({ words, values }: Path): string {
   let text = `/v1/${words[0]}`;
   for (let index = 0; index < values.length; index++) {
-    const before = words[index] ?? "";
-    text += segment(before, values[index]) + words[index + 1];
+    text += segment(`${words[index]}`, values[index]) + words[index + 1];
   }
   return `${text}/`;
 }
@@ -39,7 +38,7 @@ export function pathText({ words, values }: Path): string {
 function segment(before: string, value: unknown): string {
   if (before.endsWith("/version/")) check("version", value);
   else if (typeof value !== "string" || !isSegment(value)) {
-    const name = NAMES[before.split("/").at(-2) ?? ""] ?? "id";
+    const name = NAMES[`${before.split("/").at(-2)}`] ?? "id";
     check(name, value);
     throw new TypeError(
       `Invalid ${name}: an id as the server gave it is needed, not an empty one, dots or half a character`,

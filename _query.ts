@@ -119,14 +119,16 @@ export function queryText(
 
 /** What of the options is for the request. */
 export function requestOptions(
-  { signal, timeout, retries, headers }: AnyListOptions,
+  {
+    page: _page,
+    perPage: _perPage,
+    all: _all,
+    filter: _filter,
+    sortBy: _sortBy,
+    ...request
+  }: AnyListOptions,
 ): RequestOptions {
-  return {
-    ...signal && { signal },
-    ...timeout !== undefined && { timeout },
-    ...retries !== undefined && { retries },
-    ...headers && { headers },
-  };
+  return request;
 }
 
 function checkCondition(
