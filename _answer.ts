@@ -9,28 +9,28 @@ import {
 } from "./errors.ts";
 import { oneLine, type Redact, REDACTED } from "./_redact.ts";
 
-/** What is around an answer. */
-export interface Context {
+/** The call that an answer belongs to. */
+export interface Exchange {
   /** Ends the reading of the body. */
-  signal: AbortSignal;
+  readonly signal: AbortSignal;
   /** Whether the runtime's own fetch gave the answer: it minds the signal. */
-  light: boolean;
+  readonly light: boolean;
   /** Takes the secrets out of a text. */
-  redact: Redact;
+  redact(text: string): string;
   /** Makes an error that says which request it was. */
-  fail: <Options extends DecapodErrorOptions>(
+  fail<Options extends DecapodErrorOptions>(
     Class: new (message: string, options: Options) => DecapodError,
     happened: string,
     options: Options,
-  ) => DecapodError;
+  ): DecapodError;
   /** What a caller gets to see of something that was thrown. */
-  shown: (error: unknown) => unknown;
+  shown(error: unknown): unknown;
 }
 
 /** Reads a body; undefined if it is not what it should be. */
 export type Read<T> = (
   response: Response,
-  context: Context,
+  exchange: Exchange,
 ) => Promise<T | undefined> | T;
 
 /** The media type of models. */
@@ -49,63 +49,88 @@ const ADVICE: Record<number, string> = {
   413: " (the proxy in front of Decapod takes less at once)",
 };
 
-/** Reads an answer of this type, or throws what is wrong with it. */
-export async function readAnswer<T>(
+/** What is wrong with an answer that is no success of this type, if it is. */
+export function misfit(
   response: Response,
   type: string,
-  read: Read<T>,
-  context: Context,
-): Promise<T> {
+  exchange: Exchange,
+): Promise<DecapodError> | DecapodError | undefined {
   const { status, type: kind, ok } = response;
-  const header = (name: string) =>
-    oneLine(context.redact(response.headers.get(name) ?? ""));
-  const unfit = (what: string) =>
-    context.fail(
-      DecapodResponseError,
-      `the answer (status ${status}) is ${what}`,
-      { outcomeUnknown: true },
-    );
   if (!ok) {
-    const place = header("location");
-    if (kind !== "opaqueredirect" && !(place && status < 400)) {
-      throw await refusal(response, context);
-    }
-    throw unfit(
-      `a redirect to ${
-        place.replace(/\/\/[^/?#]*@/g, `//${REDACTED}@`) || "another place"
-      }, which would lose the method and the token: use the URL that Decapod itself has`,
-    );
+    const place = header(response, "location", exchange)
+      .replace(/\/\/[^/?#]*@/g, `//${REDACTED}@`);
+    return kind === "opaqueredirect" || place && status < 400
+      ? unfit(
+        response,
+        exchange,
+        `a redirect to ${
+          place || "another place"
+        }, which would lose the method and the token: use the URL that Decapod itself has`,
+      )
+      : refusal(response, exchange);
   }
-  if (!isType(response, type)) {
-    throw unfit(
-      `${
-        header("content-type") || "no content type"
-      } instead of ${type}: check that the URL is that of the Decapod API`,
-    );
-  }
-  const answer = await read(response, context);
-  if (answer !== undefined) return answer;
-  throw unfit(
-    "not a JSON object as Decapod gives it here: it is empty, cut off, broken or of another shape",
+  return isType(response, type) ? undefined : unfit(
+    response,
+    exchange,
+    `${
+      header(response, "content-type", exchange) || "no content type"
+    } instead of ${type}: check that the URL is that of the Decapod API`,
   );
+}
+
+/** An error that says what came instead of what was asked for. */
+export function unfit(
+  { status }: Response,
+  exchange: Exchange,
+  what: string,
+): DecapodError {
+  return exchange.fail(
+    DecapodResponseError,
+    `the answer (status ${status}) is ${what}`,
+    { outcomeUnknown: true },
+  );
+}
+
+/** A header as it may be shown. */
+function header(
+  { headers }: Response,
+  name: string,
+  exchange: Exchange,
+): string {
+  return oneLine(exchange.redact(headers.get(name) ?? ""));
 }
 
 /** Reads a body as text. */
 export async function readText(
   response: Response,
-  context: Context,
+  exchange: Exchange,
 ): Promise<string> {
-  if (!context.light) return await collect(response, context);
+  if (!exchange.light) return await collect(response, exchange);
   const bytes = await response.arrayBuffer(); // much faster than pieces
   checkLength(response, bytes.byteLength);
   return new TextDecoder().decode(bytes);
 }
 
+/** Reads a body as a JSON object. */
+export function readObject<T extends object>(
+  response: Response,
+  exchange: Exchange,
+): Promise<T | undefined> {
+  if (!exchange.light) return collect(response, exchange).then(parseObject<T>);
+  return response.text().then((text) => {
+    const value = parseObject<T>(text);
+    // What broke off is no JSON: only then is the length worth a look.
+    if (!value) checkLength(response, new TextEncoder().encode(text).length);
+    return value;
+  });
+}
+
 /** Gives the pieces of a body, which has to be as long as it says. */
 export async function* readPieces(
   response: Response, // kept whole: Deno forgets an abort otherwise
-  { signal, shown }: Context,
+  exchange: Exchange,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const { signal } = exchange;
   const reader = response.body?.getReader();
   if (!reader) return;
   const stop = () => reader.cancel().catch(() => {});
@@ -121,7 +146,7 @@ export async function* readPieces(
       yield value;
     }
   } catch (error) {
-    throw shown(error);
+    throw exchange.shown(error);
   } finally {
     signal.removeEventListener("abort", stop);
     stop();
@@ -131,12 +156,12 @@ export async function* readPieces(
 /** A body as text, from its pieces; what comes after so many bytes is cut. */
 async function collect(
   response: Response,
-  context: Context,
+  exchange: Exchange,
   most = Infinity,
 ): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const piece of readPieces(response, context)) {
+  for await (const piece of readPieces(response, exchange)) {
     text += decoder.decode(piece, { stream: true });
     if ((most -= piece.length) <= 0) break;
   }
@@ -153,19 +178,21 @@ function checkLength({ headers }: Response, size: number): void {
 
 /** Whether it has this media type, with whatever parameters. */
 function isType({ headers }: Response, type: string): boolean {
-  const [essence = ""] = (headers.get("content-type") ?? "").split(/[;,]/);
+  const given = headers.get("content-type") ?? "";
+  if (given === type) return true; // as a rule
+  const [essence = ""] = given.split(/[;,]/);
   return essence.trim().toLowerCase().replace(/\/.*\+/, "/") === type;
 }
 
 /** The error for an error status. */
 async function refusal(
   response: Response,
-  context: Context,
+  exchange: Exchange,
 ): Promise<DecapodError> {
   const { status, headers } = response;
-  const { redact } = context;
+  const redact = (text: string) => exchange.redact(text);
   // Where the body breaks off, the status alone says enough.
-  const body = await collect(response, context, LONGEST_ERROR_BODY)
+  const body = await collect(response, exchange, LONGEST_ERROR_BODY)
     .catch(() => "");
   const { error, message } = isType(response, JSON_TYPE) &&
       parseObject<{ error?: unknown; message?: unknown }>(body) || {
@@ -181,8 +208,8 @@ async function refusal(
     ? headline
     : `${status} ${headline}`;
   const said = oneLine(description);
-  const retryAfter = readRetryAfter(headers.get("retry-after"));
-  return context.fail(
+  const retryAfter = readRetryAfter(headers.get("retry-after") ?? "");
+  return exchange.fail(
     DecapodAPIError,
     (title.includes(said) ? title : `${title}: ${said}`).trim() +
       (ADVICE[status] ?? ""),
@@ -200,7 +227,7 @@ async function refusal(
  * What a JSON object says, or undefined. The parser's own error is of no use:
  * it quotes the text, and there may be a token in it.
  */
-export function parseObject<T extends object>(text: string): T | undefined {
+function parseObject<T extends object>(text: string): T | undefined {
   try {
     const value: T | null = JSON.parse(text);
     return isObject(value) ? value : undefined;
@@ -218,11 +245,11 @@ function redactName(name: string, redact: Redact): string {
 }
 
 /** Milliseconds to wait; undefined if the header is none that HTTP knows. */
-function readRetryAfter(value: string | null): number | undefined {
-  const wait = /^\d+$/.test(value ?? "")
+function readRetryAfter(value: string): number | undefined {
+  const wait = /^\d+$/.test(value)
     ? Number(value) * 1000
-    : /^\w{3}, .* GMT$/.test(value ?? "")
-    ? Date.parse(value ?? "") - Date.now()
+    : /^\w{3}, .* GMT$/.test(value)
+    ? Date.parse(value) - Date.now()
     : NaN;
   return Number.isNaN(wait)
     ? undefined

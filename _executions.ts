@@ -19,7 +19,7 @@ import type {
 } from "./models.ts";
 import type { ListOptions } from "./_query.ts";
 import { oneLine } from "./_redact.ts";
-import { abortable, openScope } from "./_scope.ts";
+import { abortable, Scope } from "./_scope.ts";
 import type { RequestOptions } from "./_transport.ts";
 
 /** The shortest and the longest time between two looks, in ms. */
@@ -127,9 +127,7 @@ export async function waitForExecution(
       const { state } = execution.data;
       if (expect.includes(state)) return execution;
       if (ENDS.includes(state)) {
-        const error = await ended(api, execution, watch.request);
-        signal?.throwIfAborted();
-        throw error; // out of time, too: how it ended is worth more
+        throw await ended(api, execution, watch.request, signal);
       }
     }
   } finally {
@@ -223,7 +221,7 @@ function openWatch(
 ) {
   check("id", id);
   const { min, max } = readInterval(interval);
-  const scope = openScope(timeout, late, signal);
+  const scope = new Scope(timeout, late, signal);
   const request = { signal: scope.signal, ...headers && { headers } };
   const start = performance.now();
   const states: Record<string, number> = {};
@@ -247,13 +245,15 @@ function openWatch(
 
   /** Waits for the next look; the last one comes just before the deadline. */
   async function pause(): Promise<void> {
-    const now = wait * (0.75 + Math.random() / 2);
+    const least = Math.max(min, wait * 0.75);
+    const most = Math.min(max, wait * 1.25);
     const first = wait === 0;
     wait = Math.min(Math.max(min, wait * 1.5), max);
     if (first) return;
-    const left = scope.remaining() - Math.min(500, timeout / 5);
+    const left = scope.remaining - Math.min(500, timeout / 5);
     if (left <= 0) throw late();
-    await delay(Math.min(Math.max(min, now), max, left), request);
+    const jittered = least + Math.random() * (most - least);
+    await delay(Math.min(jittered, left), request);
   }
 
   /** Rethrows what waiting does not help against. */
@@ -294,7 +294,7 @@ function openWatch(
       wait = min;
     },
     /** Lets go of the timer and of the caller's signal. */
-    close: scope.close,
+    close: () => scope.close(),
   };
 }
 
@@ -303,6 +303,7 @@ async function ended(
   api: ExecutionApi,
   execution: Execution,
   request: RequestOptions,
+  signal: AbortSignal | undefined,
 ): Promise<DecapodExecutionError> {
   const { id, data: { state, playbook_configuration } } = execution;
   let failedSteps: ExecutionStep[] = [];
@@ -325,7 +326,8 @@ async function ended(
       why = `: failed steps are ${named.join(", ")}; getExecutionLog says more`;
     }
   } catch (error) {
-    cause = error;
+    signal?.throwIfAborted();
+    cause = error; // out of time, too: how it ended is worth more
     why = ": which steps failed could not be read";
   }
   return new DecapodExecutionError(

@@ -2,8 +2,17 @@
 
 import { checkOptions, isObject } from "./_check.ts";
 import { DecapodResponseError } from "./errors.ts";
+import { each } from "./_items.ts";
 import type { Page } from "./models.ts";
-import { type AnyListOptions, type Listed, listQuery } from "./_query.ts";
+import {
+  type AnyListOptions,
+  checkListOptions,
+  type Listed,
+  queryText,
+  requestOptions,
+} from "./_query.ts";
+import type { Scope } from "./_scope.ts";
+import type { RequestOptions } from "./_transport.ts";
 
 /** How many items an array may hold. */
 export interface ToArrayOptions {
@@ -11,8 +20,19 @@ export interface ToArrayOptions {
   limit?: number;
 }
 
-/** Gets one page from the server. */
-export type GetPage<T> = (options: AnyListOptions) => Promise<Page<T>>;
+/**
+ * Gets one page from the server.
+ *
+ * @param scope A deadline that is running already.
+ */
+export type GetPage<T> = (
+  query: string,
+  options: RequestOptions,
+  scope?: Scope,
+) => Promise<Page<T>>;
+
+/** Begins a deadline for page after page. */
+export type OpenScope = (options: RequestOptions) => Scope;
 
 /** What tells items apart. */
 interface Identified {
@@ -141,13 +161,8 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * }
    * ```
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for await (const page of this.#walk()) {
-      for (const item of page.items) {
-        this.#signal?.throwIfAborted();
-        yield item;
-      }
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    return each(itemsOf(this.#walk()), this.#signal);
   }
 
   /**
@@ -200,15 +215,26 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
   }
 }
 
+/** What is on each page. */
+async function* itemsOf<T>(
+  pages: AsyncIterable<Page<T>>,
+): AsyncGenerator<T[], void, undefined> {
+  for await (const { items } of pages) yield items;
+}
+
 /** Makes a listing of a way to get its pages. */
 export function makeListing<T extends Identified>(
   get: GetPage<T>,
+  open: OpenScope,
   options: AnyListOptions = {},
   listed: Listed,
 ): Listing<T> {
   return new Listing(
-    async () => await get(options),
-    (limit) => walk(get, options, listed, limit),
+    async () => {
+      checkListOptions(options, listed);
+      return await get(queryText(options), requestOptions(options));
+    },
+    (limit) => walk(get, open, options, listed, limit),
     isObject(options) ? options.signal : undefined,
   );
 }
@@ -216,22 +242,28 @@ export function makeListing<T extends Identified>(
 /** Gets page after page, one ahead of its consumer. */
 async function* walk<T extends Identified>(
   get: GetPage<T>,
+  open: OpenScope,
   options: AnyListOptions,
   listed: Listed,
   limit = Infinity,
 ): AsyncGenerator<Page<T>, void, undefined> {
-  listQuery(options, listed); // refuses what the plan could not be made of
-  const { signal, page: start = 1 } = options;
-  const controller = new AbortController();
-  const stop = () => controller.abort(signal?.reason);
-  const fetchPage = (request: AnyListOptions) => {
-    const page = get({ ...request, signal: controller.signal });
-    page.catch(() => {}); // reported when its turn comes
-    return page;
-  };
+  checkListOptions(options, listed); // and what the plan could not be made of
+  const { page: start = 1 } = options;
+  const request = requestOptions(options);
   const { first, cut } = plan<T>(options, listed);
-  signal?.throwIfAborted();
-  signal?.addEventListener("abort", stop);
+  const scope = open(request);
+  const { signal } = scope;
+  let underWay = false;
+  const fetchPage = async (wanted: AnyListOptions) => {
+    underWay = true;
+    scope.restart(); // each page has the whole time
+    try {
+      return await get(queryText(wanted), request, scope);
+    } finally {
+      underWay = false;
+      scope.pause();
+    }
+  };
   let ahead: Promise<Page<T>> | undefined = fetchPage(first);
   try {
     let given = 0;
@@ -242,14 +274,17 @@ async function* walk<T extends Identified>(
       const { items, total, next } = cut(page);
       given += items.length;
       ahead = next && given < limit ? fetchPage(next) : undefined;
+      ahead?.catch(() => {}); // it is looked at when its turn comes
       if (items.length === 0 && (next || number > start)) continue;
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       yield { ...page, items, page: number++, per_page: perPage, total };
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
     }
+  } catch (error) {
+    throw signal.aborted ? scope.reason : error;
   } finally {
-    signal?.removeEventListener("abort", stop);
-    controller.abort();
+    if (underWay) scope.cancel();
+    scope.close();
     await ahead?.catch(() => {}); // nothing is under way any more
   }
 }

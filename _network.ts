@@ -58,7 +58,10 @@ const REASONS: [said: RegExp, text: string, sent?: boolean][] = [
     /EPROTO/,
     "no TLS is spoken there, or the server wants a client certificate",
   ],
-  [/FailedToO/, "the TLS settings are of no use: check tls"],
+  [
+    /FailedToO/, // Bun
+    "the TLS settings are of no use: check that tls.ca, tls.cert and tls.key are whole and belong together",
+  ],
   [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not answer", true],
   [/HTTPP|invalid HTTP|Malformed_/, "no HTTP is spoken there", true],
   [

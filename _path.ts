@@ -12,7 +12,6 @@ export interface Path {
 const NAMES: Record<string, string> = {
   cinder_integration: "clusterId",
   password_reset: "resetToken",
-  version: "version",
 };
 
 /**
@@ -28,24 +27,27 @@ export function path(
 
 /** The path as it is sent, or an error that says which value is of no use. */
 export function pathText({ words, values }: Path): string {
-  const segments = values.map((value, index) => {
-    const word = words[index]?.split("/").at(-2) ?? "";
-    return segment(NAMES[word] ?? "id", value);
-  });
-  return `/v1/${String.raw({ raw: words }, ...segments)}/`;
+  let text = `/v1/${words[0]}`;
+  for (let index = 0; index < values.length; index++) {
+    text += segment(`${words[index]}`, values[index]) + words[index + 1];
+  }
+  return `${text}/`;
 }
 
-function segment(name: string, value: string | number): string {
-  check(name, value);
-  const text = String(value);
-  // "." and ".." would be taken for steps in the path, encoded or not.
-  if (/^\.{0,2}$/.test(text)) {
+/** @param before The words that it follows. */
+function segment(before: string, value: unknown): string {
+  if (before.endsWith("/version/")) check("version", value);
+  else if (typeof value !== "string" || !isSegment(value)) {
+    const name = NAMES[`${before.split("/").at(-2)}`] ?? "id";
+    check(name, value);
     throw new TypeError(
-      `Invalid ${name}: an id as the server gave it is needed, it is "${text}"`,
+      `Invalid ${name}: an id as the server gave it is needed, not an empty one, dots or half a character`,
     );
   }
-  if (!text.isWellFormed()) {
-    throw new TypeError(`Invalid ${name}: it is not well-formed Unicode`);
-  }
-  return encodeURIComponent(text);
+  return encodeURIComponent(String(value));
+}
+
+/** "." and ".." would be taken for steps in the path, encoded or not. */
+function isSegment(text: string): boolean {
+  return !/^\.{0,2}$/.test(text) && text.isWellFormed();
 }

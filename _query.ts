@@ -83,16 +83,13 @@ const DIRECTION: Rule = [
   RangeError,
 ];
 
-/**
- * Builds the query, or refuses what the server would pass over in silence.
- * What is left of the options is for the request.
- */
-export function listQuery(
+/** Refuses what the server would pass over in silence. */
+export function checkListOptions(
   options: AnyListOptions,
   listed: Listed,
-): { query: URLSearchParams; options: RequestOptions } {
+): void {
   checkOptions(options, listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
-  const { page, perPage, all, filter, sortBy, ...rest } = options;
+  const { filter, sortBy } = options;
   const fields = (what: string, value: object | undefined) =>
     entries(what, value, WRONG_NAMES[listed]);
   for (const [name, key, condition] of fields("filter", filter)) {
@@ -104,13 +101,34 @@ export function listQuery(
   if (sortBy && order.length === 0) {
     throw new TypeError("Invalid sortBy: a field is needed, there is none");
   }
-  const query = new URLSearchParams();
-  if (page !== undefined) query.set("page", `${page}`);
-  if (perPage !== undefined) query.set("per_page", `${perPage}`);
-  if (all) query.set("all", "1");
-  if (filter) query.set("filter", JSON.stringify(filter));
-  if (sortBy) query.set("sort_by", JSON.stringify(sortBy));
-  return { query, options: rest };
+}
+
+/** The query of such options, as it stands in a URL. */
+export function queryText(
+  { page, perPage, all, filter, sortBy }: AnyListOptions,
+): string {
+  const json = (value: object) => encodeURIComponent(JSON.stringify(value));
+  const parts: string[] = [];
+  if (page !== undefined) parts.push(`page=${page}`);
+  if (perPage !== undefined) parts.push(`per_page=${perPage}`);
+  if (all) parts.push("all=1");
+  if (filter) parts.push(`filter=${json(filter)}`);
+  if (sortBy) parts.push(`sort_by=${json(sortBy)}`);
+  return parts.join("&");
+}
+
+/** What of the options is for the request. */
+export function requestOptions(
+  {
+    page: _page,
+    perPage: _perPage,
+    all: _all,
+    filter: _filter,
+    sortBy: _sortBy,
+    ...request
+  }: AnyListOptions,
+): RequestOptions {
+  return request;
 }
 
 function checkCondition(

@@ -45,7 +45,8 @@ function spellings(character: string): string {
     `&#(?:0*${code}|x0*${hex(code, 1)});`,
     character.replace(/[\\^$.*+?()[\]{}|/-]/, "\\$&"),
   ];
-  if (character in ENTITIES) forms.push(ENTITIES[character] ?? "");
+  const entity = ENTITIES[character];
+  if (entity) forms.push(entity);
   const [, escape] = /^"\\(["bfnrt])"$/.exec(JSON.stringify(character)) ??
     /(\/)/.exec(character) ?? [];
   if (escape) forms.push(`\\\\{1,${MOST}}${escape}`);

@@ -1,78 +1,96 @@
 /** The life of one call: its deadline and its caller's signal in one. */
 
 /** Ends what is done within it when the time is up or the caller aborts. */
-export interface Scope {
+export class Scope {
   /** Aborted when the scope ends before its work does. */
-  signal: AbortSignal;
+  readonly signal: AbortSignal;
+  /** Makes the error to end with when the time is up. */
+  late: () => Error;
   /** Whether something may have been changed of which no answer told. */
-  doubt: boolean;
-  /** Why it has ended: the caller's reason, or the error of being late. */
-  reason(): unknown;
-  /** Milliseconds until the deadline. */
-  remaining(): number;
-  /** Gives the whole time again. */
-  restart(): void;
-  /** Stops the clock: whoever is at work is not the server. */
-  pause(): void;
-  /** Lets go of the timer and of the caller's signal. */
-  close(): void;
-}
+  doubt = false;
+  readonly #controller: AbortController | undefined;
+  readonly #outer: AbortSignal | undefined;
+  readonly #timeout: number;
+  #error: Error | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #end: number;
 
-/**
- * Begins a scope.
- *
- * @param timeout Milliseconds until it ends by itself.
- * @param late Makes the error to end with.
- * @param outer The caller's signal.
- * @param light Whether it can be the platform's own timeout: that costs least,
- * but can neither be restarted nor keep a program running.
- */
-export function openScope(
-  timeout: number,
-  late: () => Error,
-  outer?: AbortSignal,
-  light = false,
-): Scope {
-  outer?.throwIfAborted();
-  let end = performance.now() + timeout;
-  if (light && !outer) {
-    let error: Error | undefined;
-    return {
-      signal: AbortSignal.timeout(timeout),
-      doubt: false,
-      reason: () => error ??= late(),
-      remaining: () => end - performance.now(),
-      restart() {},
-      pause() {},
-      close() {},
-    };
+  /**
+   * @param timeout Milliseconds until it ends by itself.
+   * @param late Makes the error to end with.
+   * @param outer The caller's signal.
+   * @param light Whether it can be the platform's own timeout: that costs
+   * least, but can neither be restarted nor keep a program running.
+   */
+  constructor(
+    timeout: number,
+    late: () => Error,
+    outer?: AbortSignal,
+    light = false,
+  ) {
+    outer?.throwIfAborted();
+    this.late = late;
+    this.#outer = outer;
+    this.#timeout = timeout;
+    this.#end = performance.now() + timeout;
+    if (light && !outer) {
+      this.signal = AbortSignal.timeout(timeout);
+      return;
+    }
+    // Not AbortSignal.any: Node 20 loses its aborts when it collects garbage.
+    this.#controller = new AbortController();
+    this.signal = this.#controller.signal;
+    outer?.addEventListener("abort", this);
+    this.restart();
   }
-  // Not AbortSignal.any: Node 20 loses its aborts when it collects garbage.
-  const controller = new AbortController();
-  const { signal } = controller;
-  const abort = () => controller.abort(outer?.reason);
-  outer?.addEventListener("abort", abort);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const scope: Scope = {
-    signal,
-    doubt: false,
-    reason: () => signal.reason,
-    remaining: () => end - performance.now(),
-    restart() {
-      clearTimeout(timer);
-      end = performance.now() + timeout;
-      if (timeout < Infinity && !signal.aborted) {
-        timer = setTimeout(() => controller.abort(late()), timeout);
-      }
-    },
-    pause: () => clearTimeout(timer),
-    close() {
-      clearTimeout(timer);
-      outer?.removeEventListener("abort", abort);
-    },
-  };
-  scope.restart();
-  return scope;
+
+  /** Why it has ended: the caller's reason, or the error of being late. */
+  get reason(): unknown {
+    return this.#controller ? this.signal.reason : this.#error ??= this.late();
+  }
+
+  /** Milliseconds until the deadline. */
+  get remaining(): number {
+    return this.#end - performance.now();
+  }
+
+  /** Gives the whole time again. */
+  restart(): void {
+    this.#end = performance.now() + this.#timeout;
+    if (this.#timer === undefined) this.#wait(this.#timeout);
+  }
+
+  /** Stops the clock: whoever is at work is not the server. */
+  pause(): void {
+    this.#end = Infinity;
+  }
+
+  /** Ends it: nobody wants what is under way any more. */
+  cancel(): void {
+    this.#controller?.abort();
+  }
+
+  /** Lets go of the timer and of the caller's signal. */
+  close(): void {
+    if (!this.#controller) return;
+    clearTimeout(this.#timer);
+    this.#outer?.removeEventListener("abort", this);
+  }
+
+  /** The caller's signal was aborted. */
+  handleEvent(): void {
+    this.#controller?.abort(this.#outer?.reason);
+  }
+
+  /** The timer is left alone when the clock is set: that happens often. */
+  #wait(time: number): void {
+    if (time === Infinity || this.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.remaining > 0) this.#wait(this.remaining);
+      else this.#controller?.abort(this.late());
+    }, time);
+  }
 }
 
 /** A promise that is no longer waited for once the signal is aborted. */

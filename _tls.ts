@@ -26,11 +26,11 @@ export interface TlsSession {
 }
 
 /** What must stand in each text. */
-const PEM: Record<string, string> = {
-  ca: "CERTIFICATE-----",
-  cert: "CERTIFICATE-----",
-  key: "PRIVATE KEY-----",
-};
+const PEM = [
+  ["ca", "CERTIFICATE-----"],
+  ["cert", "CERTIFICATE-----"],
+  ["key", "PRIVATE KEY-----"],
+] as const;
 
 /** Makes a session for these settings, or says what to use instead. */
 export function openTls(
@@ -40,8 +40,8 @@ export function openTls(
   checkOptions(tls, ["ca", "cert", "key", "verify"], "tls");
   const { verify = true, ...texts } = tls;
   const { ca, cert, key } = texts;
-  for (const [name, text] of Object.entries(texts)) {
-    const mark = PEM[name] ?? "";
+  for (const [name, mark] of PEM) {
+    const text = texts[name];
     if (text !== undefined && !String(text).includes(mark)) {
       throw new TypeError(
         `Invalid tls.${name}: PEM text is needed, with ${mark} in it; read the file and give its text`,

@@ -2,13 +2,14 @@
 
 import { delay } from "@std/async/delay";
 import {
-  type Context,
+  type Exchange,
   JSON_TYPE,
-  parseObject,
+  misfit,
   type Read,
-  readAnswer,
+  readObject,
   readPieces,
   readText,
+  unfit,
 } from "./_answer.ts";
 import { type Authenticator, noAuth } from "./auth.ts";
 import { checkOptions } from "./_check.ts";
@@ -23,8 +24,8 @@ import { type HeaderRecord, headerSecrets, readHeaders } from "./_headers.ts";
 import { explain } from "./_network.ts";
 import { type Path, pathText } from "./_path.ts";
 import { redacted, redactError } from "./_redact.ts";
-import { abortable, openScope, type Scope } from "./_scope.ts";
-import { openTls, type TlsOptions } from "./_tls.ts";
+import { abortable, Scope } from "./_scope.ts";
+import { openTls, type TlsOptions, type TlsSession } from "./_tls.ts";
 
 /** What each method takes as its last argument; all of it can be left out. */
 export interface RequestOptions {
@@ -84,7 +85,8 @@ export interface TransportOptions {
 export interface Call {
   method: "GET" | "POST" | "PUT" | "DELETE";
   path: Path;
-  query?: URLSearchParams;
+  /** What stands behind the question mark. */
+  query?: string;
   body?: unknown;
   /** Whether a JSON object is what can be expected; any is unless said. */
   fits?: (answer: object) => boolean;
@@ -101,6 +103,15 @@ export const REQUEST_OPTIONS = ["signal", "timeout", "retries", "headers"];
 
 /** Statuses that another attempt may get past. */
 const TRANSIENT = [429, 502, 503, 504];
+
+const UNFIT =
+  "not a JSON object as Decapod gives it here: it is empty, cut off, broken or of another shape";
+
+/** Milliseconds for a call, unless said. */
+const TIMEOUT = 60_000;
+
+/** How often a read or a login is tried again, unless said. */
+const RETRIES = 2;
 
 /** How many tokens are remembered to be kept out of messages. */
 const TOKENS = 16;
@@ -120,7 +131,6 @@ type Init = RequestInit & { tls?: Deno.CreateHttpClientOptions };
  * Bun is told so by `keepalive`, Deno by a client that keeps none.
  */
 async function fetchOnce(url: string, init: Init): Promise<Response> {
-  if (init.method === "GET") return await fetch(url, init);
   if (!("Deno" in globalThis) || !Deno.createHttpClient) {
     return await fetch(url, { ...init, keepalive: false });
   }
@@ -135,287 +145,321 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
 /** The media type of logs. */
 const TEXT_TYPE = "text/plain";
 
+/** A request as it goes out, and what is to become of its answer. */
+interface Request {
+  call: Call;
+  url: string;
+  headers: HeaderRecord;
+  scope: Scope;
+}
+
 /** Makes calls to one server. */
-export interface Transport {
+export class Transport {
+  readonly #base: string;
+  readonly #password: string;
+  readonly #auth: Authenticator;
+  readonly #options: TransportOptions;
+  readonly #headers: HeaderRecord;
+  /** Whether requests go out with the runtime's own fetch. */
+  readonly #light: boolean;
+  readonly #tls: TlsSession | undefined;
+  readonly #tokens: string[] = [];
+
+  constructor(
+    base: string,
+    password: string,
+    auth: Authenticator,
+    options: TransportOptions,
+  ) {
+    this.#base = base;
+    this.#password = password;
+    this.#auth = auth;
+    this.#options = options;
+    this.#headers = readHeaders(options.headers);
+    this.#light = options.fetch === undefined;
+    this.#tls = openTls(options.tls, !this.#light);
+  }
+
   /**
    * Makes a call that is answered by a JSON object.
    *
    * @param scope A deadline that is running already.
    */
-  json<T extends object>(
+  async json<T extends object>(
     call: Call,
     options?: RequestOptions,
     scope?: Scope,
-  ): Promise<T>;
+  ): Promise<T> {
+    // What `within` does, without its cost: this is what most calls are.
+    const own = scope ?? this.open(call, options, this.#light);
+    try {
+      return await this.#send<T>(call, options, own, JSON_TYPE, readObject);
+    } catch (error) {
+      throw !scope && own.signal.aborted ? own.reason : error;
+    } finally {
+      if (!scope) own.close();
+    }
+  }
+
   /** Makes a call that is answered by text. */
-  text(call: Call, options?: RequestOptions): Promise<string>;
+  text(call: Call, options?: RequestOptions): Promise<string> {
+    return this.within(
+      call,
+      options,
+      (scope) => this.#send(call, options, scope, TEXT_TYPE, readText),
+    );
+  }
+
   /**
    * Makes a call that is answered by text of any length, and gives it piece by
    * piece. The deadline holds for each piece.
    */
-  chunks(
+  async *chunks(
     call: Call,
     options?: RequestOptions,
-  ): AsyncGenerator<string, void, undefined>;
+  ): AsyncGenerator<string, void, undefined> {
+    const scope = this.open(call, options);
+    const decoder = new TextDecoder();
+    try {
+      const pieces = await this.#send(
+        call,
+        options,
+        scope,
+        TEXT_TYPE,
+        readPieces,
+      );
+      scope.restart();
+      for await (const piece of pieces) {
+        scope.pause();
+        yield decoder.decode(piece, { stream: true });
+        scope.restart();
+      }
+      yield decoder.decode();
+    } catch (error) {
+      throw scope.signal.aborted ? scope.reason : error;
+    } finally {
+      scope.close();
+    }
+  }
+
   /** Does something under the deadline and the signal of one call. */
-  within<T>(
+  async within<T>(
     call: Call,
     options: RequestOptions | undefined,
     work: (scope: Scope) => Promise<T>,
-  ): Promise<T>;
-  /** Closes the connections that are this client's own. */
-  close(): void;
-}
-
-/** Makes a transport; nothing is sent before it is used. */
-export function openTransport(
-  base: string,
-  password: string,
-  session: Authenticator,
-  options: TransportOptions,
-): Transport {
-  const { fetch, onAttempt } = options;
-  const common = readHeaders(options.headers);
-  const tls = openTls(options.tls, fetch !== undefined);
-  const tokens: string[] = [];
-
-  function url({ path, query }: Call): string {
-    return base + pathText(path) + (query?.size ? `?${query}` : "");
+  ): Promise<T> {
+    const scope = this.open(call, options, this.#light);
+    try {
+      return await work(scope);
+    } catch (error) {
+      throw scope.signal.aborted ? scope.reason : error;
+    } finally {
+      scope.close();
+    }
   }
 
-  function open(call: Call, given: RequestOptions = {}, light: boolean): Scope {
-    checkOptions(given, REQUEST_OPTIONS);
-    readHeaders(given.headers); // refuses what is no header
-    const { timeout = options.timeout ?? 60_000, signal } = given;
-    const late = () =>
-      failure(
-        call,
-        DecapodTimeoutError,
-        `no answer within ${timeout} ms: the server is slow or the timeout short`,
-        { outcomeUnknown: scope.doubt },
-      );
-    const scope: Scope = openScope(timeout, late, signal, light);
+  /** Begins the deadline of a call; whoever does so closes it. */
+  open(call: Call, options: RequestOptions = {}, light = false): Scope {
+    checkOptions(options, REQUEST_OPTIONS);
+    if (options.headers) readHeaders(options.headers); // or refuses them
+    const { timeout = this.#options.timeout ?? TIMEOUT, signal } = options;
+    const scope: Scope = new Scope(
+      timeout,
+      () => this.#late(call, timeout, scope),
+      signal,
+      light,
+    );
     return scope;
   }
 
-  function failure<Options extends DecapodErrorOptions>(
-    call: Call,
-    Class: new (message: string, options: Options) => DecapodError,
-    happened: string,
-    options: Options,
-  ): DecapodError {
-    const { method } = call;
-    const shownUrl = redacted(url(call), call.secrets);
-    const outcomeUnknown = changes(call) && options.outcomeUnknown === true;
-    const warning = outcomeUnknown
-      ? "; it may have taken effect all the same, look before sending it again"
-      : "";
-    return new Class(`${method} ${shownUrl}: ${happened}${warning}`, {
-      ...options,
-      method,
-      url: shownUrl,
-      outcomeUnknown,
-    });
+  #fetch(url: string, init: RequestInit): Promise<Response> {
+    const own = this.#options.fetch; // not called as a method: workerd minds
+    if (own) return own(url, init);
+    const full = this.#tls ? { ...init, ...this.#tls.init() } : init;
+    return init.method === undefined ? fetch(url, full) : fetchOnce(url, full);
+  }
+
+  /** Closes the connections that are this client's own. */
+  close(): void {
+    this.#tls?.close?.();
   }
 
   /** Makes attempts until there is an answer, or no hope of one. */
-  async function send<T>(
+  async #send<T>(
     call: Call,
-    given: RequestOptions = {},
+    options: RequestOptions = {},
     scope: Scope,
     type: string,
     read: Read<T>,
   ): Promise<T> {
-    const target = url(call); // before anybody logs in for it
-    const headers: HeaderRecord = {
-      accept: type,
-      ...common,
-      ...readHeaders(given.headers),
-    };
-    const body = JSON.stringify(call.body);
+    const { method, body } = call;
+    const { onAttempt } = this.#options;
+    const headers: HeaderRecord = { accept: type, ...this.#headers };
+    if (options.headers) Object.assign(headers, readHeaders(options.headers));
     if (body !== undefined) headers["content-type"] = JSON_TYPE;
-    const auth = call.auth ?? ("authorization" in headers ? noAuth : session);
-    const retries = given.retries ??
-      (changes(call) ? 0 : options.retries ?? 2);
+    const init: RequestInit = {
+      headers,
+      redirect: "manual", // workerd knows no "error"
+      signal: scope.signal,
+    };
+    // Deno takes its time over a method, even the usual one.
+    if (method !== "GET" || !this.#light) init.method = method;
+    if (body !== undefined) init.body = JSON.stringify(body);
+    const url = this.#url(call);
+    const request = { call, url, headers, scope };
+    const auth = call.auth ??
+      ("authorization" in headers ? noAuth : this.#auth);
+    const retries = options.retries ??
+      (changes(call) ? 0 : this.#options.retries ?? RETRIES);
     let failures = 0;
     let renewed = false;
     for (let attempt = 1;; attempt++) {
       const token = await auth.token(scope.signal);
       if (token !== undefined) {
         headers.authorization = token;
-        if (!tokens.includes(token)) tokens.unshift(token);
-        tokens.splice(TOKENS);
+        this.#remember(token);
       }
+      const exchange = this.#exchange(request);
+      const start = onAttempt ? performance.now() : 0;
+      let outcome: Outcome<T>;
+      let sent: Promise<Response> | undefined;
+      let response: Response | undefined;
       try {
-        return await once(
-          call,
-          target,
-          attempt,
-          headers,
-          body,
-          scope,
-          type,
-          read,
-        );
-      } catch (error) {
-        if (scope.signal.aborted) throw error;
-        const { code = 0, retryAfter = 0 } = error instanceof DecapodAPIError
-          ? error
-          : {};
-        if (code === 401 && token !== undefined && !renewed) {
-          renewed = true; // the token had died; what was refused did nothing
-          auth.revokeToken(token);
-          continue;
+        scope.signal.throwIfAborted(); // a fetch of one's own may not mind it
+        scope.doubt ||= changes(call);
+        sent = this.#fetch(url, init);
+        response = await (this.#light ? sent : abortable(sent, scope.signal));
+        const wrong = misfit(response, type, exchange);
+        if (wrong) throw await wrong;
+        const answer = await read(response, exchange);
+        if (answer === undefined || call.fits?.(Object(answer)) === false) {
+          throw unfit(response, exchange, UNFIT);
         }
-        const passing = TRANSIENT.includes(code) ||
-          error instanceof DecapodConnectionError;
-        if (!passing || ++failures > retries) throw error;
-        const wait = retryAfter + backoff(failures);
-        if (wait >= scope.remaining()) throw error; // says more than a timeout
-        await delay(wait, { signal: scope.signal });
+        outcome = { answer };
+      } catch (thrown) {
+        sent?.then((late) => late.body?.cancel()).catch(() => {});
+        const error = exchange.shown(thrown);
+        scope.doubt = error instanceof DecapodError && error.outcomeUnknown;
+        outcome = { error };
       }
+      if (onAttempt) {
+        this.#report(request, attempt, start, outcome, response);
+      }
+      if ("answer" in outcome) return outcome.answer;
+      const { error } = outcome;
+      if (scope.signal.aborted) throw error;
+      const { code = 0, retryAfter = 0 } = error instanceof DecapodAPIError
+        ? error
+        : {};
+      if (code === 401 && token !== undefined && !renewed) {
+        renewed = true; // the token had died; what was refused did nothing
+        auth.revokeToken(token);
+        continue;
+      }
+      const passing = TRANSIENT.includes(code) ||
+        error instanceof DecapodConnectionError;
+      if (!passing || ++failures > retries) throw error;
+      const wait = retryAfter + backoff(failures);
+      if (wait >= scope.remaining) throw error; // says more than a timeout
+      await delay(wait, { signal: scope.signal });
     }
   }
 
-  /** Sends the request once. */
-  async function once<T>(
-    call: Call,
-    target: string,
-    attempt: number,
-    headers: HeaderRecord,
-    body: string | undefined,
-    scope: Scope,
-    type: string,
-    read: Read<T>,
-  ): Promise<T> {
-    const { method, secrets = [] } = call;
+  /** What the reading of an answer and its errors need to know of the call. */
+  #exchange({ call, headers, scope }: Request): Exchange {
     const { signal, doubt } = scope; // the doubt of the attempts before
-    const start = performance.now();
-    let sent: Promise<Response> | undefined;
-    let status: number | undefined;
-    const drop = () =>
-      sent?.then((late) => late.body?.cancel()).catch(() => {});
-    const report = (error?: unknown) =>
-      onAttempt?.({
-        method,
-        url: redacted(target, secrets),
-        attempt,
-        duration: performance.now() - start,
-        ...status && { status },
-        ...error !== undefined && { error },
-      });
-    const context: Context = {
+    const exchange: Exchange = {
       signal,
-      light: !fetch,
+      light: this.#light,
       redact: (text) =>
         redacted(text, [
-          password,
-          ...tokens,
-          ...secrets,
+          this.#password,
+          ...this.#tokens,
+          ...call.secrets ?? [],
           ...headerSecrets(headers),
         ]),
       fail: (Class, happened, options) =>
-        failure(call, Class, happened, {
+        this.#error(call, Class, happened, {
           ...options,
           outcomeUnknown: doubt || options.outcomeUnknown,
         }),
-      shown(error) {
-        if (signal.aborted) return scope.reason();
+      shown: (error) => {
+        if (signal.aborted) return scope.reason;
         if (error instanceof DecapodError) return error;
-        const { text, sent } = explain(error, base, context.redact);
-        return context.fail(DecapodConnectionError, text, {
-          cause: redactError(error, context.redact),
+        const { text, sent } = explain(error, this.#base, exchange.redact);
+        return exchange.fail(DecapodConnectionError, text, {
+          cause: redactError(error, exchange.redact),
           outcomeUnknown: sent,
         });
       },
     };
-    let answer: T;
-    try {
-      if (signal.aborted) throw signal.reason; // an own fetch may not mind it
-      scope.doubt ||= changes(call);
-      sent = (fetch ?? fetchOnce)(target, {
-        method,
-        headers,
-        body,
-        redirect: "manual", // workerd knows no "error"
-        signal,
-        ...tls?.init(),
-      });
-      const response = await (fetch ? abortable(sent, signal) : sent);
-      status = response.status;
-      answer = await readAnswer(response, type, read, context);
-    } catch (thrown) {
-      drop();
-      const error = context.shown(thrown);
-      scope.doubt = error instanceof DecapodError && error.outcomeUnknown;
-      report(error);
-      throw error;
-    }
-    try {
-      report();
-    } catch (error) {
-      drop();
-      throw error;
-    }
-    return answer;
+    return exchange;
   }
 
-  const transport: Transport = {
-    json<T extends object>(
-      call: Call,
-      given?: RequestOptions,
-      scope?: Scope,
-    ): Promise<T> {
-      if (!scope) {
-        return transport.within(
-          call,
-          given,
-          (scope) => transport.json<T>(call, given, scope),
-        );
-      }
-      return send(call, given, scope, JSON_TYPE, async (response, context) => {
-        const answer = parseObject<T>(await readText(response, context));
-        return answer && call.fits?.(answer) !== false ? answer : undefined;
+  #report<T>(
+    { call, url }: Request,
+    attempt: number,
+    start: number,
+    outcome: Outcome<T>,
+    response: Response | undefined,
+  ): void {
+    try {
+      this.#options.onAttempt?.({
+        method: call.method,
+        url: redacted(url, call.secrets),
+        attempt,
+        duration: performance.now() - start,
+        ...response && { status: response.status },
+        ...("error" in outcome && { error: outcome.error }),
       });
-    },
-    text: (call, given) =>
-      transport.within(
-        call,
-        given,
-        (scope) => send(call, given, scope, TEXT_TYPE, readText),
-      ),
-    async *chunks(call, given) {
-      const scope = open(call, given, false);
-      const decoder = new TextDecoder();
-      try {
-        const pieces = await send(call, given, scope, TEXT_TYPE, readPieces);
-        scope.restart();
-        for await (const piece of pieces) {
-          scope.pause();
-          yield decoder.decode(piece, { stream: true });
-          scope.restart();
-        }
-        yield decoder.decode();
-      } catch (error) {
-        throw scope.signal.aborted ? scope.reason() : error;
-      } finally {
-        scope.close();
-      }
-    },
-    async within(call, given, work) {
-      const scope = open(call, given, !fetch);
-      try {
-        return await work(scope);
-      } catch (error) {
-        throw scope.signal.aborted ? scope.reason() : error;
-      } finally {
-        scope.close();
-      }
-    },
-    close: () => tls?.close?.(),
-  };
-  return transport;
+    } catch (error) {
+      response?.body?.cancel().catch(() => {}); // of a stream, not yet read
+      throw error;
+    }
+  }
+
+  #late(call: Call, timeout: number, { doubt }: Scope): DecapodError {
+    return this.#error(
+      call,
+      DecapodTimeoutError,
+      `no answer within ${timeout} ms: the server is slow or the timeout short`,
+      { outcomeUnknown: doubt },
+    );
+  }
+
+  #error<Options extends DecapodErrorOptions>(
+    call: Call,
+    Class: new (message: string, options: Options) => DecapodError,
+    happened: string,
+    options: Options,
+  ): DecapodError {
+    const { method } = call;
+    const url = redacted(this.#url(call), call.secrets);
+    const outcomeUnknown = changes(call) && options.outcomeUnknown === true;
+    const warning = outcomeUnknown
+      ? "; it may have taken effect all the same, look before sending it again"
+      : "";
+    return new Class(`${method} ${url}: ${happened}${warning}`, {
+      ...options,
+      method,
+      url,
+      outcomeUnknown,
+    });
+  }
+
+  #url({ path, query }: Call): string {
+    return this.#base + pathText(path) + (query ? `?${query}` : "");
+  }
+
+  #remember(token: string): void {
+    if (this.#tokens.includes(token)) return;
+    this.#tokens.unshift(token);
+    this.#tokens.length = Math.min(this.#tokens.length, TOKENS);
+  }
 }
+
+/** How an attempt went. */
+type Outcome<T> = { answer: T } | { error: unknown };
 
 /** Whether it must not be sent again unless that is asked for. */
 function changes({ method, repeatable }: Call): boolean {

@@ -166,8 +166,11 @@ export class V1Auth implements Authenticator {
    * await assertRejects(() => auth.token(), Error, "wrong password");
    * ```
    */
-  async token(signal?: AbortSignal): Promise<string> {
-    return this.#session?.token ?? (await this.login(signal)).id;
+  token(signal?: AbortSignal): Promise<string> {
+    const token = this.#session?.token;
+    return token === undefined
+      ? this.login(signal).then(({ id }) => id)
+      : Promise.resolve(token);
   }
 
   /**

@@ -32,7 +32,7 @@ import {
   type WaitOptions,
 } from "./_executions.ts";
 import { readHeaders } from "./_headers.ts";
-import { lines } from "./_lines.ts";
+import { each, lines } from "./_items.ts";
 import { type Listing, makeListing } from "./_listing.ts";
 import type {
   Cluster,
@@ -45,7 +45,6 @@ import type {
   Items,
   Message,
   NamedFields,
-  Page,
   PermissionGroup,
   Playbook,
   PlaybookConfiguration,
@@ -63,19 +62,17 @@ import type {
   UserFields,
 } from "./models.ts";
 import { type Path, path } from "./_path.ts";
-import {
-  type AnyListOptions,
-  type Listed,
-  type ListOptions,
-  listQuery,
-  type PageOptions,
+import type {
+  AnyListOptions,
+  Listed,
+  ListOptions,
+  PageOptions,
 } from "./_query.ts";
 import {
   type Call,
-  openTransport,
   REQUEST_OPTIONS,
   type RequestOptions,
-  type Transport,
+  Transport,
   type TransportOptions,
 } from "./_transport.ts";
 
@@ -314,7 +311,7 @@ export class V1Client extends Client {
     this.#auth = new new.target.AUTH_CLASS((signal) =>
       this.#postLogin({ signal })
     );
-    this.#transport = openTransport(
+    this.#transport = new Transport(
       this.url,
       password,
       this.#auth,
@@ -2567,7 +2564,7 @@ export class V1Client extends Client {
       path`cinder_integration/${clusterId}`,
       rest,
       {
-        query: new URLSearchParams({ root }),
+        query: `root=${encodeURIComponent(root)}`,
       },
     );
   }
@@ -2604,11 +2601,14 @@ export class V1Client extends Client {
     path: Path,
     options: AnyListOptions | undefined,
   ): Listing<T> {
-    const get = (wanted: AnyListOptions) => {
-      const { query, options } = listQuery(wanted, listed);
-      return this.#call<Page<T>>("GET", path, options, { query, fits: isPage });
-    };
-    return makeListing(get, options, listed);
+    const call = { method: "GET", path, fits: isPage } as const;
+    return makeListing<T>(
+      (query, options, scope) =>
+        this.#transport.json({ ...call, query }, options, scope),
+      (options) => this.#transport.open(call, options),
+      options,
+      listed,
+    );
   }
 
   #text(path: Path, options: RequestOptions | undefined): Promise<string> {
@@ -2620,7 +2620,7 @@ export class V1Client extends Client {
     options: RequestOptions | undefined,
   ): AsyncGenerator<string, void, undefined> {
     const chunks = this.#transport.chunks({ method: "GET", path }, options);
-    return lines(chunks, options?.signal);
+    return each(lines(chunks), options?.signal);
   }
 
   #edit<M extends { data: object }>(

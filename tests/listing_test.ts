@@ -318,7 +318,8 @@ for (const [name, leave] of Object.entries(LEAVE)) {
         part === "items" ? listing : listing.pages(),
         () => counted.controller.abort("enough"),
       );
-      assertEquals(signals.map(({ aborted }) => aborted), [false, true]);
+      assertEquals(signals.length, 2);
+      assertEquals(signals.at(-1)?.aborted, true);
       assertEquals(counted.listeners, 0);
       assertEquals(counted.added, 1);
     }

@@ -321,7 +321,7 @@ async function soak(seconds: number, seed: number): Promise<number> {
       } in doubt`,
       count("yes") > 0,
     ],
-    ["accounted for", `${found.length} there, the others deleted`, true],
+    ["accounted for", `${found.length} there`, true],
     ["missing", missing.slice(0, 5).join(", "), missing.length === 0],
     ["not wanted", extra.slice(0, 5).join(", "), extra.length === 0],
     ["edited wrongly", wrong.slice(0, 5).join(", "), wrong.length === 0],

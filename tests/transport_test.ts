@@ -439,7 +439,12 @@ Deno.test("elsewhere fetch is asked for a new connection for each change", async
   await client.getInfo();
   await client.createCluster("ceph");
   await client.deleteCluster("a");
-  assertEquals(asked, [["GET", undefined], ["POST", false], ["DELETE", false]]);
+  // Without a method fetch does a GET, and the faster for it.
+  assertEquals(asked, [
+    [undefined, undefined],
+    ["POST", false],
+    ["DELETE", false],
+  ]);
 });
 
 Deno.test("an answer behind Decapod's nginx comes through", async () => {

@@ -1,0 +1,88 @@
+/** Items that come many at a time, given one by one. */
+
+/**
+ * Gives each item of each array. Written out because a generator would cost as
+ * much for an item as a page does for all of its own.
+ *
+ * @param batches The arrays, one after the other; ended when this is left.
+ * @param signal Ends it at once, whatever is left of an array.
+ */
+export function each<T>(
+  batches: AsyncGenerator<readonly T[], void, undefined>,
+  signal?: AbortSignal,
+): AsyncGenerator<T, void, undefined> {
+  let batch: readonly T[] = [];
+  let index = 0;
+  let ended = false;
+  let refill: Promise<void> | undefined;
+
+  async function more(): Promise<void> {
+    try {
+      const { done, value } = await batches.next();
+      if (done) ended = true;
+      batch = value ?? [];
+      index = 0;
+    } catch (error) {
+      ended = true;
+      throw error;
+    } finally {
+      refill = undefined;
+    }
+  }
+
+  async function end(): Promise<IteratorReturnResult<undefined>> {
+    ended = true;
+    batch = [];
+    await batches.return();
+    return { done: true, value: undefined };
+  }
+
+  const iterator: AsyncGenerator<T, void, undefined> = {
+    next() {
+      if (signal?.aborted && !ended) {
+        return end().then(() => {
+          throw signal.reason;
+        });
+      }
+      const value = batch[index];
+      if (value !== undefined) {
+        index++;
+        return Promise.resolve({ done: false, value });
+      }
+      if (ended) return Promise.resolve({ done: true, value: undefined });
+      refill ??= more();
+      return refill.then(() => iterator.next());
+    },
+    return: end,
+    async throw(error) {
+      await end();
+      throw error;
+    },
+    [Symbol.asyncIterator]: () => iterator,
+    async [Symbol.asyncDispose]() {
+      await end();
+    },
+  };
+  return iterator;
+}
+
+/**
+ * The lines of a text, as they come with its pieces, without `\n` or `\r\n`.
+ * What follows the last line break is a line too, unless it is empty.
+ */
+export async function* lines(
+  chunks: AsyncIterable<string>,
+): AsyncGenerator<string[], void, undefined> {
+  let rest = "";
+  for await (const chunk of chunks) {
+    const end = chunk.lastIndexOf("\n");
+    if (end === -1) {
+      rest += chunk;
+      continue;
+    }
+    const text = rest + chunk.slice(0, end);
+    yield `${text}\n`.split(text.includes("\r") ? /\r?\n/ : "\n").slice(0, -1);
+    rest = chunk.slice(end + 1);
+  }
+  if (rest !== "") yield [rest];
+}
