@@ -1,14 +1,16 @@
 /** Items that come many at a time, given one by one. */
 
 /**
- * Gives each item of each array. Written out because a generator would cost as
+ * Gives each item of each batch. Written out because a generator would cost as
  * much for an item as a page does for all of its own.
  *
- * @param batches The arrays, one after the other; ended when this is left.
- * @param signal Ends it at once, whatever is left of an array.
+ * @param batches The batches, one after the other; ended when this is left.
+ * @param itemsOf The items of one of them.
+ * @param signal Ends it at once, whatever is left of a batch.
  */
-export function each<T>(
-  batches: AsyncGenerator<readonly T[], void, undefined>,
+export function each<Batch, T>(
+  batches: AsyncGenerator<Batch, void, undefined>,
+  itemsOf: (batch: Batch) => readonly T[],
   signal?: AbortSignal,
 ): AsyncGenerator<T, void, undefined> {
   let batch: readonly T[] = [];
@@ -19,8 +21,8 @@ export function each<T>(
   async function more(): Promise<void> {
     try {
       const { done, value } = await batches.next();
-      if (done) ended = true;
-      batch = value ?? [];
+      ended ||= done === true;
+      batch = done ? [] : itemsOf(value);
       index = 0;
     } catch (error) {
       ended = true;

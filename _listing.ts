@@ -162,7 +162,7 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * ```
    */
   [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    return each(itemsOf(this.#walk()), this.#signal);
+    return each(this.#walk(), ({ items }) => items, this.#signal);
   }
 
   /**
@@ -213,13 +213,6 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
     }
     return items.slice(0, limit);
   }
-}
-
-/** What is on each page. */
-async function* itemsOf<T>(
-  pages: AsyncIterable<Page<T>>,
-): AsyncGenerator<T[], void, undefined> {
-  for await (const { items } of pages) yield items;
 }
 
 /** Makes a listing of a way to get its pages. */

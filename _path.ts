@@ -12,6 +12,7 @@ export interface Path {
 const NAMES: Record<string, string> = {
   cinder_integration: "clusterId",
   password_reset: "resetToken",
+  version: "version",
 };
 
 /**
@@ -29,25 +30,26 @@ export function path(
 export function pathText({ words, values }: Path): string {
   let text = `/v1/${words[0]}`;
   for (let index = 0; index < values.length; index++) {
-    text += segment(`${words[index]}`, values[index]) + words[index + 1];
+    const before = `${words[index]}`;
+    const value = values[index];
+    // An id as the server gives it needs no second look.
+    const plain = typeof value === "string" && before !== "/version/" &&
+      /^[\w-]+$/.test(value);
+    text += (plain ? value : segment(before, value)) + words[index + 1];
   }
   return `${text}/`;
 }
 
 /** @param before The words that it follows. */
 function segment(before: string, value: unknown): string {
-  if (before.endsWith("/version/")) check("version", value);
-  else if (typeof value !== "string" || !isSegment(value)) {
-    const name = NAMES[`${before.split("/").at(-2)}`] ?? "id";
-    check(name, value);
+  const name = NAMES[`${before.split("/").at(-2)}`] ?? "id";
+  check(name, value);
+  const text = String(value);
+  // "." and ".." would be taken for steps in the path, encoded or not.
+  if (/^\.{0,2}$/.test(text) || !text.isWellFormed()) {
     throw new TypeError(
       `Invalid ${name}: an id as the server gave it is needed, not an empty one, dots or half a character`,
     );
   }
-  return encodeURIComponent(String(value));
-}
-
-/** "." and ".." would be taken for steps in the path, encoded or not. */
-function isSegment(text: string): boolean {
-  return !/^\.{0,2}$/.test(text) && text.isWellFormed();
+  return encodeURIComponent(text);
 }

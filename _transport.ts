@@ -146,7 +146,7 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
 const TEXT_TYPE = "text/plain";
 
 /** A request as it goes out, and what is to become of its answer. */
-interface Request {
+interface Outgoing {
   call: Call;
   url: string;
   headers: HeaderRecord;
@@ -366,7 +366,7 @@ export class Transport {
   }
 
   /** What the reading of an answer and its errors need to know of the call. */
-  #exchange({ call, headers, scope }: Request): Exchange {
+  #exchange({ call, headers, scope }: Outgoing): Exchange {
     const { signal, doubt } = scope; // the doubt of the attempts before
     const exchange: Exchange = {
       signal,
@@ -397,7 +397,7 @@ export class Transport {
   }
 
   #report<T>(
-    { call, url }: Request,
+    { call, url }: Outgoing,
     attempt: number,
     start: number,
     outcome: Outcome<T>,

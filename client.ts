@@ -2620,7 +2620,7 @@ export class V1Client extends Client {
     options: RequestOptions | undefined,
   ): AsyncGenerator<string, void, undefined> {
     const chunks = this.#transport.chunks({ method: "GET", path }, options);
-    return each(lines(chunks), options?.signal);
+    return each(lines(chunks), (some) => some, options?.signal);
   }
 
   #edit<M extends { data: object }>(

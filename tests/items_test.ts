@@ -3,6 +3,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { each, lines } from "../_items.ts";
 
+const own = (batch: number[]) => batch;
+
 /** Gives these arrays, and tells whether it was left. */
 function batches(...all: number[][]) {
   const told = { left: false };
@@ -18,7 +20,7 @@ function batches(...all: number[][]) {
 
 Deno.test("each() gives all items in order, whoever asks before the last came", async () => {
   const { items } = batches([1, 2], [], [3], [4, 5]);
-  const iterator = each(items);
+  const iterator = each(items, own);
   const asked = Array.from({ length: 7 }, () => iterator.next());
   const values = (await Promise.all(asked)).map(({ value }) => value);
   assertEquals(values, [1, 2, 3, 4, 5, undefined, undefined]);
@@ -35,7 +37,7 @@ Deno.test("each() ends what it reads from, however it is left", async () => {
   ];
   for (const leave of ways) {
     const { told, items } = batches([1, 2], [3]);
-    const iterator = each(items);
+    const iterator = each(items, own);
     assertEquals(await iterator.next(), { done: false, value: 1 });
     await leave(iterator);
     assertEquals(told.left, true);
@@ -48,7 +50,7 @@ Deno.test("each() fails once, with what its source failed with", async () => {
     yield await Promise.resolve([1]);
     throw new Error("broken");
   }
-  const iterator = each(broken());
+  const iterator = each(broken(), own);
   await iterator.next();
   await assertRejects(() => iterator.next(), Error, "broken");
   assertEquals((await iterator.next()).done, true);
@@ -57,7 +59,7 @@ Deno.test("each() fails once, with what its source failed with", async () => {
 Deno.test("each() ends between two items when it is aborted", async () => {
   const controller = new AbortController();
   const { told, items } = batches([1, 2, 3]);
-  const iterator = each(items, controller.signal);
+  const iterator = each(items, own, controller.signal);
   await iterator.next();
   controller.abort("enough");
   assertEquals(await iterator.next().catch((reason) => reason), "enough");
