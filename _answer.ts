@@ -45,7 +45,7 @@ const LONGEST_RETRY_AFTER = 30_000;
 /** What to do about a status. */
 const ADVICE: Record<number, string> = {
   401: " (check the login and the password)",
-  403: " (the role of this user does not allow it)",
+  403: " (the method's documentation names the permission)",
   413: " (the proxy in front of Decapod takes less at once)",
 };
 
@@ -208,11 +208,13 @@ async function refusal(
     ? headline
     : `${status} ${headline}`;
   const said = oneLine(description);
+  // An unknown path, as opposed to an unknown id.
+  const lost = status === 404 && headline.startsWith("404");
+  const advice = lost ? " (check the URL and the ids)" : ADVICE[status] ?? "";
   const retryAfter = readRetryAfter(headers.get("retry-after") ?? "");
   return exchange.fail(
     DecapodAPIError,
-    (title.includes(said) ? title : `${title}: ${said}`).trim() +
-      (ADVICE[status] ?? ""),
+    (title.includes(said) ? title : `${title}: ${said}`).trim() + advice,
     {
       code: status,
       error: name || statusText || `${status}`,

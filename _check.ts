@@ -31,10 +31,20 @@ export const ARRAY: Rule = ["an array is needed", Array.isArray];
 
 export const OBJECT: Rule = ["an object is needed", isObject];
 
+const TEXT = like("");
+
+/** What may be empty only where the server says so. */
+export const WORD: Rule = [
+  "a string that is not empty is needed",
+  (value) => typeof value === "string" && value !== "",
+];
+
 /** Arguments and options by their names, which mean the same everywhere. */
 const RULES: Record<string, Rule> = {
   all: like(true),
   change: like(like),
+  clusterId: TEXT,
+  email: TEXT,
   expect: [
     "an array of at least one state is needed",
     (value) =>
@@ -42,16 +52,22 @@ const RULES: Record<string, Rule> = {
       value.every((state) => typeof state === "string"),
   ],
   fetch: like(like),
+  fullName: TEXT,
   headers: OBJECT,
+  host: TEXT,
   limit: wholeFrom(0),
+  login: TEXT,
   max: DURATION,
   min: DURATION,
+  name: TEXT,
   onAttempt: like(like),
   onUpdate: like(like),
   page: wholeFrom(1),
   perPage: wholeFrom(1),
+  playbookConfigurationVersion: wholeFrom(1),
+  playbookId: TEXT,
   retries: wholeFrom(0),
-  root: like(""),
+  root: TEXT,
   serverIds: ARRAY,
   signal: [
     "an AbortSignal is needed",
@@ -59,6 +75,7 @@ const RULES: Record<string, Rule> = {
   ],
   timeout: DURATION,
   tls: OBJECT,
+  username: TEXT,
   verify: like(true),
   version: wholeFrom(1),
 };
@@ -67,13 +84,15 @@ const RULES: Record<string, Rule> = {
 export function check(
   name: string,
   value: unknown,
-  [needed, fits, Class = TypeError] = RULES[name] ?? like(""),
+  [needed, fits, Class = TypeError] = RULES[name] ?? TEXT,
   shown = name,
 ): void {
   if (fits(value)) return;
   // Numbers as they are; of anything else, which may be a secret, the kind.
   const what = typeof value === "number" || value === null
     ? value
+    : value === ""
+    ? "empty"
     : Array.isArray(value)
     ? "an array"
     : `of type ${typeof value}`;
@@ -96,16 +115,21 @@ export function checkNames(
   }
 }
 
-/** The same, and refuses the values that do not fit. */
+/**
+ * The same, and refuses the values that do not fit.
+ *
+ * @param prefix What stands in front of their names in errors.
+ */
 export function checkOptions(
   options: object,
   allowed: readonly string[],
-  what?: string,
+  what = "options",
+  prefix = "",
 ): void {
-  checkNames(what ?? "options", options, allowed);
+  checkNames(what, options, allowed);
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined && Object.hasOwn(RULES, name)) {
-      check(name, value, RULES[name], what && `${what}.${name}`);
+      check(name, value, RULES[name], prefix + name);
     }
   }
 }

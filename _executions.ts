@@ -353,7 +353,7 @@ function readInterval(interval: number | Interval = 1000): Interval {
     : { min: interval, max: Math.min(10 * interval, LONGEST) };
   // Both bounds are needed.
   const { min = NaN, max = NaN } = given;
-  checkOptions({ ...given, min, max }, ["min", "max"], "interval");
+  checkOptions({ ...given, min, max }, ["min", "max"], "interval", "interval.");
   if (min > max) {
     throw new RangeError(`Invalid interval: min ${min} is above max ${max}`);
   }

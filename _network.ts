@@ -55,15 +55,19 @@ const REASONS: [said: RegExp, text: string, sent?: boolean][] = [
     "no TLS is spoken there: check whether the URL should begin with http://",
   ],
   [
-    /EPROTO/,
-    "no TLS is spoken there, or the server wants a client certificate",
+    /EPROTO/, // Bun, for both
+    "no TLS is spoken there, or the server wants a client certificate: check whether the URL should begin with http://",
   ],
   [
     /FailedToO/, // Bun
     "the TLS settings are of no use: check that tls.ca, tls.cert and tls.key are whole and belong together",
   ],
   [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not answer", true],
-  [/HTTPP|invalid HTTP|Malformed_/, "no HTTP is spoken there", true],
+  [
+    /HTTPP|invalid HTTP|Malformed_/,
+    "no HTTP is spoken there: check the port, and whether the URL should begin with https://",
+    true,
+  ],
   [
     /internal error; r/, // workerd, for any of these
     "the host name cannot be resolved, TLS failed or no HTTP is spoken there: workerd's own log says which",

@@ -37,7 +37,7 @@ export function openTls(
   tls: TlsOptions = {},
   hasOwnFetch: boolean,
 ): TlsSession | undefined {
-  checkOptions(tls, ["ca", "cert", "key", "verify"], "tls");
+  checkOptions(tls, ["ca", "cert", "key", "verify"], "tls", "tls.");
   const { verify = true, ...texts } = tls;
   const { ca, cert, key } = texts;
   for (const [name, mark] of PEM) {

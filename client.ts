@@ -15,13 +15,7 @@
  */
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
-import {
-  check,
-  checkNames,
-  checkOptions,
-  isObject,
-  type Rule,
-} from "./_check.ts";
+import { check, checkOptions, isObject, type Rule, WORD } from "./_check.ts";
 import { type Change, edit } from "./_editing.ts";
 import { DecapodAPIError } from "./errors.ts";
 import {
@@ -181,7 +175,7 @@ export abstract class Client implements AsyncDisposable {
   constructor(url: string | URL, options: ClientOptions) {
     checkOptions(options, CLIENT_OPTIONS);
     for (const name of ["login", "password"] as const) {
-      check(name, options[name] || undefined); // empty is as good as missing
+      check(name, options[name], WORD);
     }
     this.url = baseUrl(url);
   }
@@ -217,13 +211,16 @@ export abstract class Client implements AsyncDisposable {
         `Cannot create a client from the environment: set DECAPOD_${name}`,
       );
     };
+    const url = read("URL");
+    const login = options.login ?? read("LOGIN");
+    const password = options.password ?? read("PASSWORD");
     const seconds = variables["DECAPOD_TIMEOUT"];
     if (seconds) check("DECAPOD_TIMEOUT", Number(seconds), SECONDS);
-    return new this(read("URL"), {
+    return new this(url, {
       ...seconds && { timeout: Number(seconds) * 1000 },
       ...options,
-      login: options.login ?? read("LOGIN"),
-      password: options.password ?? read("PASSWORD"),
+      login,
+      password,
     });
   }
 
@@ -602,7 +599,7 @@ export class V1Client extends Client {
    * ```
    */
   async createUser(user: NewUser, options?: RequestOptions): Promise<User> {
-    checkNames("new user", user, NEW_USER);
+    checkOptions(user, NEW_USER, "new user");
     const { login, email, fullName, roleId = null } = user;
     return await this.#call("POST", path`user`, options, {
       body: { login, email, full_name: fullName, role_id: roleId },
@@ -878,12 +875,13 @@ export class V1Client extends Client {
    * assertEquals(role.data.name, "viewer");
    * ```
    */
-  createRole(
+  async createRole(
     name: string,
     permissions: PermissionGroup[],
     options?: RequestOptions,
   ): Promise<Role> {
-    return this.#call("POST", path`role`, options, {
+    check("name", name);
+    return await this.#call("POST", path`role`, options, {
       body: { name, permissions },
     });
   }
@@ -1123,8 +1121,12 @@ export class V1Client extends Client {
    * assertEquals(cluster.data.configuration, {});
    * ```
    */
-  createCluster(name: string, options?: RequestOptions): Promise<Cluster> {
-    return this.#call("POST", path`cluster`, options, { body: { name } });
+  async createCluster(
+    name: string,
+    options?: RequestOptions,
+  ): Promise<Cluster> {
+    check("name", name);
+    return await this.#call("POST", path`cluster`, options, { body: { name } });
   }
 
   /**
@@ -1375,7 +1377,7 @@ export class V1Client extends Client {
     server: NewServer,
     options?: RequestOptions,
   ): Promise<Record<string, never>> {
-    checkNames("new server", server, NEW_SERVER);
+    checkOptions(server, NEW_SERVER, "new server");
     const { serverId, host, username } = server;
     return await this.#call("POST", path`server`, options, {
       body: { id: serverId, host, username },
@@ -1711,10 +1713,10 @@ export class V1Client extends Client {
     configuration: NewPlaybookConfiguration,
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
-    checkNames(
-      "new playbook configuration",
+    checkOptions(
       configuration,
       NEW_CONFIGURATION,
+      "new playbook configuration",
     );
     const {
       name,
@@ -2062,12 +2064,14 @@ export class V1Client extends Client {
    * assertEquals(execution.data.state, "created");
    * ```
    */
-  createExecution(
+  async createExecution(
     playbookConfigurationId: string,
     playbookConfigurationVersion: number,
     options?: RequestOptions,
   ): Promise<Execution> {
-    return this.#call("POST", path`execution`, options, {
+    check("playbookConfigurationId", playbookConfigurationId);
+    check("playbookConfigurationVersion", playbookConfigurationVersion);
+    return await this.#call("POST", path`execution`, options, {
       body: {
         playbook_configuration: {
           id: playbookConfigurationId,
@@ -2585,9 +2589,9 @@ export class V1Client extends Client {
     model: T,
     options: RequestOptions | undefined,
   ): Promise<T> {
-    if (!isObject(model)) {
+    if (!isObject(model) || "then" in model) {
       throw new TypeError(
-        `Cannot update: a whole ${word} as it was read is needed`,
+        `Cannot update: a whole ${word} as it was read is needed; is an await missing?`,
       );
     }
     const { id } = model;
@@ -2679,7 +2683,7 @@ function baseUrl(url: string | URL): string {
     new URL(url);
   if (!/^https?:$/.test(protocol)) {
     throw new TypeError(
-      `Invalid url: it has to begin with http:// or https://, not ${protocol}`,
+      `Invalid url: http:// or https:// is needed in front, not ${protocol}`,
     );
   }
   if (username || password) {

@@ -57,7 +57,7 @@ export async function denoInFront(args: string[]): Promise<number> {
   }).spawn();
   const listeners: [Deno.Signal, () => void][] = [["SIGINT", () => {}]];
   if (Deno.build.os !== "windows") {
-    listeners.push(["SIGTERM", () => child.kill("SIGTERM")]);
+    listeners.push(["SIGTERM", () => stop(child)]);
   }
   for (const [signal, listener] of listeners) {
     Deno.addSignalListener(signal, listener);
@@ -67,4 +67,13 @@ export async function denoInFront(args: string[]): Promise<number> {
     Deno.removeSignalListener(signal, listener);
   }
   return code;
+}
+
+/** Asks a process to end, if it has not done so already. */
+function stop(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGTERM");
+  } catch {
+    // It has.
+  }
 }

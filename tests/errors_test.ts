@@ -138,7 +138,7 @@ const ANSWERS: {
   {
     name: "Decapod's own",
     answer: apiError(403, "Forbidden", "Access was forbidden!"),
-    says: "403 Forbidden: Access was forbidden! (the role of this user",
+    says: "403 Forbidden: Access was forbidden! (the method's documentation",
     error: "Forbidden",
     description: "Access was forbidden!",
   },
