@@ -113,7 +113,7 @@ export async function waitForExecution(
   options: WaitOptions = {},
 ): Promise<Execution> {
   checkOptions(options, WAIT_OPTIONS);
-  const { onUpdate, expect = ["completed"], signal } = options;
+  const { onUpdate, expect = ["completed"] } = options;
   const watch = openWatch(api, id, options);
   try {
     for (let version = 0;;) {
@@ -126,9 +126,7 @@ export async function waitForExecution(
       }
       const { state } = execution.data;
       if (expect.includes(state)) return execution;
-      if (ENDS.includes(state)) {
-        throw await ended(api, execution, watch.request, signal);
-      }
+      if (ENDS.includes(state)) throw await ended(api, execution, watch);
     }
   } finally {
     watch.close();
@@ -266,6 +264,8 @@ function openWatch(
   return {
     /** What goes with each request. */
     request,
+    /** The caller's own. */
+    ...signal && { signal },
     survive,
     /** The execution as it is now, as soon as the server can be asked. */
     async look(): Promise<Execution> {
@@ -302,8 +302,7 @@ function openWatch(
 async function ended(
   api: ExecutionApi,
   execution: Execution,
-  request: RequestOptions,
-  signal: AbortSignal | undefined,
+  { request, signal }: { request: RequestOptions; signal?: AbortSignal },
 ): Promise<DecapodExecutionError> {
   const { id, data: { state, playbook_configuration } } = execution;
   let failedSteps: ExecutionStep[] = [];
