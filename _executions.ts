@@ -116,7 +116,8 @@ export async function waitForExecution(
   const { onUpdate, expect = ["completed"] } = options;
   const watch = openWatch(api, id, options);
   try {
-    for (let version = 0;;) {
+    let version = 0;
+    for (;;) {
       const execution = await watch.look();
       if (execution.version !== version) {
         version = execution.version;
