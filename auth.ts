@@ -251,13 +251,17 @@ export class V1Auth implements Authenticator {
     if (session === undefined) return undefined;
     this.#session = undefined;
     session.waiting++; // whoever ends it waits for its token
-    signal?.addEventListener("abort", () => session.controller.abort());
     session.reject(
       new DecapodError(
         "Cannot go on: logout was called before the login ended",
       ),
     );
-    return session.login;
+    return signal
+      ? abortable(session.login, signal).catch((error) => {
+        if (signal.aborted) session.controller.abort();
+        throw error;
+      })
+      : session.login;
   }
 
   #open(login: Login): Session {

@@ -8,7 +8,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import type { V1Client } from "../mod.ts";
-import { CountedSignal } from "./support/patch.ts";
+import { CountedSignal, replace } from "./support/patch.ts";
 import { http, type Peer, RawServer } from "./support/raw.ts";
 import { makeClient, StandInServer } from "./support/server.ts";
 
@@ -230,4 +230,33 @@ Deno.test("an abort by the fetch itself takes effect", async () => {
   });
   const reason = await client.getInfo({ signal }).catch((error) => error);
   assertEquals(reason, "by the fetch");
+});
+
+Deno.test("no call leaves a listener on its deadline, which would keep the program running", async () => {
+  const deadlines: CountedSignal[] = [];
+  using _ = replace(AbortSignal, "timeout", () => {
+    const counted = new CountedSignal();
+    deadlines.push(counted);
+    return counted.signal;
+  });
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.getInfo();
+  await client.login();
+  const { id } = await client.createCluster("ceph");
+  await client.editCluster(id, (data) => ({ ...data, name: "other" }));
+  await client.getClusters();
+  await client.getClusters().toArray();
+  await assertRejects(() => client.getUser("unknown"));
+  await client.deleteCluster(id);
+  server.standIn.revokeTokens();
+  await client.getUserSelf();
+  await client.logout();
+  await client.logout();
+  await Promise.allSettled([client.getUserSelf(), client.logout()]);
+  assert(deadlines.length > 10);
+  assertEquals(
+    deadlines.map(({ listeners }) => listeners).join(""),
+    "0".repeat(deadlines.length),
+  );
 });
