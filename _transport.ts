@@ -248,7 +248,7 @@ export class Transport {
     options: RequestOptions | undefined,
     work: (scope: Scope) => Promise<T>,
   ): Promise<T> {
-    const scope = this.open(call, options, this.#light);
+    const scope = this.open(call, options);
     try {
       return await work(scope);
     } catch (error) {

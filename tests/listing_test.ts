@@ -14,7 +14,7 @@ import {
   type ListOptions,
 } from "../mod.ts";
 import type { UserFields } from "../models.ts";
-import { CountedSignal } from "./support/patch.ts";
+import { CountedSignal, replace } from "./support/patch.ts";
 import { type Exchange, json, StandInServer } from "./support/server.ts";
 
 const USERS = "/v1/user/";
@@ -325,6 +325,32 @@ for (const [name, leave] of Object.entries(LEAVE)) {
     }
   });
 }
+
+Deno.test("an iteration that nobody goes on with keeps no program running", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.login();
+  const running = new Set<unknown>();
+  const { setTimeout, clearTimeout } = globalThis;
+  const set = (...args: Parameters<typeof setTimeout>) => {
+    const timer = setTimeout(...args);
+    running.add(timer);
+    return timer;
+  };
+  using _set = replace(
+    globalThis,
+    "setTimeout",
+    Object.assign(set, setTimeout),
+  );
+  using _clear = replace(globalThis, "clearTimeout", (timer) => {
+    running.delete(timer);
+    clearTimeout(timer);
+  });
+  const users = client.getUsers()[Symbol.asyncIterator]();
+  assertEquals((await users.next()).done, false);
+  assertEquals(running.size, 0);
+  await users.return();
+});
 
 Deno.test("an abort ends an iteration between two items of a page", async () => {
   await using server = serverWith(3);
