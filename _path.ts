@@ -1,6 +1,7 @@
 /** Paths of the API, with values that cannot lead anywhere else. */
 
 import { check } from "./_check.ts";
+import { REDACTED } from "./_redact.ts";
 
 /** Fixed words, and the values between them. */
 export interface Path {
@@ -25,11 +26,17 @@ export function path(
   return { words, values };
 }
 
-/** The path as it is sent, or an error that says which value is of no use. */
-export function pathText({ words, values }: Path): string {
+/**
+ * The path as it is sent, or an error that says which value is of no use.
+ *
+ * @param secrets Values that must not stand in it.
+ */
+export function pathText({ words, values }: Path, secrets?: string[]): string {
   let text = `/v1/${words[0]}`;
   for (let index = 0; index < values.length; index++) {
-    text += segment(`${words[index]}`, values[index]) + words[index + 1];
+    const value = segment(`${words[index]}`, values[index]);
+    text += secrets?.includes(`${values[index]}`) ? REDACTED : value;
+    text += words[index + 1];
   }
   return `${text}/`;
 }

@@ -148,7 +148,6 @@ const TEXT_TYPE = "text/plain";
 /** A request as it goes out, and what is to become of its answer. */
 interface Request {
   call: Call;
-  url: string;
   headers: HeaderRecord;
   scope: Scope;
 }
@@ -306,7 +305,7 @@ export class Transport {
     if (method !== "GET" || !this.#light) init.method = method;
     if (body !== undefined) init.body = JSON.stringify(body);
     const url = this.#url(call);
-    const request = { call, url, headers, scope };
+    const request = { call, headers, scope };
     const auth = call.auth ??
       ("authorization" in headers ? noAuth : this.#auth);
     const retries = options.retries ??
@@ -343,7 +342,7 @@ export class Transport {
         outcome = { error };
       }
       if (onAttempt) {
-        this.#report(request, attempt, start, outcome, response);
+        this.#report(call, attempt, start, outcome, response);
       }
       if ("answer" in outcome) return outcome.answer;
       const { error } = outcome;
@@ -397,7 +396,7 @@ export class Transport {
   }
 
   #report<T>(
-    { call, url }: Request,
+    call: Call,
     attempt: number,
     start: number,
     outcome: Outcome<T>,
@@ -406,7 +405,7 @@ export class Transport {
     try {
       this.#options.onAttempt?.({
         method: call.method,
-        url: redacted(url, call.secrets),
+        url: this.#url(call, call.secrets),
         attempt,
         duration: performance.now() - start,
         ...response && { status: response.status },
@@ -434,7 +433,7 @@ export class Transport {
     options: Options,
   ): DecapodError {
     const { method } = call;
-    const url = redacted(this.#url(call), call.secrets);
+    const url = this.#url(call, call.secrets);
     const outcomeUnknown = changes(call) && options.outcomeUnknown === true;
     const warning = outcomeUnknown
       ? "; it may have taken effect all the same, look before sending it again"
@@ -447,8 +446,9 @@ export class Transport {
     });
   }
 
-  #url({ path, query }: Call): string {
-    return this.#base + pathText(path) + (query ? `?${query}` : "");
+  /** @param secrets Values that must not stand in it. */
+  #url({ path, query }: Call, secrets?: string[]): string {
+    return this.#base + pathText(path, secrets) + (query ? `?${query}` : "");
   }
 
   #remember(token: string): void {
