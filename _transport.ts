@@ -273,7 +273,7 @@ export class Transport {
 
   #fetch(url: string, init: RequestInit): Promise<Response> {
     const own = this.#options.fetch; // not called as a method: workerd minds
-    if (own) return own(url, init);
+    if (own) return Promise.resolve(own(url, init)); // or the answer itself
     const full = this.#tls ? { ...init, ...this.#tls.init() } : init;
     return init.method === undefined ? fetch(url, full) : fetchOnce(url, full);
   }

@@ -604,6 +604,12 @@ Deno.test("a fetch that throws at once is a failed fetch", async () => {
   assertStrictEquals(error.cause, cause);
 });
 
+Deno.test("an injected fetch may give the answer itself, no promise", async () => {
+  const options: object = { fetch: () => Response.json(INFO) };
+  const client = makeClient("http://decapod.example", options);
+  assertEquals(await client.getInfo(), INFO);
+});
+
 Deno.test("headers of client and call go along, the call's first", async () => {
   await using server = new StandInServer();
   const client = server.client({
