@@ -18,9 +18,9 @@ export function each<T>(
 
   async function more(): Promise<void> {
     try {
-      const { done, value } = await batches.next();
-      if (done) ended = true;
-      batch = value ?? [];
+      const next = await batches.next();
+      if (next.done) ended = true;
+      batch = next.done || ended ? [] : next.value; // it may have been left
       index = 0;
     } catch (error) {
       ended = true;
