@@ -103,7 +103,9 @@ export function checkOptions(
   what?: string,
 ): void {
   checkNames(what ?? "options", options, allowed);
-  for (const [name, value] of Object.entries(options)) {
+  // Also those that it has from its class.
+  for (const name of allowed) {
+    const value: unknown = Reflect.get(options, name);
     if (value !== undefined && Object.hasOwn(RULES, name)) {
       check(name, value, RULES[name], what && `${what}.${name}`);
     }

@@ -180,7 +180,7 @@ function entries(
         `Invalid ${name}: the server's name for it is ${right}`,
       );
     }
-    if (!/^(?!\$)(?!.*\.\$)./.test(key)) {
+    if (/^$|(?:^|\.)\$/.test(key)) {
       throw new TypeError(`Invalid ${name}: it is not the name of a field`);
     }
     return [name, key, value];
