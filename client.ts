@@ -2277,7 +2277,8 @@ export class V1Client extends Client {
    * @throws {DecapodWaitTimeoutError} If it did not end in time; with the
    * execution as last seen.
    * @throws {DecapodAPIError} 403 or 404 at once.
-   * @throws {RangeError} If `expect` is empty or a time is no time.
+   * @throws {TypeError} If `expect` is empty.
+   * @throws {RangeError} If a time is no time.
    *
    * @example
    * ```ts
@@ -2565,7 +2566,7 @@ export class V1Client extends Client {
       path`cinder_integration/${clusterId}`,
       rest,
       {
-        query: `root=${encodeURIComponent(root)}`,
+        query: `root=${encodeURIComponent(root.toWellFormed())}`,
       },
     );
   }
