@@ -73,11 +73,6 @@ export class Scope {
     clearTimeout(this.#timer);
   }
 
-  /** Ends it: nobody wants what is under way any more. */
-  cancel(): void {
-    this.#controller?.abort();
-  }
-
   /** Lets go of the timer and of the caller's signal. */
   close(): void {
     if (!this.#controller) return;

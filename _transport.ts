@@ -190,7 +190,7 @@ export class Transport {
     scope?: Scope,
   ): Promise<T> {
     // What `within` does, without its cost: this is what most calls are.
-    const own = scope ?? this.open(call, options, this.#light);
+    const own = scope ?? this.#open(call, options, this.#light);
     try {
       return await this.#send<T>(call, options, own, JSON_TYPE, readObject);
     } catch (error) {
@@ -217,7 +217,7 @@ export class Transport {
     call: Call,
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
-    const scope = this.open(call, options);
+    const scope = this.#open(call, options);
     const decoder = new TextDecoder();
     try {
       const pieces = await this.#send(
@@ -247,7 +247,7 @@ export class Transport {
     options: RequestOptions | undefined,
     work: (scope: Scope) => Promise<T>,
   ): Promise<T> {
-    const scope = this.open(call, options);
+    const scope = this.#open(call, options);
     try {
       return await work(scope);
     } catch (error) {
@@ -258,7 +258,7 @@ export class Transport {
   }
 
   /** Begins the deadline of a call; whoever does so closes it. */
-  open(call: Call, options: RequestOptions = {}, light = false): Scope {
+  #open(call: Call, options: RequestOptions = {}, light = false): Scope {
     checkOptions(options, REQUEST_OPTIONS);
     if (options.headers) readHeaders(options.headers); // or refuses them
     const { timeout = this.#options.timeout ?? TIMEOUT, signal } = options;

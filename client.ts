@@ -2605,9 +2605,7 @@ export class V1Client extends Client {
   ): Listing<T> {
     const call = { method: "GET", path, fits: isPage } as const;
     return makeListing<T>(
-      (query, options, scope) =>
-        this.#transport.json({ ...call, query }, options, scope),
-      (options) => this.#transport.open(call, options),
+      (query, options) => this.#transport.json({ ...call, query }, options),
       options,
       listed,
     );

@@ -249,6 +249,20 @@ class Held {
   }
 }
 
+Deno.test("each page has a signal of its own, on which no other leaves listeners", async () => {
+  await using server = serverWith(60);
+  const signals = new Set<unknown>();
+  const client = server.client({
+    fetch(url, init) {
+      signals.add(init.signal);
+      return fetch(url, init);
+    },
+  });
+  const users = await client.getUsers({ perPage: 10 }).toArray();
+  assertEquals(users.length, 60);
+  assertEquals(signals.size, server.exchanges.length);
+});
+
 Deno.test("one page is ahead of the caller, never more", async () => {
   await using held = new Held(10);
   await using client = held.server.client();
