@@ -42,6 +42,8 @@ const LONGEST_ERROR_BODY = 64 * 1024;
 /** The longest wait that a server can ask for, in ms. */
 const LONGEST_RETRY_AFTER = 30_000;
 
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT$/;
+
 /** What to do about a status. */
 const ADVICE: Record<number, string> = {
   401: " (check the login and the password)",
@@ -250,7 +252,7 @@ function redactName(name: string, redact: Redact): string {
 function readRetryAfter(value: string): number | undefined {
   const wait = /^\d+$/.test(value)
     ? Number(value) * 1000
-    : /^\w{3}, .* GMT$/.test(value)
+    : HTTP_DATE.test(value)
     ? Date.parse(value) - Date.now()
     : NaN;
   return Number.isNaN(wait)

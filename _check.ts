@@ -10,11 +10,6 @@ export type Rule = [
 /** The longest that a timer can wait, in ms: about 24 days. */
 export const LONGEST = 2 ** 31 - 1;
 
-const like = (sample: unknown): Rule => [
-  `a ${typeof sample} is needed`,
-  (value) => typeof value === typeof sample,
-];
-
 const wholeFrom = (least: number): Rule => [
   `a whole number from ${least} is needed`,
   (value) => Number.isSafeInteger(value) && Number(value) >= least,
@@ -31,7 +26,20 @@ export const ARRAY: Rule = ["an array is needed", Array.isArray];
 
 export const OBJECT: Rule = ["an object is needed", isObject];
 
-const TEXT = like("");
+const TEXT: Rule = [
+  "a string is needed",
+  (value) => typeof value === "string",
+];
+
+const BOOLEAN: Rule = [
+  "a boolean is needed",
+  (value) => typeof value === "boolean",
+];
+
+const FUNCTION: Rule = [
+  "a function is needed",
+  (value) => typeof value === "function",
+];
 
 /** What may be empty only where the server says so. */
 export const WORD: Rule = [
@@ -41,8 +49,8 @@ export const WORD: Rule = [
 
 /** Arguments and options by their names, which mean the same everywhere. */
 const RULES: Record<string, Rule> = {
-  all: like(true),
-  change: like(like),
+  all: BOOLEAN,
+  change: FUNCTION,
   clusterId: TEXT,
   email: TEXT,
   expect: [
@@ -51,7 +59,7 @@ const RULES: Record<string, Rule> = {
       Array.isArray(value) && value.length > 0 &&
       value.every((state) => typeof state === "string"),
   ],
-  fetch: like(like),
+  fetch: FUNCTION,
   fullName: TEXT,
   headers: OBJECT,
   host: TEXT,
@@ -60,8 +68,8 @@ const RULES: Record<string, Rule> = {
   max: DURATION,
   min: DURATION,
   name: TEXT,
-  onAttempt: like(like),
-  onUpdate: like(like),
+  onAttempt: FUNCTION,
+  onUpdate: FUNCTION,
   page: wholeFrom(1),
   perPage: wholeFrom(1),
   playbookConfigurationVersion: wholeFrom(1),
@@ -76,7 +84,7 @@ const RULES: Record<string, Rule> = {
   timeout: DURATION,
   tls: OBJECT,
   username: TEXT,
-  verify: like(true),
+  verify: BOOLEAN,
   version: wholeFrom(1),
 };
 
@@ -127,7 +135,9 @@ export function checkOptions(
   prefix = "",
 ): void {
   checkNames(what, options, allowed);
-  for (const [name, value] of Object.entries(options)) {
+  // Also those that it has from its class.
+  for (const name of allowed) {
+    const value: unknown = Reflect.get(options, name);
     if (value !== undefined && Object.hasOwn(RULES, name)) {
       check(name, value, RULES[name], prefix + name);
     }

@@ -183,7 +183,7 @@ export async function* followExecution(
         for (; version <= now.version; version++) {
           const execution = version === now.version
             ? now
-            : await api.getExecutionVersion(id, version, request);
+            : checked(await api.getExecutionVersion(id, version, request));
           if (execution === now && over) break; // first its last steps
           if (execution.data.state !== last?.data.state) {
             hurry();
@@ -273,17 +273,9 @@ function openWatch(
       for (;;) {
         await pause();
         try {
-          const look = await api.getExecution(id, request);
-          const { version, data } = look;
-          if (
-            !Number.isSafeInteger(version) || typeof data?.state !== "string" ||
-            !isObject(data.playbook_configuration)
-          ) {
-            throw new DecapodResponseError(
-              "Cannot watch the execution: the answer is not one as Decapod gives it",
-            );
-          }
-          states[data.state] = (states[data.state] ?? 0) + 1;
+          const look = checked(await api.getExecution(id, request));
+          const { state } = look.data;
+          states[state] = (states[state] ?? 0) + 1;
           return seen = look;
         } catch (error) {
           survive(error);
@@ -297,6 +289,20 @@ function openWatch(
     /** Lets go of the timer and of the caller's signal. */
     close: () => scope.close(),
   };
+}
+
+/** Refuses what cannot be worked with as an execution. */
+function checked(execution: Execution): Execution {
+  const { version, data } = execution;
+  if (
+    !Number.isSafeInteger(version) || typeof data?.state !== "string" ||
+    !isObject(data.playbook_configuration)
+  ) {
+    throw new DecapodResponseError(
+      "Cannot watch the execution: the answer is not one as Decapod gives it",
+    );
+  }
+  return execution;
 }
 
 /** The error for an execution that ended otherwise. */
@@ -328,6 +334,7 @@ async function ended(
   } catch (error) {
     signal?.throwIfAborted();
     cause = error; // out of time, too: how it ended is worth more
+    failedSteps = [];
     why = ": which steps failed could not be read";
   }
   return new DecapodExecutionError(

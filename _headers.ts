@@ -27,7 +27,7 @@ export function readHeaders(
         `Invalid ${what}: it has a character that HTTP does not allow`,
       );
     }
-    return [name.toLowerCase(), value];
+    return [name.toLowerCase(), value.replace(/^[\t ]+|[\t ]+$/g, "")];
   }));
 }
 
@@ -35,5 +35,5 @@ export function readHeaders(
 export function headerSecrets(headers: HeaderRecord): string[] {
   return Object.entries(headers)
     .filter(([name]) => SECRET.test(name))
-    .flatMap(([, value]) => [value, value.slice(value.lastIndexOf(" ") + 1)]);
+    .flatMap(([, value]) => [value, value.replace(/^.*[\t ]/, "")]);
 }

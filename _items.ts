@@ -20,9 +20,10 @@ export function each<Batch, T>(
 
   async function more(): Promise<void> {
     try {
-      const { done, value } = await batches.next();
-      ended ||= done === true;
-      batch = done ? [] : itemsOf(value);
+      const next = await batches.next();
+      if (next.done) ended = true;
+      // It may have been left meanwhile.
+      batch = next.done || ended ? [] : itemsOf(next.value);
       index = 0;
     } catch (error) {
       ended = true;

@@ -11,7 +11,6 @@ import {
   queryText,
   requestOptions,
 } from "./_query.ts";
-import type { Scope } from "./_scope.ts";
 import type { RequestOptions } from "./_transport.ts";
 
 /** How many items an array may hold. */
@@ -20,19 +19,11 @@ export interface ToArrayOptions {
   limit?: number;
 }
 
-/**
- * Gets one page from the server.
- *
- * @param scope A deadline that is running already.
- */
+/** Gets one page from the server. */
 export type GetPage<T> = (
   query: string,
   options: RequestOptions,
-  scope?: Scope,
 ) => Promise<Page<T>>;
-
-/** Begins a deadline for page after page. */
-export type OpenScope = (options: RequestOptions) => Scope;
 
 /** What tells items apart. */
 interface Identified {
@@ -218,7 +209,6 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
 /** Makes a listing of a way to get its pages. */
 export function makeListing<T extends Identified>(
   get: GetPage<T>,
-  open: OpenScope,
   options: AnyListOptions = {},
   listed: Listed,
 ): Listing<T> {
@@ -227,7 +217,7 @@ export function makeListing<T extends Identified>(
       checkListOptions(options, listed);
       return await get(queryText(options), requestOptions(options));
     },
-    (limit) => walk(get, open, options, listed, limit),
+    (limit) => walk(get, options, listed, limit),
     isObject(options) ? options.signal : undefined,
   );
 }
@@ -235,7 +225,6 @@ export function makeListing<T extends Identified>(
 /** Gets page after page, one ahead of its consumer. */
 async function* walk<T extends Identified>(
   get: GetPage<T>,
-  open: OpenScope,
   options: AnyListOptions,
   listed: Listed,
   limit = Infinity,
@@ -244,19 +233,14 @@ async function* walk<T extends Identified>(
   const { page: start = 1 } = options;
   const request = requestOptions(options);
   const { first, cut } = plan<T>(options, listed);
-  const scope = open(request);
-  const { signal } = scope;
-  let underWay = false;
-  const fetchPage = async (wanted: AnyListOptions) => {
-    underWay = true;
-    scope.restart(); // each page has the whole time
-    try {
-      return await get(queryText(wanted), request, scope);
-    } finally {
-      underWay = false;
-      scope.pause();
-    }
-  };
+  const outer = request.signal;
+  outer?.throwIfAborted();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const stop = () => controller.abort(outer?.reason);
+  outer?.addEventListener("abort", stop);
+  const fetchPage = async (wanted: AnyListOptions) =>
+    await get(queryText(wanted), { ...request, signal });
   let ahead: Promise<Page<T>> | undefined = fetchPage(first);
   try {
     let given = 0;
@@ -273,11 +257,9 @@ async function* walk<T extends Identified>(
       yield { ...page, items, page: number++, per_page: perPage, total };
       signal.throwIfAborted();
     }
-  } catch (error) {
-    throw signal.aborted ? scope.reason : error;
   } finally {
-    if (underWay) scope.cancel();
-    scope.close();
+    outer?.removeEventListener("abort", stop);
+    controller.abort();
     await ahead?.catch(() => {}); // nothing is under way any more
   }
 }

@@ -1,6 +1,7 @@
 /** Paths of the API, with values that cannot lead anywhere else. */
 
 import { check } from "./_check.ts";
+import { REDACTED } from "./_redact.ts";
 
 /** Fixed words, and the values between them. */
 export interface Path {
@@ -26,8 +27,12 @@ export function path(
   return { words, values };
 }
 
-/** The path as it is sent, or an error that says which value is of no use. */
-export function pathText({ words, values }: Path): string {
+/**
+ * The path as it is sent, or an error that says which value is of no use.
+ *
+ * @param secrets Values that must not stand in it.
+ */
+export function pathText({ words, values }: Path, secrets?: string[]): string {
   let text = `/v1/${words[0]}`;
   for (let index = 0; index < values.length; index++) {
     const before = `${words[index]}`;
@@ -35,7 +40,9 @@ export function pathText({ words, values }: Path): string {
     // An id as the server gives it needs no second look.
     const plain = typeof value === "string" && before !== "/version/" &&
       /^[\w-]+$/.test(value);
-    text += (plain ? value : segment(before, value)) + words[index + 1];
+    const sent = plain ? value : segment(before, value);
+    text += secrets?.includes(`${value}`) ? REDACTED : sent;
+    text += words[index + 1];
   }
   return `${text}/`;
 }
@@ -46,10 +53,13 @@ function segment(before: string, value: unknown): string {
   check(name, value);
   const text = String(value);
   // "." and ".." would be taken for steps in the path, encoded or not.
-  if (/^\.{0,2}$/.test(text) || !text.isWellFormed()) {
+  if (/^\.{0,2}$/.test(text)) {
     throw new TypeError(
-      `Invalid ${name}: an id as the server gave it is needed, not an empty one, dots or half a character`,
+      `Invalid ${name}: an id as the server gave it is needed, it is "${text}"`,
     );
+  }
+  if (!text.isWellFormed()) {
+    throw new TypeError(`Invalid ${name}: it is not well-formed Unicode`);
   }
   return encodeURIComponent(text);
 }

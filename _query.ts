@@ -118,17 +118,9 @@ export function queryText(
 }
 
 /** What of the options is for the request. */
-export function requestOptions(
-  {
-    page: _page,
-    perPage: _perPage,
-    all: _all,
-    filter: _filter,
-    sortBy: _sortBy,
-    ...request
-  }: AnyListOptions,
-): RequestOptions {
-  return request;
+export function requestOptions(options: AnyListOptions): RequestOptions {
+  const { signal, timeout, retries, headers } = options;
+  return { signal, timeout, retries, headers };
 }
 
 function checkCondition(
@@ -180,7 +172,7 @@ function entries(
         `Invalid ${name}: the server's name for it is ${right}`,
       );
     }
-    if (!/^(?!\$)(?!.*\.\$)./.test(key)) {
+    if (/^$|(?:^|\.)\$/.test(key)) {
       throw new TypeError(`Invalid ${name}: it is not the name of a field`);
     }
     return [name, key, value];

@@ -114,9 +114,13 @@ function isClean(value: unknown, redact: Redact, depth = 0): boolean {
     return false;
   }
   const keys = ["name", "message", ...Reflect.ownKeys(value)];
-  return keys.every((key) =>
-    isClean(Reflect.get(value, key), redact, depth + 1)
-  );
+  try {
+    return keys.every((key) =>
+      isClean(Reflect.get(value, key), redact, depth + 1)
+    );
+  } catch {
+    return false; // a getter of its own
+  }
 }
 
 /** A foreign text on one line, cut where it gets long. */

@@ -1,16 +1,18 @@
 /** The life of one call: its deadline and its caller's signal in one. */
 
+/** The longest that is left to the platform, which holds on to it, in ms. */
+const LONGEST_LIGHT = 60_000;
+
 /** Ends what is done within it when the time is up or the caller aborts. */
 export class Scope {
   /** Aborted when the scope ends before its work does. */
   readonly signal: AbortSignal;
-  /** Makes the error to end with when the time is up. */
-  late: () => Error;
   /** Whether something may have been changed of which no answer told. */
   doubt = false;
   readonly #controller: AbortController | undefined;
   readonly #outer: AbortSignal | undefined;
   readonly #timeout: number;
+  readonly #late: () => Error;
   #error: Error | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #end: number;
@@ -20,7 +22,8 @@ export class Scope {
    * @param late Makes the error to end with.
    * @param outer The caller's signal.
    * @param light Whether it can be the platform's own timeout: that costs
-   * least, but can neither be restarted nor keep a program running.
+   * least, but can neither be restarted nor keep a program running, and takes
+   * up memory until the time is up, whatever comes of the work.
    */
   constructor(
     timeout: number,
@@ -29,12 +32,12 @@ export class Scope {
     light = false,
   ) {
     outer?.throwIfAborted();
-    this.late = late;
+    this.#late = late;
     this.#outer = outer;
     this.#timeout = timeout;
     this.#end = performance.now() + timeout;
-    if (light && !outer) {
-      this.signal = AbortSignal.timeout(timeout);
+    if (light && !outer && timeout <= LONGEST_LIGHT) {
+      this.signal = AbortSignal.timeout(Math.ceil(timeout)); // Node: no parts
       return;
     }
     // Not AbortSignal.any: Node 20 loses its aborts when it collects garbage.
@@ -46,7 +49,7 @@ export class Scope {
 
   /** Why it has ended: the caller's reason, or the error of being late. */
   get reason(): unknown {
-    return this.#controller ? this.signal.reason : this.#error ??= this.late();
+    return this.#controller ? this.signal.reason : this.#error ??= this.#late();
   }
 
   /** Milliseconds until the deadline. */
@@ -56,40 +59,30 @@ export class Scope {
 
   /** Gives the whole time again. */
   restart(): void {
+    this.pause();
     this.#end = performance.now() + this.#timeout;
-    if (this.#timer === undefined) this.#wait(this.#timeout);
+    if (this.#timeout === Infinity) return;
+    this.#timer = setTimeout(
+      () => this.#controller?.abort(this.#late()),
+      this.#timeout,
+    );
   }
 
   /** Stops the clock: whoever is at work is not the server. */
   pause(): void {
-    this.#end = Infinity;
-  }
-
-  /** Ends it: nobody wants what is under way any more. */
-  cancel(): void {
-    this.#controller?.abort();
+    clearTimeout(this.#timer);
   }
 
   /** Lets go of the timer and of the caller's signal. */
   close(): void {
     if (!this.#controller) return;
-    clearTimeout(this.#timer);
+    this.pause();
     this.#outer?.removeEventListener("abort", this);
   }
 
   /** The caller's signal was aborted. */
   handleEvent(): void {
     this.#controller?.abort(this.#outer?.reason);
-  }
-
-  /** The timer is left alone when the clock is set: that happens often. */
-  #wait(time: number): void {
-    if (time === Infinity || this.signal.aborted) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (this.remaining > 0) this.#wait(this.remaining);
-      else this.#controller?.abort(this.late());
-    }, time);
   }
 }
 

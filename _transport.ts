@@ -148,7 +148,6 @@ const TEXT_TYPE = "text/plain";
 /** A request as it goes out, and what is to become of its answer. */
 interface Outgoing {
   call: Call;
-  url: string;
   headers: HeaderRecord;
   scope: Scope;
 }
@@ -191,7 +190,7 @@ export class Transport {
     scope?: Scope,
   ): Promise<T> {
     // What `within` does, without its cost: this is what most calls are.
-    const own = scope ?? this.open(call, options, this.#light);
+    const own = scope ?? this.#open(call, options, this.#light);
     try {
       return await this.#send<T>(call, options, own, JSON_TYPE, readObject);
     } catch (error) {
@@ -218,7 +217,7 @@ export class Transport {
     call: Call,
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
-    const scope = this.open(call, options);
+    const scope = this.#open(call, options);
     const decoder = new TextDecoder();
     try {
       const pieces = await this.#send(
@@ -248,7 +247,7 @@ export class Transport {
     options: RequestOptions | undefined,
     work: (scope: Scope) => Promise<T>,
   ): Promise<T> {
-    const scope = this.open(call, options, this.#light);
+    const scope = this.#open(call, options);
     try {
       return await work(scope);
     } catch (error) {
@@ -259,7 +258,7 @@ export class Transport {
   }
 
   /** Begins the deadline of a call; whoever does so closes it. */
-  open(call: Call, options: RequestOptions = {}, light = false): Scope {
+  #open(call: Call, options: RequestOptions = {}, light = false): Scope {
     checkOptions(options, REQUEST_OPTIONS);
     if (options.headers) readHeaders(options.headers); // or refuses them
     const { timeout = this.#options.timeout ?? TIMEOUT, signal } = options;
@@ -274,7 +273,7 @@ export class Transport {
 
   #fetch(url: string, init: RequestInit): Promise<Response> {
     const own = this.#options.fetch; // not called as a method: workerd minds
-    if (own) return own(url, init);
+    if (own) return Promise.resolve(own(url, init)); // or the answer itself
     const full = this.#tls ? { ...init, ...this.#tls.init() } : init;
     return init.method === undefined ? fetch(url, full) : fetchOnce(url, full);
   }
@@ -306,7 +305,7 @@ export class Transport {
     if (method !== "GET" || !this.#light) init.method = method;
     if (body !== undefined) init.body = JSON.stringify(body);
     const url = this.#url(call);
-    const request = { call, url, headers, scope };
+    const request = { call, headers, scope };
     const auth = call.auth ??
       ("authorization" in headers ? noAuth : this.#auth);
     const retries = options.retries ??
@@ -343,7 +342,7 @@ export class Transport {
         outcome = { error };
       }
       if (onAttempt) {
-        this.#report(request, attempt, start, outcome, response);
+        this.#report(call, attempt, start, outcome, response);
       }
       if ("answer" in outcome) return outcome.answer;
       const { error } = outcome;
@@ -397,7 +396,7 @@ export class Transport {
   }
 
   #report<T>(
-    { call, url }: Outgoing,
+    call: Call,
     attempt: number,
     start: number,
     outcome: Outcome<T>,
@@ -406,7 +405,7 @@ export class Transport {
     try {
       this.#options.onAttempt?.({
         method: call.method,
-        url: redacted(url, call.secrets),
+        url: this.#url(call, call.secrets),
         attempt,
         duration: performance.now() - start,
         ...response && { status: response.status },
@@ -434,7 +433,7 @@ export class Transport {
     options: Options,
   ): DecapodError {
     const { method } = call;
-    const url = redacted(this.#url(call), call.secrets);
+    const url = this.#url(call, call.secrets);
     const outcomeUnknown = changes(call) && options.outcomeUnknown === true;
     const warning = outcomeUnknown
       ? "; it may have taken effect all the same, look before sending it again"
@@ -447,8 +446,9 @@ export class Transport {
     });
   }
 
-  #url({ path, query }: Call): string {
-    return this.#base + pathText(path) + (query ? `?${query}` : "");
+  /** @param secrets Values that must not stand in it. */
+  #url({ path, query }: Call, secrets?: string[]): string {
+    return this.#base + pathText(path, secrets) + (query ? `?${query}` : "");
   }
 
   #remember(token: string): void {

@@ -402,6 +402,8 @@ export class V1Client extends Client {
    */
   async logout(options?: RequestOptions): Promise<void> {
     const call = { method: "DELETE", path: path`auth` } as const;
+    // Aborted before it begins, it forgets the token all the same.
+    if (options?.signal?.aborted) this.#auth.revokeToken();
     try {
       await this.#transport.within(call, options, async (scope) => {
         const login = this.#auth.end(scope.signal);
@@ -2280,7 +2282,8 @@ export class V1Client extends Client {
    * @throws {DecapodWaitTimeoutError} If it did not end in time; with the
    * execution as last seen.
    * @throws {DecapodAPIError} 403 or 404 at once.
-   * @throws {RangeError} If `expect` is empty or a time is no time.
+   * @throws {TypeError} If `expect` is empty.
+   * @throws {RangeError} If a time is no time.
    *
    * @example
    * ```ts
@@ -2568,7 +2571,7 @@ export class V1Client extends Client {
       path`cinder_integration/${clusterId}`,
       rest,
       {
-        query: `root=${encodeURIComponent(root)}`,
+        query: `root=${encodeURIComponent(root.toWellFormed())}`,
       },
     );
   }
@@ -2607,9 +2610,7 @@ export class V1Client extends Client {
   ): Listing<T> {
     const call = { method: "GET", path, fits: isPage } as const;
     return makeListing<T>(
-      (query, options, scope) =>
-        this.#transport.json({ ...call, query }, options, scope),
-      (options) => this.#transport.open(call, options),
+      (query, options) => this.#transport.json({ ...call, query }, options),
       options,
       listed,
     );

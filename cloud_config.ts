@@ -202,12 +202,12 @@ ${content.replace(/^(?=.)/gm, "      ")}`;
 }
 
 /**
- * A text as YAML. A JSON string is one too, as long as it has no characters
- * that YAML cannot print.
+ * A text as YAML: a JSON string is one too. All in ASCII, because the parsers
+ * of older releases take no character that has more than four hex digits.
  */
 function scalar(text: string): string {
   return JSON.stringify(text).replace(
-    /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu,
+    /[^ -~]/gu,
     (character) =>
       `\\U${character.codePointAt(0)?.toString(16).padStart(8, "0")}`,
   );

@@ -233,6 +233,21 @@ for (const [method, call] of Object.entries(OPTION_METHODS)) {
   });
 }
 
+Deno.test("options that are not an object's own are looked at too", async () => {
+  class Options {
+    get timeout() {
+      return NaN;
+    }
+  }
+  for (const options of [new Options(), Object.create({ timeout: "5" })]) {
+    await assertRefused(
+      (client) => client.getInfo(options),
+      RangeError,
+      "Invalid timeout: ",
+    );
+  }
+});
+
 Deno.test("misuse is a rejection, never an exception of the call", async () => {
   const client = makeClient("http://decapod.example");
   const calls = [

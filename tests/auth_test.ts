@@ -644,3 +644,17 @@ function tokenOf(id: string): Token {
   const user = { ...model, id: "u", model: "user" as const, data };
   return { ...model, id, model: "token", data: { expires_at: 1.5, user } };
 }
+
+Deno.test("a logout that is aborted before it begins forgets the token all the same", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const { id } = await client.login();
+  const signal = AbortSignal.abort("enough");
+  assertEquals(
+    await client.logout({ signal }).catch((reason) => reason),
+    "enough",
+  );
+  await client.getUserSelf();
+  const { headers } = server.exchanges.at(-1) ?? {};
+  assert(headers && headers.get("authorization") !== id);
+});

@@ -763,13 +763,14 @@ Deno.test("what is left out of a call is left out of the request", async () => {
     fullName: "C",
   });
   await client.getCinderIntegration(cluster.id);
+  await client.getCinderIntegration(cluster.id, { root: "/\ud800&" });
   await client.createPlaybookConfiguration({
     name: "plain",
     clusterId: cluster.id,
     playbookId: "cluster_deploy",
     serverIds: [node.id],
   });
-  const [users, notAll, user, cinder, configuration] = server.exchanges;
+  const [users, notAll, user, cinder, odd, configuration] = server.exchanges;
   assertEquals(users?.query, {});
   assertEquals(notAll?.query, {});
   assertEquals(user?.body, {
@@ -779,6 +780,7 @@ Deno.test("what is left out of a call is left out of the request", async () => {
     role_id: null,
   });
   assertEquals(cinder?.query, { root: "/etc/ceph" });
+  assertEquals(odd?.query, { root: "/\ufffd&" });
   assertEquals(configuration?.body, {
     name: "plain",
     cluster_id: cluster.id,

@@ -96,6 +96,15 @@ Deno.test("generateCloudConfig() writes plain YAML, the same for the same", () =
   assertEquals(blocks, Array(4).fill("    content: |"));
 });
 
+Deno.test("generateCloudConfig() writes ASCII, which each release's YAML reads", () => {
+  const publicKey =
+    'ssh-ed25519 AAAA Zoë "\\" \u{1f980}\u00a0\u200d\ufeff\t:#x';
+  const text = generateCloudConfig({ ...OPTIONS, publicKey });
+  assert(/^[\n -~]*$/.test(text));
+  const { users } = generate({ publicKey });
+  assertEquals(users[0]?.ssh_authorized_keys, [publicKey]);
+});
+
 Deno.test("generateCloudConfig() stays within the 16 KB that EC2 takes", () => {
   const { length } = new TextEncoder().encode(generateCloudConfig(OPTIONS));
   const caCertificate = 2 * 1024;

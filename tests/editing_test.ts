@@ -16,7 +16,7 @@ import {
 } from "../mod.ts";
 import { type Exchange, StandInServer } from "./support/server.ts";
 import { badGateway } from "./support/execution.ts";
-import { CountedSignal, hurry } from "./support/patch.ts";
+import { CountedSignal, hurry, replace } from "./support/patch.ts";
 
 /** A user to edit. */
 function newUser(client: V1Client) {
@@ -238,6 +238,9 @@ Deno.test("the deadline and the signal hold for the whole edit", async () => {
   await using client = server.client();
   const { id } = await newUser(client);
   const hang = () => new Promise<UserData>(() => {});
+  using _ = replace(AbortSignal, "timeout", () => {
+    throw new Error("It would not keep the program running meanwhile");
+  });
   await assertRejects(
     () => client.editUser(id, hang, { timeout: 50 }),
     DecapodTimeoutError,

@@ -326,6 +326,16 @@ Deno.test("a step that is none is not told, and waited for", async () => {
   }
 });
 
+Deno.test("a version that is none is not told, and waited for", async () => {
+  const execution = new ScriptedExecution("created");
+  execution.onLook = (look) => {
+    if (look === 2) execution.states.push("started", "completed");
+  };
+  let broken = 2;
+  execution.onVersion = () => broken-- > 0 ? json({}) : undefined;
+  assertEquals(await follow(execution), ["created", "started", "completed"]);
+});
+
 for (const place of ["onLook", "onSteps", "onVersion"] as const) {
   Deno.test(`a 403 ends the following at once: ${place}`, async () => {
     const execution = new ScriptedExecution("created");

@@ -45,6 +45,16 @@ Deno.test("each() ends what it reads from, however it is left", async () => {
   }
 });
 
+Deno.test("each() gives nothing more once it is left, whatever comes late", async () => {
+  const { told, items } = batches([1, 2, 3]);
+  const iterator = each(items, own);
+  const asked = iterator.next();
+  await iterator.return();
+  assertEquals(told.left, true);
+  const end = { done: true, value: undefined };
+  assertEquals([await asked, await iterator.next()], [end, end]);
+});
+
 Deno.test("each() fails once, with what its source failed with", async () => {
   async function* broken(): AsyncGenerator<number[], void, undefined> {
     yield await Promise.resolve([1]);

@@ -14,7 +14,7 @@ import {
   type ListOptions,
 } from "../mod.ts";
 import type { UserFields } from "../models.ts";
-import { CountedSignal } from "./support/patch.ts";
+import { CountedSignal, replace } from "./support/patch.ts";
 import { type Exchange, json, StandInServer } from "./support/server.ts";
 
 const USERS = "/v1/user/";
@@ -249,6 +249,20 @@ class Held {
   }
 }
 
+Deno.test("each page has a signal of its own, on which no other leaves listeners", async () => {
+  await using server = serverWith(60);
+  const signals = new Set<unknown>();
+  const client = server.client({
+    fetch(url, init) {
+      signals.add(init.signal);
+      return fetch(url, init);
+    },
+  });
+  const users = await client.getUsers({ perPage: 10 }).toArray();
+  assertEquals(users.length, 60);
+  assertEquals(signals.size, server.exchanges.length);
+});
+
 Deno.test("one page is ahead of the caller, never more", async () => {
   await using held = new Held(10);
   await using client = held.server.client();
@@ -325,6 +339,32 @@ for (const [name, leave] of Object.entries(LEAVE)) {
     }
   });
 }
+
+Deno.test("an iteration that nobody goes on with keeps no program running", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.login();
+  const running = new Set<unknown>();
+  const { setTimeout, clearTimeout } = globalThis;
+  const set = (...args: Parameters<typeof setTimeout>) => {
+    const timer = setTimeout(...args);
+    running.add(timer);
+    return timer;
+  };
+  using _set = replace(
+    globalThis,
+    "setTimeout",
+    Object.assign(set, setTimeout),
+  );
+  using _clear = replace(globalThis, "clearTimeout", (timer) => {
+    running.delete(timer);
+    clearTimeout(timer);
+  });
+  const users = client.getUsers()[Symbol.asyncIterator]();
+  assertEquals((await users.next()).done, false);
+  assertEquals(running.size, 0);
+  await users.return();
+});
 
 Deno.test("an abort ends an iteration between two items of a page", async () => {
   await using server = serverWith(3);

@@ -512,6 +512,26 @@ Deno.test("a call's own timeout counts more than the client's", async () => {
   );
 });
 
+Deno.test("a timeout may have a part of a millisecond, as Node's signals have not", async () => {
+  await using server = new StandInServer();
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  using _ = replace(AbortSignal, "timeout", (time) => {
+    if (!Number.isInteger(time)) throw new RangeError("It must be an integer");
+    return timeout(time);
+  });
+  const info = await server.client({ timeout: 1234.5 }).getInfo();
+  assertEquals(typeof info.version, "string");
+});
+
+Deno.test("a long timeout leaves no timer of the platform's behind", async () => {
+  await using server = new StandInServer();
+  using _ = replace(AbortSignal, "timeout", () => {
+    throw new Error("It would be kept for days");
+  });
+  const info = await server.client({ timeout: 2 ** 31 - 1 }).getInfo();
+  assertEquals(typeof info.version, "string");
+});
+
 Deno.test("a fetch that fails too late is nobody's business", async () => {
   const failed = Promise.withResolvers<Response>();
   const client = makeClient("http://decapod.example", {
@@ -582,6 +602,12 @@ Deno.test("a fetch that throws at once is a failed fetch", async () => {
     "GET http://decapod.example/v1/info/: the network failed: made of stone",
   );
   assertStrictEquals(error.cause, cause);
+});
+
+Deno.test("an injected fetch may give the answer itself, no promise", async () => {
+  const options: object = { fetch: () => Response.json(INFO) };
+  const client = makeClient("http://decapod.example", options);
+  assertEquals(await client.getInfo(), INFO);
 });
 
 Deno.test("headers of client and call go along, the call's first", async () => {
