@@ -535,3 +535,15 @@ Deno.test("oneLine() is one line, and not a long one", () => {
   assertEquals(oneLine("x".repeat(501)), `${"x".repeat(500)}…`);
   assertEquals(oneLine("x".repeat(500)), "x".repeat(500));
 });
+
+Deno.test("redactError() keeps away from an error whose parts cannot be read", () => {
+  const error = new Error("plain");
+  Object.defineProperty(error, "request", {
+    get() {
+      throw new Error("not now");
+    },
+  });
+  const shown = redactError(error, redactorOf([TOKEN]));
+  assert(shown instanceof Error && shown !== error);
+  assertEquals([shown.message, Object.keys(shown)], ["plain", ["name"]]);
+});

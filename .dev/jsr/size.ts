@@ -12,7 +12,7 @@ import { JsrServer, publish } from "./server.ts";
 const GATES = [
   {
     name: "only Client",
-    limit: 14_200,
+    limit: 14_400,
     code: `import { Client } from "@decapod/decapodlib";
 const client = new Client("https://decapod.example", {
   login: "root",
