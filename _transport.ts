@@ -273,7 +273,10 @@ export class Transport {
 
   #fetch(url: string, init: RequestInit): Promise<Response> {
     const own = this.#options.fetch; // not called as a method: workerd minds
-    if (own) return Promise.resolve(own(url, init)); // or the answer itself
+    if (own) {
+      const headers = new Headers(init.headers); // its to keep and to change
+      return Promise.resolve(own(url, { ...init, headers })); // or no promise
+    }
     const full = this.#tls ? { ...init, ...this.#tls.init() } : init;
     return init.method === undefined ? fetch(url, full) : fetchOnce(url, full);
   }
