@@ -148,8 +148,13 @@ const TEXT_TYPE = "text/plain";
 /** A request as it goes out, and what is to become of its answer. */
 interface Outgoing {
   call: Call;
-  headers: HeaderRecord;
   scope: Scope;
+  url: string;
+  init: RequestInit;
+  /** Those of `init`. */
+  headers: HeaderRecord;
+  auth: Authenticator;
+  retries: number;
 }
 
 /** Makes calls to one server. */
@@ -184,29 +189,17 @@ export class Transport {
    *
    * @param scope A deadline that is running already.
    */
-  async json<T extends object>(
+  json<T extends object>(
     call: Call,
     options?: RequestOptions,
     scope?: Scope,
   ): Promise<T> {
-    // What `within` does, without its cost: this is what most calls are.
-    const own = scope ?? this.#open(call, options, this.#light);
-    try {
-      return await this.#send<T>(call, options, own, JSON_TYPE, readObject);
-    } catch (error) {
-      throw !scope && own.signal.aborted ? own.reason : error;
-    } finally {
-      if (!scope) own.close();
-    }
+    return this.#send<T>(call, options, scope, JSON_TYPE, readObject);
   }
 
   /** Makes a call that is answered by text. */
   text(call: Call, options?: RequestOptions): Promise<string> {
-    return this.within(
-      call,
-      options,
-      (scope) => this.#send(call, options, scope, TEXT_TYPE, readText),
-    );
+    return this.#send(call, options, undefined, TEXT_TYPE, readText);
   }
 
   /**
@@ -286,16 +279,83 @@ export class Transport {
     this.#tls?.close?.();
   }
 
-  /** Makes attempts until there is an answer, or no hope of one. */
+  /**
+   * Makes attempts until there is an answer, or no hope of one. All in one
+   * function: another that has to be waited for takes a hundredth of a call.
+   */
   async #send<T>(
     call: Call,
     options: RequestOptions = {},
-    scope: Scope,
+    outer: Scope | undefined,
     type: string,
     read: Read<T>,
   ): Promise<T> {
+    const scope = outer ?? this.#open(call, options, this.#light);
+    try {
+      const outgoing = this.#prepare(call, options, scope, type);
+      const { url, init, headers, auth } = outgoing;
+      const { onAttempt } = this.#options;
+      let failures = 0;
+      let renewed = false;
+      for (let attempt = 1;; attempt++) {
+        const token = await auth.token(scope.signal);
+        if (token !== undefined) {
+          headers.authorization = token;
+          this.#remember(token);
+        }
+        const exchange = this.#exchange(outgoing);
+        const start = onAttempt ? performance.now() : 0;
+        let outcome: Outcome<T>;
+        let sent: Promise<Response> | undefined;
+        let response: Response | undefined;
+        try {
+          scope.signal.throwIfAborted(); // an injected fetch may not mind it
+          scope.doubt ||= changes(call);
+          sent = this.#fetch(url, init);
+          response = await (this.#light ? sent : abortable(sent, scope.signal));
+          const wrong = misfit(response, type, exchange);
+          if (wrong) throw await wrong;
+          const answer = await read(response, exchange);
+          if (answer === undefined || call.fits?.(Object(answer)) === false) {
+            throw unfit(response, exchange, UNFIT);
+          }
+          outcome = { answer };
+        } catch (thrown) {
+          sent?.then((late) => late.body?.cancel()).catch(() => {});
+          const error = exchange.shown(thrown);
+          scope.doubt = error instanceof DecapodError && error.outcomeUnknown;
+          outcome = { error };
+        }
+        if (onAttempt) this.#report(call, attempt, start, outcome, response);
+        if ("answer" in outcome) return outcome.answer;
+        const { error } = outcome;
+        if (!renewed && token !== undefined && isRefusal(error)) {
+          renewed = true; // the token had died; what was refused did nothing
+          auth.revokeToken(token);
+          continue;
+        }
+        const wait = waitAfter(error, ++failures);
+        // Where there is no time to wait the error says more than a timeout.
+        if (failures > outgoing.retries || !(wait < scope.remaining)) {
+          throw error;
+        }
+        await delay(wait, { signal: scope.signal });
+      }
+    } catch (error) {
+      throw !outer && scope.signal.aborted ? scope.reason : error;
+    } finally {
+      if (!outer) scope.close();
+    }
+  }
+
+  /** What goes out, and how often at the most. */
+  #prepare(
+    call: Call,
+    options: RequestOptions,
+    scope: Scope,
+    type: string,
+  ): Outgoing {
     const { method, body } = call;
-    const { onAttempt } = this.#options;
     const headers: HeaderRecord = { accept: type, ...this.#headers };
     if (options.headers) Object.assign(headers, readHeaders(options.headers));
     if (body !== undefined) headers["content-type"] = JSON_TYPE;
@@ -307,64 +367,16 @@ export class Transport {
     // Deno takes its time over a method, even the usual one.
     if (method !== "GET" || !this.#light) init.method = method;
     if (body !== undefined) init.body = JSON.stringify(body);
-    const url = this.#url(call);
-    const request = { call, headers, scope };
-    const auth = call.auth ??
-      ("authorization" in headers ? noAuth : this.#auth);
-    const retries = options.retries ??
-      (changes(call) ? 0 : this.#options.retries ?? RETRIES);
-    let failures = 0;
-    let renewed = false;
-    for (let attempt = 1;; attempt++) {
-      const token = await auth.token(scope.signal);
-      if (token !== undefined) {
-        headers.authorization = token;
-        this.#remember(token);
-      }
-      const exchange = this.#exchange(request);
-      const start = onAttempt ? performance.now() : 0;
-      let outcome: Outcome<T>;
-      let sent: Promise<Response> | undefined;
-      let response: Response | undefined;
-      try {
-        scope.signal.throwIfAborted(); // a fetch of one's own may not mind it
-        scope.doubt ||= changes(call);
-        sent = this.#fetch(url, init);
-        response = await (this.#light ? sent : abortable(sent, scope.signal));
-        const wrong = misfit(response, type, exchange);
-        if (wrong) throw await wrong;
-        const answer = await read(response, exchange);
-        if (answer === undefined || call.fits?.(Object(answer)) === false) {
-          throw unfit(response, exchange, UNFIT);
-        }
-        outcome = { answer };
-      } catch (thrown) {
-        sent?.then((late) => late.body?.cancel()).catch(() => {});
-        const error = exchange.shown(thrown);
-        scope.doubt = error instanceof DecapodError && error.outcomeUnknown;
-        outcome = { error };
-      }
-      if (onAttempt) {
-        this.#report(call, attempt, start, outcome, response);
-      }
-      if ("answer" in outcome) return outcome.answer;
-      const { error } = outcome;
-      if (scope.signal.aborted) throw error;
-      const { code = 0, retryAfter = 0 } = error instanceof DecapodAPIError
-        ? error
-        : {};
-      if (code === 401 && token !== undefined && !renewed) {
-        renewed = true; // the token had died; what was refused did nothing
-        auth.revokeToken(token);
-        continue;
-      }
-      const passing = TRANSIENT.includes(code) ||
-        error instanceof DecapodConnectionError;
-      if (!passing || ++failures > retries) throw error;
-      const wait = retryAfter + backoff(failures);
-      if (wait >= scope.remaining) throw error; // says more than a timeout
-      await delay(wait, { signal: scope.signal });
-    }
+    return {
+      call,
+      scope,
+      headers,
+      init,
+      url: this.#url(call),
+      auth: call.auth ?? ("authorization" in headers ? noAuth : this.#auth),
+      retries: options.retries ??
+        (changes(call) ? 0 : this.#options.retries ?? RETRIES),
+    };
   }
 
   /** What the reading of an answer and its errors need to know of the call. */
@@ -463,6 +475,18 @@ export class Transport {
 
 /** How an attempt went. */
 type Outcome<T> = { answer: T } | { error: unknown };
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof DecapodAPIError && error.code === 401;
+}
+
+/** Milliseconds until another attempt is worth it; none is after NaN. */
+function waitAfter(error: unknown, failures: number): number {
+  if (error instanceof DecapodConnectionError) return backoff(failures);
+  return error instanceof DecapodAPIError && TRANSIENT.includes(error.code)
+    ? (error.retryAfter ?? 0) + backoff(failures)
+    : NaN;
+}
 
 /** Whether it must not be sent again unless that is asked for. */
 function changes({ method, repeatable }: Call): boolean {
