@@ -62,7 +62,7 @@ export function openTls(
   }
   if ("Deno" in globalThis) return openDenoTls({ ca, cert, key, verify });
   throw new TypeError(
-    "Cannot use tls: this runtime's fetch takes no TLS settings; give a fetch that does, on Node (url, init) => fetch(url, { ...init, dispatcher }) with an Agent of undici, on Cloudflare Workers the fetch of an mTLS binding",
+    "Cannot use tls: this runtime's fetch takes no TLS settings; give a fetch that does, on Node with an Agent of undici as its dispatcher, on Cloudflare Workers that of an mTLS binding",
   );
 }
 
