@@ -138,9 +138,8 @@ export function checkOptions(
   // Also those that it has from its class.
   for (const name of allowed) {
     const value: unknown = Reflect.get(options, name);
-    if (value !== undefined && Object.hasOwn(RULES, name)) {
-      check(name, value, RULES[name], prefix + name);
-    }
+    const rule = RULES[name];
+    if (value !== undefined && rule) check(name, value, rule, prefix + name);
   }
 }
 

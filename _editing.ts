@@ -1,7 +1,7 @@
 /** Read, change, write, until no other edit comes between. */
 
-import { check, isObject } from "./_check.ts";
 import { delay } from "@std/async/delay";
+import { check, isObject } from "./_check.ts";
 import { DecapodAPIError } from "./errors.ts";
 import type { Path } from "./_path.ts";
 import { abortable } from "./_scope.ts";

@@ -104,6 +104,10 @@ export const REQUEST_OPTIONS = ["signal", "timeout", "retries", "headers"];
 /** Statuses that another attempt may get past. */
 const TRANSIENT = [429, 502, 503, 504];
 
+/** The media type of logs. */
+const TEXT_TYPE = "text/plain";
+
+/** What is said of an answer that cannot be read. */
 const UNFIT =
   "not a JSON object as Decapod gives it here: it is empty, cut off, broken or of another shape";
 
@@ -142,10 +146,7 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
   }
 }
 
-/** The media type of logs. */
-const TEXT_TYPE = "text/plain";
-
-/** A request as it goes out, and what is to become of its answer. */
+/** A request as it goes out, with whose token, and how often at the most. */
 interface Outgoing {
   call: Call;
   scope: Scope;
@@ -154,6 +155,7 @@ interface Outgoing {
   /** Those of `init`. */
   headers: HeaderRecord;
   auth: Authenticator;
+  /** How often it is tried again. */
   retries: number;
 }
 
