@@ -16,7 +16,7 @@
 
 import { DecapodError } from "./errors.ts";
 import type { Token } from "./models.ts";
-import { abortable } from "./_scope.ts";
+import { abortable } from "./internal/deadline.ts";
 
 /**
  * Where a client gets the token for a request.

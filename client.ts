@@ -15,8 +15,14 @@
  */
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
-import { check, checkOptions, isObject, type Rule, WORD } from "./_check.ts";
-import { type Change, edit } from "./_editing.ts";
+import {
+  isObject,
+  NON_EMPTY_STRING,
+  validate,
+  validateOptions,
+  type Validator,
+} from "./internal/validate.ts";
+import { type Change, edit } from "./internal/editing.ts";
 import { DecapodAPIError } from "./errors.ts";
 import {
   type ExecutionEvent,
@@ -24,10 +30,10 @@ import {
   type FollowOptions,
   waitForExecution,
   type WaitOptions,
-} from "./_executions.ts";
-import { readHeaders } from "./_headers.ts";
-import { each, lines } from "./_items.ts";
-import { type Listing, makeListing } from "./_listing.ts";
+} from "./internal/executions.ts";
+import { readHeaders } from "./internal/headers.ts";
+import { each, lines } from "./internal/items.ts";
+import { type Listing, makeListing } from "./internal/listing.ts";
 import type {
   Cluster,
   ClusterData,
@@ -55,20 +61,20 @@ import type {
   UserData,
   UserFields,
 } from "./models.ts";
-import { type Path, path } from "./_path.ts";
+import { type Path, path } from "./internal/path.ts";
 import type {
   AnyListOptions,
   Listed,
   ListOptions,
   PageOptions,
-} from "./_query.ts";
+} from "./internal/list_query.ts";
 import {
   type Call,
   REQUEST_OPTIONS,
   type RequestOptions,
   Transport,
   type TransportOptions,
-} from "./_transport.ts";
+} from "./internal/transport.ts";
 
 /** How to reach a server and behave towards it. */
 export interface ClientOptions extends TransportOptions {
@@ -173,9 +179,9 @@ export abstract class Client implements AsyncDisposable {
    * @throws {RangeError} If `timeout` or `retries` is out of range.
    */
   constructor(url: string | URL, options: ClientOptions) {
-    checkOptions(options, CLIENT_OPTIONS);
+    validateOptions(options, CLIENT_OPTIONS);
     for (const name of ["login", "password"] as const) {
-      check(name, options[name], WORD);
+      validate(name, options[name], NON_EMPTY_STRING);
     }
     this.url = baseUrl(url);
   }
@@ -215,7 +221,7 @@ export abstract class Client implements AsyncDisposable {
     const login = options.login ?? read("LOGIN");
     const password = options.password ?? read("PASSWORD");
     const seconds = variables["DECAPOD_TIMEOUT"];
-    if (seconds) check("DECAPOD_TIMEOUT", Number(seconds), SECONDS);
+    if (seconds) validate("DECAPOD_TIMEOUT", Number(seconds), SECONDS);
     return new this(url, {
       ...seconds && { timeout: Number(seconds) * 1000 },
       ...options,
@@ -361,7 +367,7 @@ export class V1Client extends Client {
    * ```
    */
   async login(options: RequestOptions = {}): Promise<Token> {
-    checkOptions(options, REQUEST_OPTIONS);
+    validateOptions(options, REQUEST_OPTIONS);
     const { timeout, retries, headers, signal } = options;
     const call = { ...LOGIN, repeatable: true };
     // The caller's time limits its waiting; others may wait for the login too.
@@ -601,7 +607,7 @@ export class V1Client extends Client {
    * ```
    */
   async createUser(user: NewUser, options?: RequestOptions): Promise<User> {
-    checkOptions(user, NEW_USER, "new user");
+    validateOptions(user, NEW_USER, "new user");
     const { login, email, fullName, roleId = null } = user;
     return await this.#call("POST", path`user`, options, {
       body: { login, email, full_name: fullName, role_id: roleId },
@@ -882,7 +888,7 @@ export class V1Client extends Client {
     permissions: PermissionGroup[],
     options?: RequestOptions,
   ): Promise<Role> {
-    check("name", name);
+    validate("name", name);
     return await this.#call("POST", path`role`, options, {
       body: { name, permissions },
     });
@@ -1127,7 +1133,7 @@ export class V1Client extends Client {
     name: string,
     options?: RequestOptions,
   ): Promise<Cluster> {
-    check("name", name);
+    validate("name", name);
     return await this.#call("POST", path`cluster`, options, { body: { name } });
   }
 
@@ -1379,7 +1385,7 @@ export class V1Client extends Client {
     server: NewServer,
     options?: RequestOptions,
   ): Promise<Record<string, never>> {
-    checkOptions(server, NEW_SERVER, "new server");
+    validateOptions(server, NEW_SERVER, "new server");
     const { serverId, host, username } = server;
     return await this.#call("POST", path`server`, options, {
       body: { id: serverId, host, username },
@@ -1715,7 +1721,7 @@ export class V1Client extends Client {
     configuration: NewPlaybookConfiguration,
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
-    checkOptions(
+    validateOptions(
       configuration,
       NEW_CONFIGURATION,
       "new playbook configuration",
@@ -1728,7 +1734,7 @@ export class V1Client extends Client {
       hints = [],
       runAfter = false,
     } = configuration;
-    check("serverIds", serverIds);
+    validate("serverIds", serverIds);
     return await this.#call("POST", path`playbook_configuration`, options, {
       body: {
         name,
@@ -2071,8 +2077,8 @@ export class V1Client extends Client {
     playbookConfigurationVersion: number,
     options?: RequestOptions,
   ): Promise<Execution> {
-    check("playbookConfigurationId", playbookConfigurationId);
-    check("playbookConfigurationVersion", playbookConfigurationVersion);
+    validate("playbookConfigurationId", playbookConfigurationId);
+    validate("playbookConfigurationVersion", playbookConfigurationVersion);
     return await this.#call("POST", path`execution`, options, {
       body: {
         playbook_configuration: {
@@ -2564,7 +2570,7 @@ export class V1Client extends Client {
     clusterId: string,
     options: CinderOptions = {},
   ): Promise<Record<string, string>> {
-    checkOptions(options, CINDER_OPTIONS);
+    validateOptions(options, CINDER_OPTIONS);
     const { root = "/etc/ceph", ...rest } = options;
     return await this.#call(
       "GET",
@@ -2647,8 +2653,8 @@ export class V1Client extends Client {
   }
 }
 
-const SECONDS: Rule = [
-  "seconds above 0 are needed",
+const SECONDS: Validator = [
+  "a positive number of seconds",
   (value) => Number(value) > 0,
 ];
 

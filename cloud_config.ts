@@ -36,13 +36,18 @@
  *
  * @module
  */
-import { ARRAY, check, checkNames } from "./_check.ts";
+import {
+  ARRAY,
+  BOOLEAN,
+  validate,
+  validateNames,
+} from "./internal/validate.ts";
 import {
   BOOT_PROGRAM,
   PYTHON_PROGRAM,
   SETTINGS_PATH,
   SHELL_PROGRAM,
-} from "./_discovery_programs.ts";
+} from "./internal/discovery_program.ts";
 
 /** What {@linkcode generateCloudConfig} makes the user-data from. */
 export interface CloudConfigOptions {
@@ -154,7 +159,7 @@ export interface CloudConfigOptions {
  * message names the option, and never shows the token.
  */
 export function generateCloudConfig(options: CloudConfigOptions): string {
-  const values = checkOptions(options);
+  const values = readOptions(options);
   const { username, publicKey, packages, noDiscovery } = values;
   let text = `#cloud-config
 users:
@@ -214,7 +219,7 @@ function scalar(text: string): string {
 }
 
 /** The options, each checked, with the defaults filled in. */
-function checkOptions(options: CloudConfigOptions) {
+function readOptions(options: CloudConfigOptions) {
   const names: Record<keyof CloudConfigOptions, true> = {
     url: true,
     serverDiscoveryToken: true,
@@ -225,7 +230,7 @@ function checkOptions(options: CloudConfigOptions) {
     packages: true,
     caCertificate: true,
   };
-  checkNames("options", options, Object.keys(names));
+  validateNames("options", options, Object.keys(names));
   const {
     url,
     serverDiscoveryToken,
@@ -239,10 +244,7 @@ function checkOptions(options: CloudConfigOptions) {
   checkToken(serverDiscoveryToken);
   checkUsername(username);
   checkTimeout(timeout);
-  check("noDiscovery", noDiscovery, [
-    "true or false is needed",
-    (value) => typeof value === "boolean",
-  ]);
+  validate("noDiscovery", noDiscovery, BOOLEAN);
   const endpoint = toEndpoint(url);
   if (caCertificate !== undefined) checkCertificate(caCertificate, endpoint);
   return {
@@ -278,7 +280,7 @@ function checkToken(token: string): void {
 }
 
 function checkUsername(username: string): void {
-  check("username", username);
+  validate("username", username);
   // What useradd takes on every release, and sudoers needs no escapes for.
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(username)) {
     refuse(
@@ -291,12 +293,12 @@ function checkUsername(username: string): void {
 }
 
 function checkTimeout(timeout: number): void {
-  check("timeout", timeout, [
-    "a number of seconds is needed",
+  validate("timeout", timeout, [
+    "a number of seconds",
     (value) => typeof value === "number",
   ]);
-  check("timeout", timeout, [
-    "seconds from above 0 to 3600 are needed",
+  validate("timeout", timeout, [
+    "a positive number of seconds up to 3600",
     (value) => typeof value === "number" && value > 0 && value <= 3600,
     RangeError,
   ]);
@@ -304,7 +306,7 @@ function checkTimeout(timeout: number): void {
 
 /** The public key as one line of `authorized_keys`. */
 function toKeyLine(publicKey: string): string {
-  check("publicKey", publicKey);
+  validate("publicKey", publicKey);
   const key = publicKey.trim();
   if (key === "") refuse("publicKey", "it is empty");
   if (/PRIVATE KEY/.test(key)) {
@@ -325,9 +327,9 @@ function toKeyLine(publicKey: string): string {
 }
 
 function toPackageNames(packages: readonly string[]): string[] {
-  check("packages", packages, ARRAY);
+  validate("packages", packages, ARRAY);
   for (const name of packages) {
-    check("packages", name);
+    validate("packages", name);
     // apt-get's own forms of a name; never an option, which starts in a dash.
     if (!/^[a-z0-9][A-Za-z0-9+.:~=\/-]*$/.test(name)) {
       refuse("packages", "names of Debian packages are needed", name);
@@ -343,7 +345,7 @@ function toPackageNames(packages: readonly string[]): string[] {
  */
 function checkCertificate(pem: string, endpoint: string): void {
   const name = "caCertificate";
-  check(name, pem);
+  validate(name, pem);
   if (/PRIVATE KEY/.test(pem)) {
     refuse(name, "it holds a private key, which must stay off the hosts");
   }
@@ -364,7 +366,7 @@ function checkCertificate(pem: string, endpoint: string): void {
 
 /** Where the hosts post to: `<base>/v1/server/`, whichever form `url` has. */
 function toEndpoint(url: string): string {
-  check("url", url);
+  validate("url", url);
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
   const parsed = parseUrl(text);
   if (

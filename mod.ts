@@ -201,18 +201,18 @@ export {
 } from "./cloud_config.ts";
 export * from "./errors.ts";
 export type * from "./models.ts";
-export type { Change } from "./_editing.ts";
+export type { Change } from "./internal/editing.ts";
 export type {
   ExecutionEvent,
   FollowOptions,
   Interval,
   WaitOptions,
-} from "./_executions.ts";
-export { Listing, type ToArrayOptions } from "./_listing.ts";
-export type { ListOptions, PageOptions } from "./_query.ts";
-export type { TlsOptions } from "./_tls.ts";
+} from "./internal/executions.ts";
+export { Listing, type ToArrayOptions } from "./internal/listing.ts";
+export type { ListOptions, PageOptions } from "./internal/list_query.ts";
+export type { TlsOptions } from "./internal/tls.ts";
 export type {
   Attempt,
   RequestOptions,
   TransportOptions,
-} from "./_transport.ts";
+} from "./internal/transport.ts";

@@ -1,7 +1,7 @@
 /** Items that come many at a time, given one by one. */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { each, lines } from "../_items.ts";
+import { each, lines } from "../internal/items.ts";
 
 const own = (batch: number[]) => batch;
 

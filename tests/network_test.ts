@@ -3,8 +3,8 @@
  * and 26 and workerd were seen to say; the suite in `runtimes` has them say it.
  */
 import { assertEquals } from "@std/assert";
-import { explain } from "../_network.ts";
-import { redacted } from "../_redact.ts";
+import { explain } from "../internal/network_errors.ts";
+import { redacted } from "../internal/redact.ts";
 
 /** An error with a code, as Bun and Node have them. */
 function coded(code: string, message = code, cause?: unknown): Error {

@@ -17,7 +17,7 @@ import {
   DecapodResponseError,
   type V1Client,
 } from "../mod.ts";
-import { oneLine, redacted, redactError } from "../_redact.ts";
+import { oneLine, redacted, redactError } from "../internal/redact.ts";
 import { chance } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { assertNoSecrets, spellings, texts } from "./support/secrets.ts";

@@ -6,7 +6,7 @@ import {
   DecapodConnectionError,
   type TlsOptions,
 } from "../mod.ts";
-import { openTls } from "../_tls.ts";
+import { openTls } from "../internal/tls.ts";
 import { issue } from "./runtimes/certificates.ts";
 import { StandIn } from "./standin/mod.ts";
 

@@ -1,7 +1,7 @@
 /** Paths of the API, with values that cannot lead anywhere else. */
 
-import { check } from "./_check.ts";
-import { REDACTED } from "./_redact.ts";
+import { validate } from "./validate.ts";
+import { REDACTED } from "./redact.ts";
 
 /** Fixed words, and the values between them. */
 export interface Path {
@@ -50,7 +50,7 @@ export function pathText({ words, values }: Path, secrets?: string[]): string {
 /** @param before The words that it follows. */
 function segment(before: string, value: unknown): string {
   const name = NAMES[`${before.split("/").at(-2)}`] ?? "id";
-  check(name, value);
+  validate(name, value);
   const text = String(value);
   // "." and ".." would be taken for steps in the path, encoded or not.
   if (/^\.{0,2}$/.test(text)) {

@@ -1,6 +1,6 @@
 /** What a failed fetch means. Each runtime says it in its own words. */
 
-import { inWords, oneLine, type Redact } from "./_redact.ts";
+import { inWords, oneLine, type Redact } from "./redact.ts";
 
 /** Why there was no answer. */
 export interface Reason {

@@ -1,13 +1,13 @@
 /** One answer of the server: its status, its type, its body. */
 
-import { isObject } from "./_check.ts";
+import { isObject } from "./validate.ts";
 import {
   DecapodAPIError,
   type DecapodError,
   type DecapodErrorOptions,
   DecapodResponseError,
-} from "./errors.ts";
-import { oneLine, type Redact, REDACTED } from "./_redact.ts";
+} from "../errors.ts";
+import { oneLine, type Redact, REDACTED } from "./redact.ts";
 
 /** The call that an answer belongs to. */
 export interface Exchange {

@@ -2,15 +2,15 @@
 
 import {
   ARRAY,
-  check,
-  checkNames,
-  checkOptions,
   isObject,
   OBJECT,
-  type Rule,
-} from "./_check.ts";
-import type { Filter, SortBy } from "./models.ts";
-import { REQUEST_OPTIONS, type RequestOptions } from "./_transport.ts";
+  validate,
+  validateNames,
+  validateOptions,
+  type Validator,
+} from "./validate.ts";
+import type { Filter, SortBy } from "../models.ts";
+import { REQUEST_OPTIONS, type RequestOptions } from "./transport.ts";
 
 /** Which page a listing gives. */
 export interface PageOptions extends RequestOptions {
@@ -61,24 +61,24 @@ const WRONG_NAMES: Record<Listed, Record<string, string>> = {
 const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
 
 /** What the server would ignore a whole filter for, if it is not like this. */
-const VALUE: Rule = [
-  "a string, a whole number or a boolean is needed",
+const VALUE: Validator = [
+  "a string, an integer or a boolean",
   (value) => ["string", "boolean"].includes(typeof value),
 ];
 
-const NUMBER: Rule = [
-  "a whole number is needed",
+const NUMBER: Validator = [
+  "an integer",
   Number.isSafeInteger,
   RangeError,
 ];
 
-const RESULT: Rule = [
-  "the server knows results as ok 1, error 2, skipped 3, unreachable 4",
+const RESULT: Validator = [
+  "a number: ok 1, error 2, skipped 3, unreachable 4",
   () => false,
 ];
 
-const DIRECTION: Rule = [
-  "1 or -1 is needed",
+const DIRECTION: Validator = [
+  "1 or -1",
   (value) => value === 1 || value === -1,
   RangeError,
 ];
@@ -88,7 +88,7 @@ export function checkListOptions(
   options: AnyListOptions,
   listed: Listed,
 ): void {
-  checkOptions(options, listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
+  validateOptions(options, listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
   const { filter, sortBy } = options;
   const fields = (what: string, value: object | undefined) =>
     entries(what, value, WRONG_NAMES[listed]);
@@ -97,7 +97,7 @@ export function checkListOptions(
     checkCondition(name, key, condition, rule);
   }
   const order = fields("sortBy", sortBy);
-  for (const [name, , direction] of order) check(name, direction, DIRECTION);
+  for (const [name, , direction] of order) validate(name, direction, DIRECTION);
   if (sortBy && order.length === 0) {
     throw new TypeError("Invalid sortBy: a field is needed, there is none");
   }
@@ -127,23 +127,23 @@ function checkCondition(
   name: string,
   key: string,
   condition: unknown,
-  rule: Rule,
+  rule: Validator,
 ): void {
   if (key === "_id") {
     throw new TypeError(`Invalid ${name}: the server can only sort by _id`);
   }
   const checkValue = (name: string, value: unknown) =>
-    check(name, value, typeof value === "number" ? NUMBER : rule);
+    validate(name, value, typeof value === "number" ? NUMBER : rule);
   if (!isObject(condition)) return checkValue(name, condition);
-  checkNames(name, condition, OPERATORS);
+  validateNames(name, condition, OPERATORS);
   const operators = Object.entries(condition);
   for (const [operator, value] of operators) {
     const shown = `${name}.${operator}`;
-    if (operator === "regexp") check(shown, value);
+    if (operator === "regexp") validate(shown, value);
     else if (operator !== "in") checkValue(shown, value);
     else if (Array.isArray(value)) {
       for (const one of value) checkValue(shown, one);
-    } else check(shown, value, ARRAY);
+    } else validate(shown, value, ARRAY);
   }
   if (
     operators.length !== 1 && (operators.length === 0 || "regexp" in condition)
@@ -161,7 +161,7 @@ function entries(
   wrong: Record<string, string>,
 ): [name: string, key: string, value: unknown][] {
   if (value === undefined) return [];
-  check(what, value, OBJECT);
+  validate(what, value, OBJECT);
   return Object.entries(value).map(([key, value]) => {
     const name = `${what}.${key}`;
     const right = key.startsWith("data.")

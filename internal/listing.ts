@@ -1,17 +1,17 @@
 /** A listing that can be awaited or iterated. */
 
-import { checkOptions, isObject } from "./_check.ts";
-import { DecapodResponseError } from "./errors.ts";
-import { each } from "./_items.ts";
-import type { Page } from "./models.ts";
+import { isObject, validateOptions } from "./validate.ts";
+import { DecapodResponseError } from "../errors.ts";
+import { each } from "./items.ts";
+import type { Page } from "../models.ts";
 import {
   type AnyListOptions,
   checkListOptions,
   type Listed,
   queryText,
   requestOptions,
-} from "./_query.ts";
-import type { RequestOptions } from "./_transport.ts";
+} from "./list_query.ts";
+import type { RequestOptions } from "./transport.ts";
 
 /** How many items an array may hold. */
 export interface ToArrayOptions {
@@ -195,7 +195,7 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * ```
    */
   async toArray(options: ToArrayOptions = {}): Promise<T[]> {
-    checkOptions(options, ["limit"]);
+    validateOptions(options, ["limit"]);
     const { limit } = options;
     const items: T[] = [];
     if (limit === 0) return items;

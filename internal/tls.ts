@@ -1,6 +1,6 @@
 /** TLS settings, in the words of the runtime's own fetch. */
 
-import { checkOptions } from "./_check.ts";
+import { validateOptions } from "./validate.ts";
 
 /** Whom to trust and who to be over HTTPS. All texts are PEM. */
 export interface TlsOptions {
@@ -37,7 +37,7 @@ export function openTls(
   tls: TlsOptions = {},
   hasOwnFetch: boolean,
 ): TlsSession | undefined {
-  checkOptions(tls, ["ca", "cert", "key", "verify"], "tls", "tls.");
+  validateOptions(tls, ["ca", "cert", "key", "verify"], "tls", "tls.");
   const { verify = true, ...texts } = tls;
   const { ca, cert, key } = texts;
   for (const [name, mark] of PEM) {

@@ -10,22 +10,22 @@ import {
   readPieces,
   readText,
   unfit,
-} from "./_answer.ts";
-import { type Authenticator, noAuth } from "./auth.ts";
-import { checkOptions } from "./_check.ts";
+} from "./response.ts";
+import { type Authenticator, noAuth } from "../auth.ts";
+import { validateOptions } from "./validate.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
   DecapodError,
   type DecapodErrorOptions,
   DecapodTimeoutError,
-} from "./errors.ts";
-import { type HeaderRecord, headerSecrets, readHeaders } from "./_headers.ts";
-import { explain } from "./_network.ts";
-import { type Path, pathText } from "./_path.ts";
-import { redacted, redactError } from "./_redact.ts";
-import { abortable, Scope } from "./_scope.ts";
-import { openTls, type TlsOptions, type TlsSession } from "./_tls.ts";
+} from "../errors.ts";
+import { type HeaderRecord, headerSecrets, readHeaders } from "./headers.ts";
+import { explain } from "./network_errors.ts";
+import { type Path, pathText } from "./path.ts";
+import { redacted, redactError } from "./redact.ts";
+import { abortable, Scope } from "./deadline.ts";
+import { openTls, type TlsOptions, type TlsSession } from "./tls.ts";
 
 /** What each method takes as its last argument; all of it can be left out. */
 export interface RequestOptions {
@@ -254,7 +254,7 @@ export class Transport {
 
   /** Begins the deadline of a call; whoever does so closes it. */
   #open(call: Call, options: RequestOptions = {}, light = false): Scope {
-    checkOptions(options, REQUEST_OPTIONS);
+    validateOptions(options, REQUEST_OPTIONS);
     if (options.headers) readHeaders(options.headers); // or refuses them
     const { timeout = this.#options.timeout ?? TIMEOUT, signal } = options;
     const scope: Scope = new Scope(

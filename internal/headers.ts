@@ -1,6 +1,6 @@
 /** Headers that callers give: checked, joined, and kept out of messages. */
 
-import { check } from "./_check.ts";
+import { validate } from "./validate.ts";
 
 /** Headers by their names in lower case. */
 export type HeaderRecord = Record<string, string>;
@@ -13,11 +13,11 @@ export function readHeaders(
   given: Record<string, string> | Headers | undefined,
 ): HeaderRecord {
   if (given === undefined) return {};
-  check("headers", given);
+  validate("headers", given);
   const entries = given instanceof Headers ? [...given] : Object.entries(given);
   return Object.fromEntries(entries.map(([name, value]) => {
     const what = `header "${name.replace(/[^\x20-\x7e]/g, "?")}"`;
-    check(what, value);
+    validate(what, value);
     // The platform trims what is at the ends, even an injected line break.
     if (
       !/^[\w!#$%&'*+.^`|~-]+$/.test(name) ||

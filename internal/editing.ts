@@ -1,11 +1,11 @@
 /** Read, change, write, until no other edit comes between. */
 
 import { delay } from "@std/async/delay";
-import { check, isObject } from "./_check.ts";
-import { DecapodAPIError } from "./errors.ts";
-import type { Path } from "./_path.ts";
-import { abortable } from "./_scope.ts";
-import { backoff, type RequestOptions, type Transport } from "./_transport.ts";
+import { isObject, validate } from "./validate.ts";
+import { DecapodAPIError } from "../errors.ts";
+import type { Path } from "./path.ts";
+import { abortable } from "./deadline.ts";
+import { backoff, type RequestOptions, type Transport } from "./transport.ts";
 
 /** Makes new data of the current. */
 export type Change<Data> = (data: Data) => Data | Promise<Data>;
@@ -24,7 +24,7 @@ export function edit<M extends { data: object }>(
   const get = { method: "GET", path, fits } as const;
   const put = { method: "PUT", path } as const;
   return transport.within(put, options, async (scope) => {
-    check("change", change);
+    validate("change", change);
     for (let attempt = 1;; attempt++) {
       const model = await transport.json<M>(get, options, scope);
       const data = await abortable(

@@ -1,7 +1,12 @@
 /** Waiting for an execution, and following it. */
 
 import { delay } from "@std/async/delay";
-import { check, checkOptions, isObject, LONGEST } from "./_check.ts";
+import {
+  isObject,
+  MAX_TIMER_DELAY,
+  validate,
+  validateOptions,
+} from "./validate.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
@@ -9,18 +14,18 @@ import {
   DecapodResponseError,
   DecapodTimeoutError,
   DecapodWaitTimeoutError,
-} from "./errors.ts";
-import type { Listing } from "./_listing.ts";
+} from "../errors.ts";
+import type { Listing } from "./listing.ts";
 import type {
   Execution,
   ExecutionState,
   ExecutionStep,
   StepFields,
-} from "./models.ts";
-import type { ListOptions } from "./_query.ts";
-import { oneLine } from "./_redact.ts";
-import { abortable, Scope } from "./_scope.ts";
-import type { RequestOptions } from "./_transport.ts";
+} from "../models.ts";
+import type { ListOptions } from "./list_query.ts";
+import { oneLine } from "./redact.ts";
+import { abortable, Scope } from "./deadline.ts";
+import type { RequestOptions } from "./transport.ts";
 
 /** The shortest and the longest time between two looks, in ms. */
 export interface Interval {
@@ -112,7 +117,7 @@ export async function waitForExecution(
   id: string,
   options: WaitOptions = {},
 ): Promise<Execution> {
-  checkOptions(options, WAIT_OPTIONS);
+  validateOptions(options, WAIT_OPTIONS);
   const { onUpdate, expect = ["completed"] } = options;
   const watch = openWatch(api, id, options);
   try {
@@ -140,7 +145,7 @@ export async function* followExecution(
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  checkOptions(options, FOLLOW_OPTIONS);
+  validateOptions(options, FOLLOW_OPTIONS);
   const { look, hurry, survive, close, request } = openWatch(api, id, options);
   const seen = new Set<string>();
   let since = 0; // when the last step finished
@@ -218,7 +223,7 @@ function openWatch(
   id: string,
   { timeout = Infinity, interval, signal, headers }: FollowOptions,
 ) {
-  check("id", id);
+  validate("id", id);
   const { min, max } = readInterval(interval);
   const scope = new Scope(timeout, late, signal);
   const request = { signal: scope.signal, ...headers && { headers } };
@@ -357,10 +362,15 @@ function isPassing(error: unknown): boolean {
 function readInterval(interval: number | Interval = 1000): Interval {
   const given = isObject(interval)
     ? interval
-    : { min: interval, max: Math.min(10 * interval, LONGEST) };
+    : { min: interval, max: Math.min(10 * interval, MAX_TIMER_DELAY) };
   // Both bounds are needed.
   const { min = NaN, max = NaN } = given;
-  checkOptions({ ...given, min, max }, ["min", "max"], "interval", "interval.");
+  validateOptions(
+    { ...given, min, max },
+    ["min", "max"],
+    "interval",
+    "interval.",
+  );
   if (min > max) {
     throw new RangeError(`Invalid interval: min ${min} is above max ${max}`);
   }

@@ -1,0 +1,188 @@
+/** Checks arguments and options before anything is sent. */
+
+/** What a value must be, how to test it, and the error's class. */
+export type Validator = [
+  expected: string,
+  isValid: (value: unknown) => boolean,
+  ErrorClass?: typeof TypeError | typeof RangeError,
+];
+
+/** The longest delay of a timer in ms, about 24 days. */
+export const MAX_TIMER_DELAY = 2 ** 31 - 1;
+
+const integerFrom = (min: number): Validator => [
+  `an integer ≥ ${min}`,
+  (value) => Number.isSafeInteger(value) && Number(value) >= min,
+  RangeError,
+];
+
+const MILLISECONDS: Validator = [
+  `a positive number of milliseconds up to ${MAX_TIMER_DELAY}`,
+  (value) => typeof value === "number" && value > 0 && value <= MAX_TIMER_DELAY,
+  RangeError,
+];
+
+export const ARRAY: Validator = ["an array", Array.isArray];
+
+export const OBJECT: Validator = ["an object", isObject];
+
+export const STRING: Validator = [
+  "a string",
+  (value) => typeof value === "string",
+];
+
+export const BOOLEAN: Validator = [
+  "a boolean",
+  (value) => typeof value === "boolean",
+];
+
+const FUNCTION: Validator = [
+  "a function",
+  (value) => typeof value === "function",
+];
+
+export const NON_EMPTY_STRING: Validator = [
+  "a non-empty string",
+  (value) => typeof value === "string" && value !== "",
+];
+
+/** Validators of arguments and options by name; other names are strings. */
+const VALIDATORS: Record<string, Validator> = {
+  all: BOOLEAN,
+  change: FUNCTION,
+  expect: [
+    "a non-empty array of states",
+    (value) =>
+      Array.isArray(value) && value.length > 0 &&
+      value.every((state) => typeof state === "string"),
+  ],
+  fetch: FUNCTION,
+  headers: OBJECT,
+  hints: ARRAY,
+  limit: integerFrom(0),
+  max: MILLISECONDS,
+  min: MILLISECONDS,
+  onAttempt: FUNCTION,
+  onUpdate: FUNCTION,
+  page: integerFrom(1),
+  perPage: integerFrom(1),
+  permissions: ARRAY,
+  playbookConfigurationVersion: integerFrom(1),
+  retries: integerFrom(0),
+  runAfter: BOOLEAN,
+  serverIds: ARRAY,
+  signal: [
+    "an AbortSignal",
+    (value) => isObject(value) && "throwIfAborted" in value,
+  ],
+  timeout: MILLISECONDS,
+  tls: OBJECT,
+  verify: BOOLEAN,
+  version: integerFrom(1),
+};
+
+/**
+ * Throws if a value is not what its name stands for.
+ *
+ * @param label The name that the error says.
+ */
+export function validate(
+  name: string,
+  value: unknown,
+  [expected, isValid, ErrorClass = TypeError] = VALIDATORS[name] ?? STRING,
+  label = name,
+): void {
+  if (isValid(value)) return;
+  throw new ErrorClass(
+    `Invalid ${label}: must be ${expected}, got ${describe(value)}`,
+  );
+}
+
+/** A number as it is, of other values only the type: they may be secret. */
+function describe(value: unknown): string {
+  if (typeof value === "number" || value == null) return String(value);
+  if (value === "") return "an empty string";
+  if (Array.isArray(value)) return value.length ? "an array" : "an empty array";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+/** Throws if the value is not an object or has unknown members. */
+export function validateNames(
+  label: string,
+  value: unknown,
+  known: readonly string[],
+  kind = "option",
+  prefix = "",
+): void {
+  validate(label, value, OBJECT);
+  for (const name of memberNames(Object(value))) {
+    if (known.includes(name)) continue;
+    const similar = known.find((one) => isSimilar(one, name));
+    const suggestion = similar ? `did you mean "${similar}"? ` : "";
+    throw new TypeError(
+      `Unknown ${kind} "${prefix}${
+        name.slice(0, 80)
+      }": ${suggestion}Known ${kind}s: ${known.join(", ")}`,
+    );
+  }
+}
+
+/**
+ * Throws if an object has unknown members or invalid values.
+ *
+ * @param prefix Precedes the names in errors.
+ */
+export function validateOptions(
+  options: object,
+  known: readonly string[],
+  label = "options",
+  prefix = "",
+): void {
+  validateNames(label, options, known, "option", prefix);
+  for (const name of known) {
+    const value: unknown = Reflect.get(options, name);
+    if (value === undefined) continue;
+    const validator = VALIDATORS[name];
+    if (validator) validate(name, value, validator, prefix + name);
+  }
+}
+
+/** Enumerable names of an object and of its class, not of Object.prototype. */
+function memberNames(value: object): string[] {
+  const names: string[] = [];
+  for (const name in value) {
+    if (Object.hasOwn(value, name) || !(name in Object.prototype)) {
+      names.push(name);
+    }
+  }
+  return names;
+}
+
+/** Whether two names differ only in spelling, or by a letter or two. */
+function isSimilar(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((name) =>
+    name.replace(/[^a-z0-9]/gi, "").toLowerCase()
+  );
+  return distance(a ?? "", b ?? "") <= Math.min(2, one.length / 3);
+}
+
+/** The Levenshtein distance of two words. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = Number(previous[j - 1]) + Number(a[i - 1] !== b[j - 1]);
+      row.push(
+        Math.min(replaced, Number(previous[j]) + 1, Number(row[j - 1]) + 1),
+      );
+    }
+    previous = row;
+  }
+  return Number(previous.at(-1));
+}
+
+/** Whether a value is an object other than an array. */
+export function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
