@@ -56,7 +56,7 @@ Deno.test("matrix: a change under a reset is never made twice", async () => {
   const changes = OPERATIONS.filter(({ requests }) =>
     requests.some(({ changes }) => changes)
   );
-  const resets = FAULTS.filter(({ event }) => event === "broken");
+  const resets = FAULTS.filter(({ event }) => event === "connection lost");
   const chosen = cells().filter(({ operation, fault, position }) =>
     changes.includes(operation) && resets.includes(fault) &&
     position === "first attempt"
