@@ -13,8 +13,7 @@ const LIBRARY = new URL("mod.ts", ROOT).href;
 const CONFIG = fileURLToPath(new URL("deno.json", ROOT));
 
 /** Methods that Python's library does not have. */
-const NEW =
-  /^(edit\w+|streamExecutionLog|waitForExecution|followExecution|request)$/;
+const NEW = /^(edit\w+|streamExecutionLog|waitForExecution|followExecution)$/;
 
 /** The names in a folder, of files with this ending. */
 function list(folder: string, ending: string): string[] {
@@ -192,7 +191,7 @@ Deno.test("docs/from_python.md: has every method of Python's library, and every 
     .filter((name) => name !== "generateCloudConfig");
 
   const methods = Object.getOwnPropertyNames(V1Client.prototype)
-    .filter((name) => name !== "constructor");
+    .filter((name) => !["constructor", "request"].includes(name));
   const snake = (name: string) =>
     name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   const python = methods.filter((name) => !NEW.test(name)).map(snake);
