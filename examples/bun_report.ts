@@ -1,6 +1,5 @@
 /**
- * Writes a report in Markdown: servers by state, clusters, and what failed
- * lately.
+ * Prints a report in Markdown: servers by state, clusters, recent failures.
  *
  *     bunx jsr add @decapod/decapodlib
  *     bun run bun_report.ts --days 7 > report.md
@@ -26,8 +25,10 @@ function readArguments() {
       },
     });
     const days = Number(values.days);
-    if (days > 0 && days < 10_000) return { ...values, days };
-    throw new Error("Invalid --days: must be a number from 1 to 9999");
+    if (Number.isInteger(days) && days > 0 && days < 10_000) {
+      return { ...values, days };
+    }
+    throw new Error("Invalid --days: must be an integer from 1 to 9999");
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n`);
     console.error(USAGE);
@@ -46,11 +47,14 @@ async function printServers(client: Client): Promise<void> {
 
 async function printClusters(client: Client): Promise<void> {
   console.log("\n## Clusters\n");
+  let count = 0;
   for await (const { data } of client.getClusters({ sortBy: { name: 1 } })) {
+    count++;
     const roles = Object.entries(data.configuration)
       .map(([role, servers]) => `${servers.length} ${role}`);
     console.log(`- ${data.name}: ${roles.join(", ") || "not deployed"}`);
   }
+  if (count === 0) console.log("- none");
 }
 
 async function printFailures(client: Client, days: number): Promise<void> {
