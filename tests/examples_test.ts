@@ -54,7 +54,7 @@ async function example(
   return { code, stdout, stderr: await stderr };
 }
 
-/** A client of its own for a stand-in, without a socket. */
+/** Creates a client for a stand-in, without a socket. */
 function connect(standIn: StandIn): V1Client {
   const account = { login: "root", password: "root" };
   return new Client("http://decapod.test", {

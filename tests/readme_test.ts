@@ -73,7 +73,7 @@ const CHECKS: [heading: string, checks: string][] = [
     `assert(userData.startsWith("#cloud-config\\n"));`,
   ],
   [
-    "Timeouts, retries and logs",
+    "Timeouts and retries",
     `assertEquals(errors.length, 1);
     assertMatch(errors.join(), /^GET \\S+\\/v1\\/info\\/ 200 \\d+ ms$/);
     assertEquals(messages, [\`Decapod \${info.version}\`]);`,

@@ -334,7 +334,7 @@ async function openWorld() {
   const world: World = {
     url,
     tls: serve(standIn.handler, { cert, key }),
-    closed: "http://127.0.0.1:4", // it belongs to nobody
+    closed: "http://127.0.0.1:4", // no service uses this port
     other: serve(() =>
       new Response("<h1>It works!</h1>", {
         headers: { "content-type": "text/html" },
