@@ -1,4 +1,4 @@
-/** Starting other processes, of the same Deno as a rule. */
+/** Starts other processes. */
 import { fileURLToPath } from "node:url";
 
 /** The project's folder. */
@@ -11,41 +11,60 @@ export interface Output {
   stderr: string;
 }
 
-/** Runs `deno` and keeps what it prints, without colours. */
-export function deno(
-  args: string[],
-  env: Record<string, string> = {},
-  cwd = ROOT,
-): Promise<Output> {
-  return run(Deno.execPath(), args, env, cwd);
+/** Where and how a process runs. */
+export interface RunOptions {
+  /** Variables besides those of this process. */
+  env?: Record<string, string>;
+  /** @default The project's folder */
+  cwd?: string;
+  /** Called with each chunk of stdout. */
+  onOutput?: (chunk: string) => void;
 }
 
-/** Runs a program and keeps what it prints, without colours. */
+/** Runs `deno` and returns what it prints, without colours. */
+export function deno(args: string[], options?: RunOptions): Promise<Output> {
+  return run(Deno.execPath(), args, options);
+}
+
+/** Runs a program and returns what it prints, without colours. */
 export async function run(
   program: string,
   args: string[],
-  env: Record<string, string> = {},
-  cwd = ROOT,
+  { env, cwd = ROOT, onOutput }: RunOptions = {},
 ): Promise<Output> {
-  const { code, stdout, stderr } = await new Deno.Command(program, {
+  const child = new Deno.Command(program, {
     args,
     cwd,
     env: { ...env, NO_COLOR: "1" },
     stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const [stdout, stderr, { code }] = await Promise.all([
+    readText(child.stdout, onOutput),
+    readText(child.stderr),
+    child.status,
+  ]);
+  return { code, stdout, stderr };
+}
+
+async function readText(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onChunk?: (chunk: string) => void,
+): Promise<string> {
+  let text = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    onChunk?.(chunk);
+  }
+  return text;
 }
 
 /**
- * Runs `deno` on this process's terminal and gives its exit code.
+ * Runs `deno` on this process's terminal and returns its exit code.
  *
- * A terminal sends Ctrl-C to both processes: the one in front decides what it
- * means, and this one stays until that one is done.
+ * A terminal sends Ctrl-C to both processes: the child handles it, and this
+ * process waits for the child.
  */
 export async function denoInFront(args: string[]): Promise<number> {
   const child = new Deno.Command(Deno.execPath(), {
@@ -69,11 +88,11 @@ export async function denoInFront(args: string[]): Promise<number> {
   return code;
 }
 
-/** Asks a process to end, if it has not done so already. */
+/** Stops a process that may have ended already. */
 function stop(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGTERM");
   } catch {
-    // It has.
+    // It has ended.
   }
 }

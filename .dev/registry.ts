@@ -133,8 +133,10 @@ async function downloadTarballs(
   const pack = ["run", "-A", NPM, "pack"];
   const to = ["--pack-destination", packed];
   const npm = await deno([...pack, ...to, ...SOURCES.map(({ npm }) => npm)], {
-    DENO_DIR: join(scratch, "deno"),
-    npm_config_cache: join(scratch, "npm"),
+    env: {
+      DENO_DIR: join(scratch, "deno"),
+      npm_config_cache: join(scratch, "npm"),
+    },
   });
   if (npm.code !== 0) {
     throw new Error(

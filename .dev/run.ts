@@ -1,14 +1,14 @@
 /**
- * What the tasks of deno.json run: `deno run -A .dev/run.ts TASK [ARGUMENT…]`.
+ * The tasks of deno.json: `deno run -A .dev/run.ts TASK [ARGUMENT…]`.
  *
- * It sees to it that @std can be imported, then starts `deno` anew.
+ * Makes @std available, then starts another `deno` for the work.
  */
+import { quickChecks, slowChecks, TEST, WITH_STANDIN } from "./checks.ts";
 import { denoInFront } from "./process.ts";
 import { provideStd } from "./registry.ts";
-import { runSteps } from "./report.ts";
-import { steps, TEST, WITH_STANDIN } from "./steps.ts";
+import { type Check, runChecks } from "./runner.ts";
 
-/** What a script that uses the client needs; nothing more is given to it. */
+/** The permissions that a script with the client needs. */
 const CLIENT_PERMISSIONS = [
   "--allow-net",
   "--allow-env=DECAPOD_URL,DECAPOD_LOGIN,DECAPOD_PASSWORD,DECAPOD_TIMEOUT",
@@ -23,17 +23,33 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
     const others = args.filter((arg) => arg !== "--fail");
     return denoInFront([...WITH_STANDIN, ...fail, ...run, ...others]);
   },
+  check(args) {
+    return runAll((quick, slow) => {
+      if (args.length === 0) return [quick];
+      const all = [...quick, ...slow];
+      return args.map((name) => {
+        const check = all.find((check) => check.name === name);
+        if (check) return [check];
+        const names = all.map(({ name }) => name).join(", ");
+        throw new Error(
+          `Cannot run the check "${name}": the checks are ${names}`,
+        );
+      });
+    });
+  },
   async test(args) {
-    if (args.length > 0) {
-      return denoInFront([...TEST, ...args]);
-    }
-    forgetServer();
-    const coverage = await Deno.makeTempDir();
-    try {
-      return await runSteps(steps(coverage));
-    } finally {
-      await Deno.remove(coverage, { recursive: true });
-    }
+    if (args.length > 0) return await denoInFront([...TEST, ...args]);
+    // One slow check at a time: they use all cores.
+    return await runAll((quick, slow) => [
+      quick,
+      ...slow.map((check) => [check]),
+    ]);
+  },
+  api() {
+    return denoInFront(["run", "-A", ".dev/api.ts"]);
+  },
+  lines() {
+    return denoInFront(["run", "-A", ".dev/lines.ts"]);
   },
   standin(args) {
     return denoInFront([
@@ -64,10 +80,19 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
   },
 };
 
-/** No test may reach the server that its user works with. */
-function forgetServer(): void {
+/** Runs the groups of checks that are chosen from all. */
+async function runAll(
+  choose: (quick: Check[], slow: Check[]) => Check[][],
+): Promise<number> {
+  // Tests must not connect to the server that their user works with.
   for (const name of Object.keys(Deno.env.toObject())) {
     if (name.startsWith("DECAPOD_")) Deno.env.delete(name);
+  }
+  const coverage = await Deno.makeTempDir();
+  try {
+    return await runChecks(choose(quickChecks(), slowChecks(coverage)));
+  } finally {
+    await Deno.remove(coverage, { recursive: true });
   }
 }
 

@@ -61,8 +61,7 @@ export async function npm(
   const quiet = ["--no-audit", "--no-fund", "--no-update-notifier"];
   const output = await deno(
     ["run", "-A", "--no-config", "--no-lock", NPM, ...args, ...quiet],
-    { npm_config_cache: join(await cacheFolder(), "npm") },
-    cwd,
+    { env: { npm_config_cache: join(await cacheFolder(), "npm") }, cwd },
   );
   if (output.code !== 0) {
     throw new Error(

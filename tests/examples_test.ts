@@ -29,7 +29,7 @@ interface Outcome {
 async function example(
   name: string,
   args: string[],
-  env: object = {},
+  env: Record<string, string> = {},
   interruptAt?: string,
 ): Promise<Outcome> {
   const child = new Deno.Command(Deno.execPath(), {
@@ -331,7 +331,7 @@ Deno.test({
     await using bun = await published.bun();
     await bun.write("bun_report.ts", await read("examples/bun_report.ts"));
     const { code, stdout, stderr } = await published.run(
-      published.tools.bun,
+      published.programs.bun,
       bun,
       ["run", "bun_report.ts", "--days", "1"],
       server.account,

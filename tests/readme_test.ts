@@ -115,7 +115,7 @@ Deno.test("README.md: every script does what it says", async () => {
     for (const [index, file] of files.entries()) {
       const { code, stderr } = await deno(
         ["run", "-A", "--config", CONFIG, file],
-        { ...server.account },
+        { env: server.account },
       );
       assertEquals(code, 0, `${CHECKS[index]?.[0]}: ${stderr}`);
     }
@@ -132,13 +132,13 @@ Deno.test({
     const standIn = new StandIn({ servers: 2, seed: 7 });
     await using server = serve(standIn);
     await using published = await Published.open();
-    const { tools } = published;
+    const { programs } = published;
     const printed =
       /^Logged in as Root User\n(node-\S+ 10\S+ operational\n){2}$/;
 
     await using node = await published.npm();
     await node.write("first.mjs", block(page, "Node", "js"));
-    for (const program of [tools.node20, tools.node26]) {
+    for (const program of [programs.node20, programs.node26]) {
       const { stdout, stderr } = await published.run(
         program,
         node,
@@ -151,7 +151,7 @@ Deno.test({
     await using bun = await published.bun();
     await bun.write("first.ts", block(page, "Bun", "ts"));
     const { stdout, stderr } = await published.run(
-      tools.bun,
+      programs.bun,
       bun,
       ["run", "first.ts"],
       server.account,

@@ -44,8 +44,8 @@ Deno.test({
     const { cert, key } = server;
     await using standIn = serve(new StandIn({ servers: 0 }));
     await using published = await Published.open();
-    const { tools } = published;
-    await using edge = await startEdge(tools.node26, {
+    const { programs } = published;
+    await using edge = await startEdge(programs.node26, {
       upstream: Number(new URL(standIn.account.DECAPOD_URL).port),
       hidden: "decapod.invalid",
       hiddenTls: "plain",
@@ -78,7 +78,7 @@ Deno.test({
     await addFiles(node);
     await node.write("first.mjs", block(readme, "Node", "js"));
     await node.write("mutual.mjs", block(page, "TLS", "JavaScript"));
-    for (const program of [tools.node20, tools.node26]) {
+    for (const program of [programs.node20, programs.node26]) {
       const trusting = { ...at("plain"), NODE_EXTRA_CA_CERTS: "ca.pem" };
       assertEquals(
         await run(program, node, ["first.mjs"], trusting),
@@ -87,7 +87,7 @@ Deno.test({
       const mutual = await run(program, node, ["mutual.mjs"], at("mutual"));
       assertEquals(mutual, LOGGED_IN);
     }
-    const proxied = await run(tools.node26, node, ["first.mjs"], {
+    const proxied = await run(programs.node26, node, ["first.mjs"], {
       ...standIn.account,
       DECAPOD_URL: "http://decapod.invalid",
       NODE_USE_ENV_PROXY: "1",
@@ -100,14 +100,19 @@ Deno.test({
     await using bun = await published.bun();
     await addFiles(bun);
     await bun.write("mutual.ts", script);
-    const onBun = await run(tools.bun, bun, ["run", "mutual.ts"], at("mutual"));
+    const onBun = await run(
+      programs.bun,
+      bun,
+      ["run", "mutual.ts"],
+      at("mutual"),
+    );
     assertEquals(onBun, LOGGED_IN);
 
     await using deno = await published.deno();
     await addFiles(deno);
     await deno.write("mutual.ts", script);
     await deno.write("first.ts", block(readme, "Bun", "ts"));
-    const onDeno = (env: object, ...args: string[]) =>
+    const onDeno = (env: Record<string, string>, ...args: string[]) =>
       run(Deno.execPath(), deno, ["run", "--check", "-q", ...args], env);
     assertEquals(await onDeno(at("mutual"), "-A", "mutual.ts"), LOGGED_IN);
     const flags = ["--allow-net", "--allow-env"];

@@ -42,7 +42,7 @@ async function passes(
   consumer: Consumer,
   program: string,
   args: string[],
-  env: object = {},
+  env: Record<string, string> = {},
 ): Promise<void> {
   const { code, stdout, stderr } = await published.run(
     program,
@@ -62,7 +62,7 @@ Deno.test({
   ignore: SKIPPED,
   async fn() {
     await using published = await Published.open();
-    const { tools } = published;
+    const { programs } = published;
     await using node = await published.npm(PACKAGES);
     const modules = node.at("node_modules");
     for (const [name, text] of shared) await node.write(name, text);
@@ -70,15 +70,15 @@ Deno.test({
     for (const heading of ["Node", "msw", "undici"]) {
       const file = `${heading}.test.mjs`;
       await node.write(file, testOf(heading));
-      const programs = [tools.node26];
-      if (heading !== "msw") programs.push(tools.node20); // msw 3 needs Node 22
-      for (const program of programs) {
+      const nodes = [programs.node26];
+      if (heading !== "msw") nodes.push(programs.node20); // msw 3 needs Node 22
+      for (const program of nodes) {
         await passes(published, node, program, ["--test", file]);
       }
     }
 
     await node.write("vitest.test.js", testOf("Vitest"));
-    await passes(published, node, tools.node26, [
+    await passes(published, node, programs.node26, [
       `${modules}/vitest/vitest.mjs`,
       "run",
       "vitest.test.js",
@@ -86,7 +86,7 @@ Deno.test({
 
     await node.write("jest.test.js", testOf("Jest"));
     const jest = [`${modules}/jest/bin/jest.js`, "jest.test.js"];
-    await passes(published, node, tools.node26, jest, {
+    await passes(published, node, programs.node26, jest, {
       NODE_OPTIONS: "--experimental-vm-modules",
     });
     const { type: _, ...manifest } = JSON.parse(
@@ -94,11 +94,11 @@ Deno.test({
     );
     await node.write("package.json", JSON.stringify(manifest));
     await node.write(...await fileOf("jest.config.cjs"));
-    await passes(published, node, tools.node26, jest);
+    await passes(published, node, programs.node26, jest);
 
     await using bun = await published.bun();
     for (const [name, text] of shared) await bun.write(name, text);
     await bun.write("bun.test.js", testOf("Bun"));
-    await passes(published, bun, tools.bun, ["test", "bun.test.js"]);
+    await passes(published, bun, programs.bun, ["test", "bun.test.js"]);
   },
 });

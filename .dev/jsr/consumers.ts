@@ -34,7 +34,10 @@ export class Consumer implements AsyncDisposable {
   }
 
   async deno(args: string[]): Promise<Output> {
-    return succeeded(args, await deno(args, this.env, this.folder));
+    return succeeded(
+      args,
+      await deno(args, { env: this.env, cwd: this.folder }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,7 +81,7 @@ export async function bunConsumer(
   const args = ["add", NPM_SPECIFIER];
   // Bun knows packages by name and version, wherever they came from.
   const env = { BUN_INSTALL_CACHE_DIR: consumer.at(".cache") };
-  succeeded(args, await run(tools.bun, args, env, consumer.folder));
+  succeeded(args, await run(tools.bun, args, { env, cwd: consumer.folder }));
   return consumer;
 }
 

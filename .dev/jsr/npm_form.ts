@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { gzipSync } from "node:zlib";
-import type { Published } from "./server.ts";
 
 /** What is needed of the TypeScript compiler. */
 export interface TypeScript {
@@ -18,6 +17,14 @@ export interface TypeScript {
 interface CompilerHost {
   fileExists(path: string): boolean;
   readFile(path: string): string | undefined;
+}
+
+/** One published version: the text of each file by its path. */
+export interface Published {
+  name: string;
+  version: string;
+  exports: Record<string, string>;
+  files: Map<string, string>;
 }
 
 /** A package as npm has it. */

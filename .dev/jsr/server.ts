@@ -8,15 +8,12 @@ import { join, sep } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { deno } from "../process.ts";
 import { untar } from "../registry.ts";
-import { npmForm, type NpmPackage, type TypeScript } from "./npm_form.ts";
-
-/** What is known of one version: the text of each file by its path. */
-export interface Published {
-  name: string;
-  version: string;
-  exports: Record<string, string>;
-  files: Map<string, string>;
-}
+import {
+  npmForm,
+  type NpmPackage,
+  type Published,
+  type TypeScript,
+} from "./npm_form.ts";
 
 /** A registry that runs until it is disposed of. */
 export class JsrServer implements AsyncDisposable {
@@ -215,12 +212,10 @@ export class JsrServer implements AsyncDisposable {
 
 /** Publishes the project, as its maintainers do. */
 export async function publish(server: JsrServer): Promise<string> {
-  const output = await deno([
-    "publish",
-    "--allow-dirty",
-    "--token",
-    "of-no-worth",
-  ], { JSR_URL: server.url });
+  const output = await deno(
+    ["publish", "--allow-dirty", "--token", "not-a-secret"],
+    { env: { JSR_URL: server.url } },
+  );
   if (output.code !== 0) {
     throw new Error(`Cannot publish:\n${output.stderr.trim()}`);
   }

@@ -54,8 +54,10 @@ const TARGETS: Target[] = [
       run(
         Deno.execPath(),
         ["run", "--allow-net", "--allow-env", "--no-prompt", "main.ts"],
-        { ...environment(world, "deno"), ...consumer.env },
-        consumer.folder,
+        {
+          env: { ...environment(world, "deno"), ...consumer.env },
+          cwd: consumer.folder,
+        },
       ),
   },
   {
@@ -66,8 +68,7 @@ const TARGETS: Target[] = [
       run(
         world.tools.bun,
         ["run", "main.ts"],
-        environment(world, "bun"),
-        consumer.folder,
+        { env: environment(world, "bun"), cwd: consumer.folder },
       ),
   },
   ...(["node20", "node26"] as const).map((name): Target => ({
@@ -79,8 +80,7 @@ const TARGETS: Target[] = [
       return await run(
         world.tools[name],
         ["main_node.js"],
-        environment(world, "node"),
-        consumer.folder,
+        { env: environment(world, "node"), cwd: consumer.folder },
       );
     },
   })),
@@ -96,11 +96,13 @@ const TARGETS: Target[] = [
         world.tools.node26,
         [script, consumer.at("worker.js")],
         {
-          ...environment(world, "workerd"),
-          TOOLS: join(world.tools.folder, "package.json"),
-          NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
+          env: {
+            ...environment(world, "workerd"),
+            TOOLS: join(world.tools.folder, "package.json"),
+            NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
+          },
+          cwd: consumer.folder,
         },
-        consumer.folder,
       );
     },
   },

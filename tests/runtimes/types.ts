@@ -36,7 +36,7 @@ export async function checkTypes(
   if (runtime === "deno" || runtime === "workerd") {
     const args = ["check", "--no-lock", "suite.ts"];
     const { folder, env } = consumer;
-    add("deno check", await run(Deno.execPath(), args, env, folder));
+    add("deno check", await run(Deno.execPath(), args, { env, cwd: folder }));
     return results;
   }
   const tsc = join(tools.folder, "node_modules/typescript/bin/tsc");
@@ -58,7 +58,7 @@ export async function checkTypes(
     );
     add(
       `tsc, ${setup.moduleResolution}, ${setup.lib}`,
-      await run(tools.node26, [tsc, "-p", "."], {}, consumer.folder),
+      await run(tools.node26, [tsc, "-p", "."], { cwd: consumer.folder }),
     );
   }
   return results;

@@ -10,19 +10,41 @@ import {
 import { JsrServer, publish } from "../../.dev/jsr/server.ts";
 import { type Output, run } from "../../.dev/process.ts";
 import { standInRegistry } from "../../.dev/registry.ts";
-import { load, provideTools, type Tools } from "../../.dev/tools.ts";
+import {
+  load,
+  provideProgram,
+  provideTools,
+  type Tools,
+} from "../../.dev/tools.ts";
 import type { StandIn } from "../standin/mod.ts";
 
-/** The other runtimes; a reason if they are not available here. */
-export const tools: Tools | string = await provideTools().catch(
-  (error) => error instanceof Error ? error.message : String(error),
-);
+/** Other runtimes, each by its path. */
+export interface Programs {
+  bun: string;
+  node20: string;
+  node26: string;
+}
+
+/** The programs and libraries; undefined if they cannot be installed here. */
+const installed = await install().catch((error) => {
+  if (Deno.env.has("CI")) throw error;
+  return undefined;
+});
 
 /** Whether to skip tests that need other runtimes; never on CI. */
-export const SKIPPED = typeof tools === "string" && !Deno.env.has("CI");
+export const SKIPPED = installed === undefined;
+
+async function install(): Promise<{ programs: Programs; tools: Tools }> {
+  const programs = {
+    bun: await provideProgram("bun1.4"),
+    node20: await provideProgram("node20"),
+    node26: await provideProgram("node26"),
+  };
+  return { programs, tools: await provideTools() };
+}
 
 /** Where users' scripts connect to. */
-export interface Account {
+export interface Account extends Record<string, string> {
   DECAPOD_URL: string;
   DECAPOD_LOGIN: string;
   DECAPOD_PASSWORD: string;
@@ -53,24 +75,27 @@ export interface WorkerResponse {
   body: string;
 }
 
-/** A registry with the package as it is published. */
+/** A registry with the package as it is published, and its users. */
 export class Published implements AsyncDisposable {
-  readonly tools: Tools;
+  readonly programs: Programs;
+  readonly #tools: Tools;
   readonly #registry: JsrServer;
 
-  constructor(tools: Tools, registry: JsrServer) {
-    this.tools = tools;
+  constructor(programs: Programs, tools: Tools, registry: JsrServer) {
+    this.programs = programs;
+    this.#tools = tools;
     this.#registry = registry;
   }
 
   static async open(): Promise<Published> {
-    if (typeof tools === "string") throw new Error(tools);
-    const registry = new JsrServer(
-      await standInRegistry(),
-      load(tools, "typescript"),
+    const { programs, tools } = installed ?? await install();
+    const typescript = load<ConstructorParameters<typeof JsrServer>[1]>(
+      tools,
+      "typescript",
     );
+    const registry = new JsrServer(await standInRegistry(), typescript);
     await publish(registry);
-    return new Published(tools, registry);
+    return new Published(programs, tools, registry);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -84,7 +109,7 @@ export class Published implements AsyncDisposable {
 
   /** A folder in which Bun has installed the package. */
   bun(): Promise<Consumer> {
-    return bunConsumer(this.#registry, this.tools);
+    return bunConsumer(this.#registry, this.programs.bun);
   }
 
   /** A folder in which Deno has installed the package. */
@@ -92,25 +117,20 @@ export class Published implements AsyncDisposable {
     return denoConsumer(this.#registry);
   }
 
-  /** Runs a script in a folder. */
-  async run(
+  /** Runs a program in a folder. */
+  run(
     program: string,
-    consumer: Consumer,
+    { env, folder }: Consumer,
     args: string[],
-    env: object = {},
+    more: Record<string, string> = {},
   ): Promise<Output> {
-    return await run(
-      program,
-      args,
-      { ...consumer.env, ...env },
-      consumer.folder,
-    );
+    return run(program, args, { env: { ...env, ...more }, cwd: folder });
   }
 
   /** Checks the types of a Worker, bundles it, and requests these paths. */
   async fetchWorker(
     text: string,
-    bindings: object,
+    bindings: Record<string, string>,
     paths: string[],
   ): Promise<WorkerResponse[]> {
     await using consumer = await this.deno();
@@ -119,11 +139,11 @@ export class Published implements AsyncDisposable {
     await consumer.deno(["bundle", "-o", "worker.js", "worker.ts"]);
     const script = fileURLToPath(new URL("miniflare.ts", import.meta.url));
     const { code, stdout, stderr } = await this.run(
-      this.tools.node26,
+      this.programs.node26,
       consumer,
       [script, consumer.at("worker.js"), ...paths],
       {
-        TOOLS: join(this.tools.folder, "package.json"),
+        TOOLS: join(this.#tools.folder, "package.json"),
         BINDINGS: JSON.stringify(bindings),
       },
     );

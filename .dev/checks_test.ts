@@ -1,0 +1,254 @@
+import { assertEquals } from "@std/assert";
+import { pathToFileURL } from "node:url";
+import { difference } from "./api.ts";
+import { runtimesSummary, testSummary } from "./checks.ts";
+import { checkCoverage } from "./coverage.ts";
+import { checkExamples } from "./documented.ts";
+import { checkImports } from "./imports.ts";
+import { countLines } from "./lines.ts";
+import { ROOT } from "./process.ts";
+import { checkPublished } from "./published.ts";
+import { testProgress } from "./runner.ts";
+
+const output = (code: number, stdout: string, stderr = "") => ({
+  code,
+  stdout,
+  stderr,
+});
+
+Deno.test("testSummary() counts the last summary of a run", () => {
+  const cases: [number, string, number, number, number][] = [
+    [0, "ok | 2 passed | 0 failed (7ms)\n", 2, 0, 0],
+    [0, "ok | 9 passed (2 steps) | 0 failed | 3 ignored (1s)\n", 9, 0, 3],
+    [1, "FAILED | 1 passed (2 steps) | 4 failed (1 step) (1m2s)\n", 1, 4, 0],
+    [0, "ok | 1 passed | 0 failed (1ms)\nok | 5 passed | 0 failed\n", 5, 0, 0],
+    // Ended early, exited with an error after its tests, or ran none.
+    [1, "", 0, 1, 0],
+    [1, "ok | 2 passed | 0 failed (7ms)\n", 2, 1, 0],
+    [0, "ok | 0 passed | 0 failed (0ms)\n", 0, 1, 0],
+  ];
+  for (const [code, text, passed, failed, skipped] of cases) {
+    assertEquals(testSummary(output(code, text)), { passed, failed, skipped });
+  }
+  const { details } = testSummary(
+    output(0, "a\n▸ 9 cells\nok | 2 passed | 0 failed (7ms)\n▸ 8 runs\n"),
+  );
+  assertEquals(details, "▸ 9 cells\n▸ 8 runs");
+});
+
+Deno.test("runtimesSummary() counts the last line and shows the rest", () => {
+  const line = (passed: number, failed: number, skipped: number) =>
+    `runtimes | ${passed} passed | ${failed} failed | ${skipped} skipped\n`;
+  const cases: [number, string, number, number, number][] = [
+    [0, line(9, 0, 1), 9, 0, 1],
+    [1, line(9, 2, 0), 9, 2, 0],
+    // Exited with an error after its table, or ran nothing.
+    [1, line(9, 0, 0), 9, 1, 0],
+    [0, line(0, 0, 0), 0, 1, 0],
+    [0, "", 0, 1, 0],
+  ];
+  for (const [code, text, passed, failed, skipped] of cases) {
+    const { details, ...counts } = runtimesSummary(
+      output(code, `  deno\n${text}`),
+    );
+    assertEquals(counts, { passed, failed, skipped });
+    assertEquals(details, failed > 0 ? undefined : "  deno\n");
+  }
+});
+
+Deno.test("testProgress() counts finished tests and names the current file", () => {
+  assertEquals(testProgress(""), "");
+  assertEquals(
+    testProgress(`running 2 tests from ./tests/a_test.ts
+a ... ok (3ms)
+b ...
+------- output -------
+text
+----- output end -----
+b ... FAILED (1s)
+running 4 tests from ./tests/b_test.ts
+`),
+    ", 2 tests, tests/b_test.ts",
+  );
+});
+
+Deno.test("checkPublished() rejects files that are not the library", () => {
+  const simulated = (...files: string[]) =>
+    output(
+      0,
+      "",
+      "Simulating publish of @decapod/decapodlib@1.0.0 with files:\n" +
+        files.map((file) => `   file:///home/u/${file} (1.05KB)\n`).join(""),
+    );
+  const good = ["LICENSE", "internal/path.ts", "deno.json", "mod.ts"];
+  assertEquals(checkPublished(simulated(...good)).failed, 0);
+  for (const bad of ["tests/a.ts", ".dev/run.ts", "a.md", "deno.lock"]) {
+    const { failed, details = "" } = checkPublished(simulated(...good, bad));
+    assertEquals([failed, details.includes(bad)], [1, true]);
+  }
+  // Published alone, the README links to pages that are missing.
+  assertEquals(checkPublished(simulated(...good, "README.md")).failed, 1);
+  assertEquals(checkPublished(simulated()).failed, 1);
+  assertEquals(checkPublished({ ...simulated(...good), code: 1 }).failed, 1);
+});
+
+Deno.test("checkImports() applies the import rules and finds circles", () => {
+  const url = (path: string) => pathToFileURL(ROOT + path).href;
+  const problems = (graph: Record<string, string[]>) => {
+    const modules = Object.entries(graph).map(([module, imports]) => ({
+      specifier: url(module),
+      dependencies: imports.map((specifier) => ({
+        specifier,
+        code: { specifier: specifier.endsWith(".ts") ? url(specifier) : "" },
+      })),
+    }));
+    const { failed, details } = checkImports(
+      output(0, JSON.stringify({ modules })),
+    );
+    assertEquals(failed, details === undefined ? 0 : 1);
+    return details;
+  };
+  const good = {
+    "mod.ts": ["client.ts", "cloud_config.ts"],
+    "client.ts": ["errors.ts", "internal/transport.ts"],
+    "cloud_config.ts": ["@std/yaml/stringify"],
+    "errors.ts": ["models.ts"],
+    "models.ts": [],
+    "internal/transport.ts": ["@std/async/delay", "errors.ts", "models.ts"],
+  };
+  assertEquals(problems(good), undefined);
+  const cases: [module: string, target: string][] = [
+    ["client.ts", "mod.ts"],
+    ["client.ts", "@std/assert"],
+    ["errors.ts", "internal/transport.ts"],
+    ["internal/transport.ts", "client.ts"],
+    ["internal/transport.ts", "node:fs"],
+    ["internal/transport.ts", "tests/a.ts"],
+    ["internal/transport.ts", "npm:a"],
+    ["models.ts", "@std/yaml/stringify"],
+  ];
+  for (const [module, target] of cases) {
+    const found = problems({ ...good, [module]: [target] });
+    assertEquals(found?.includes(`${module} must not import ${target}`), true);
+  }
+  assertEquals(
+    problems({
+      "internal/a.ts": ["internal/b.ts"],
+      "internal/b.ts": ["internal/c.ts"],
+      "internal/c.ts": ["internal/b.ts"],
+    }),
+    "circle: internal/b.ts → internal/c.ts → internal/b.ts",
+  );
+  assertEquals(
+    problems({ "new/a.ts": [] }),
+    "new/a.ts: add it to the import rules, .dev/imports.ts",
+  );
+  assertEquals(checkImports(output(1, "")).failed, 1);
+});
+
+Deno.test("checkExamples() names what has no documentation or example", () => {
+  const example = { kind: "example", doc: "```ts\nnew Thing(1);\n```" };
+  const doc = (...tags: object[]) => ({ doc: "A thing.", tags });
+  const module = doc({ kind: "module" }, example);
+  const literal = (jsDoc?: object) => ({
+    tsType: { value: [{ properties: [{ name: "time", jsDoc }] }] },
+  });
+  const cases: [string | undefined, object, object?][] = [
+    ["thing.ts: no @module", doc(example)],
+    ["thing.ts: no example", doc({ kind: "module" })],
+    ["thing.ts: Thing: no @example", module, { kind: "class", jsDoc: doc() }],
+    ["thing.ts: Thing: no @example", module, { kind: "function" }],
+    [
+      "thing.ts: Thing: no @example",
+      module,
+      {
+        kind: "function",
+        jsDoc: doc({ kind: "example", doc: "```ts ignore\n```" }),
+      },
+    ],
+    [
+      "thing.ts: Thing.time: no documentation",
+      module,
+      { kind: "typeAlias", def: literal() },
+    ],
+    [undefined, module],
+    [undefined, module, { kind: "class", jsDoc: doc(example) }],
+    [undefined, module, { kind: "class", jsDoc: doc({ kind: "internal" }) }],
+    [undefined, module, { kind: "interface", jsDoc: doc() }],
+    [undefined, module, { kind: "typeAlias", def: literal(doc()) }],
+  ];
+  for (const [problem, module_doc, declaration] of cases) {
+    const symbols = declaration
+      ? [{ name: "Thing", declarations: [declaration] }]
+      : [];
+    const nodes = { "file:///a/thing.ts": { module_doc, symbols } };
+    const { details } = checkExamples(output(0, JSON.stringify({ nodes })));
+    assertEquals(details, problem);
+  }
+  assertEquals(checkExamples(output(1, "")).failed, 1);
+});
+
+Deno.test("checkCoverage() names each line that was not run", () => {
+  const lcov = `SF:${ROOT}client.ts
+DA:1,3
+DA:2,0
+DA:3,0
+BRDA:4,1,0,5
+BRDA:4,1,1,0
+DA:4,5
+DA:5,1
+DA:6,0
+end_of_record
+SF:${ROOT}auth.ts
+DA:1,1
+end_of_record
+SF:/elsewhere/std.js
+DA:1,0
+end_of_record
+`;
+  const check = (...modules: string[]) =>
+    checkCoverage(output(0, lcov), modules);
+  assertEquals(check("auth.ts", "models.ts").failed, 0);
+  const { failed, details } = check("auth.ts", "client.ts");
+  assertEquals(failed, 1);
+  assertEquals(
+    details,
+    [
+      "  module       lines  branches  not covered",
+      "  auth.ts    100.0 %   100.0 %",
+      "  client.ts   50.0 %    50.0 %  2-4, 6",
+    ].join("\n"),
+  );
+  assertEquals(check("never_imported.ts").failed, 1);
+  assertEquals(checkCoverage(output(1, lcov), ["auth.ts"]).failed, 1);
+});
+
+Deno.test("difference() shows the lines that only one report has", () => {
+  assertEquals(difference("a\nb\nc\n", "a\nb\nc\n"), []);
+  assertEquals(difference("a\nb\nc\n", "a\nB\nc\nd\n"), ["- b", "+ B", "+ d"]);
+});
+
+Deno.test("countLines() counts code without comments and blanks", () => {
+  const text = `/** A file. */
+
+/**
+ * More: \`code\`.
+ */
+const url = "http://a"; // it's \`one
+const page = \`# Heading
+// not a comment
+
+\`;
+/* one line */
+export const PROGRAM = \`#!/bin/sh
+# A comment.
+
+echo "\\\`date\\\`" # code
+\`;
+// The end.
+`;
+  assertEquals(countLines(text.replace(" // it's `one", "")), {
+    code: 7,
+    all: 17,
+  });
+});

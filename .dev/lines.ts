@@ -1,0 +1,76 @@
+/** Counts lines, with and without comments and blanks: `deno task lines`. */
+import { projectFiles } from "./checks.ts";
+import { ROOT } from "./process.ts";
+
+/** Folders that are counted as a whole. */
+const FOLDERS = ["tests", "examples", ".dev"];
+
+/** The lines of a file, and those that are neither blank nor only comment. */
+export interface Lines {
+  code: number;
+  all: number;
+}
+
+/**
+ * Counts the lines of a formatted TypeScript file.
+ *
+ * Works line by line: the formatter puts comments on lines of their own. In a
+ * template literal every line is code, but in one that begins with `#!` lines
+ * that begin with `#` are comments of the program in it.
+ */
+export function countLines(text: string): Lines {
+  const lines = text.trimEnd().split("\n").map((line) => line.trim());
+  let code = 0;
+  let inComment = false;
+  let template: "" | "text" | "program" = "";
+  for (const line of lines) {
+    if (template === "" && !inComment && line.startsWith("/*")) {
+      inComment = true;
+    }
+    const comment = inComment ||
+      (template === "" && line.startsWith("//")) ||
+      (template === "program" && line.startsWith("#"));
+    if (inComment) inComment = !line.endsWith("*/");
+    if (comment || line === "") continue;
+    code++;
+    const ticks = line.match(/(?<!\\)`/g)?.length ?? 0;
+    if (ticks % 2 === 0) continue;
+    if (template !== "") template = "";
+    else template = line.includes("`#!") ? "program" : "text";
+  }
+  return { code, all: lines.length };
+}
+
+/** The TypeScript files below a folder. */
+function* walk(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(ROOT + folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) yield* walk(path);
+    else if (name.endsWith(".ts")) yield path;
+  }
+}
+
+function count(files: Iterable<string>): Lines {
+  const sum = { code: 0, all: 0 };
+  for (const file of files) {
+    const { code, all } = countLines(Deno.readTextFileSync(ROOT + file));
+    sum.code += code;
+    sum.all += all;
+  }
+  return sum;
+}
+
+if (import.meta.main) {
+  const { root, internal } = projectFiles();
+  const modules = [...root, ...internal];
+  const rows: [string, Lines][] = [
+    ...modules.map((module): [string, Lines] => [module, count([module])]),
+    ["published", count(modules)],
+    ...FOLDERS.map((name): [string, Lines] => [`${name}/`, count(walk(name))]),
+  ];
+  console.log(`${"".padEnd(30)}   code    all`);
+  for (const [name, { code, all }] of rows) {
+    const cells = [code, all].map((cell) => String(cell).padStart(6));
+    console.log(`${name.padEnd(30)} ${cells.join(" ")}`);
+  }
+}
