@@ -3,8 +3,8 @@
  * nothing but what a user has.
  */
 import { join } from "node:path";
-import { deno, type Output, ROOT, run } from "../process.ts";
-import { npm, type Tools } from "../tools.ts";
+import { type Output, ROOT, run, type RunOptions } from "../process.ts";
+import { npm } from "../tools.ts";
 import type { JsrServer } from "./server.ts";
 
 /** The name by which every user imports the package. */
@@ -18,10 +18,16 @@ export class Consumer implements AsyncDisposable {
   readonly folder: string;
   /** Deno finds jsr: packages there. */
   readonly env: Record<string, string>;
+  readonly #program: string;
 
-  constructor(folder: string, server: JsrServer) {
+  /** @param program Which Deno to run; another version has its own cache. */
+  constructor(folder: string, server: JsrServer, program = Deno.execPath()) {
     this.folder = folder;
-    this.env = { JSR_URL: server.url };
+    this.#program = program;
+    this.env = {
+      JSR_URL: server.url,
+      ...(program !== Deno.execPath() && { DENO_DIR: join(folder, ".deno") }),
+    };
   }
 
   /** A path in the folder. */
@@ -33,11 +39,18 @@ export class Consumer implements AsyncDisposable {
     return Deno.writeTextFile(this.at(file), text);
   }
 
+  /** Runs Deno in the folder, whatever its exit code. */
+  run(args: string[], { env, ...options }: RunOptions = {}): Promise<Output> {
+    return run(this.#program, args, {
+      ...options,
+      env: { ...env, ...this.env },
+      cwd: this.folder,
+    });
+  }
+
+  /** Runs Deno in the folder; throws if it fails. */
   async deno(args: string[]): Promise<Output> {
-    return succeeded(
-      args,
-      await deno(args, { env: this.env, cwd: this.folder }),
-    );
+    return succeeded(args, await this.run(args));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -46,8 +59,11 @@ export class Consumer implements AsyncDisposable {
 }
 
 /** Makes a folder, with the package as Deno's users get it. */
-export async function denoConsumer(server: JsrServer): Promise<Consumer> {
-  const consumer = await empty(server);
+export async function denoConsumer(
+  server: JsrServer,
+  program?: string,
+): Promise<Consumer> {
+  const consumer = await empty(server, program);
   await consumer.write("deno.json", '{ "lock": false }\n');
   await consumer.deno(["add", `jsr:${NAME}`]);
   return consumer;
@@ -70,7 +86,7 @@ export async function npmConsumer(
 /** Makes a folder, with the package as Bun's users get it. */
 export async function bunConsumer(
   server: JsrServer,
-  tools: Tools,
+  bun: string,
 ): Promise<Consumer> {
   const consumer = await empty(server);
   await consumer.write("package.json", '{ "private": true, "type": "module" }');
@@ -81,16 +97,19 @@ export async function bunConsumer(
   const args = ["add", NPM_SPECIFIER];
   // Bun knows packages by name and version, wherever they came from.
   const env = { BUN_INSTALL_CACHE_DIR: consumer.at(".cache") };
-  succeeded(args, await run(tools.bun, args, { env, cwd: consumer.folder }));
+  succeeded(args, await run(bun, args, { env, cwd: consumer.folder }));
   return consumer;
 }
 
-async function empty(server: JsrServer): Promise<Consumer> {
+async function empty(
+  server: JsrServer,
+  program?: string,
+): Promise<Consumer> {
   const folder = await Deno.realPath(await Deno.makeTempDir());
   if (folder.startsWith(ROOT)) {
     throw new Error(`Cannot make a consumer in the checkout: ${folder}`);
   }
-  return new Consumer(folder, server);
+  return new Consumer(folder, server, program);
 }
 
 function succeeded(args: string[], output: Output): Output {
