@@ -8,7 +8,7 @@ import { denoInFront } from "./process.ts";
 import { provideStd } from "./registry.ts";
 import { type Check, runChecks } from "./runner.ts";
 
-/** The permissions that a script with the client needs. */
+/** The permissions that a script with the client requires. */
 const CLIENT_PERMISSIONS = [
   "--allow-net",
   "--allow-env=DECAPOD_URL,DECAPOD_LOGIN,DECAPOD_PASSWORD,DECAPOD_TIMEOUT",

@@ -1,7 +1,6 @@
 /**
  * Other runtimes, compilers and clients, from npm, at fixed versions. They are
- * installed when first asked for, beside Deno's own cache and never in the
- * checkout.
+ * installed on first use, in Deno's cache and never in the checkout.
  */
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
@@ -34,7 +33,7 @@ const PACKAGES = {
   typescript: ["typescript", "bin/tsc"],
 } as const;
 
-/** Programs and their versions; some of Node's are not there for every machine. */
+/** Programs and their versions; not every Node version exists for every machine. */
 const PROGRAMS = {
   "deno2.0": ["deno", "2.0.0"],
   "bun1.2": ["bun", "1.2.0"],
@@ -66,24 +65,24 @@ export interface Tools {
   folder: string;
 }
 
-/** Installs the libraries that are not there yet. */
+/** Installs the libraries, unless they are installed. */
 export async function provideTools(): Promise<Tools> {
   return { folder: await install("libraries", LIBRARIES) };
 }
 
-/** The path of a program, which is installed if it is not there yet. */
+/** Installs a program, unless it is installed, and returns its path. */
 export async function provideProgram(name: Program): Promise<string> {
   const [kind, version] = PROGRAMS[name];
   const [packageName, path] = PACKAGES[kind];
   const program = `npm:${packageName}@${version}`;
   const folder = await install(name, { program });
   const file = join(folder, "node_modules/program", path);
-  // Some packages leave this to a script, and none is run.
+  // Some packages do this in an install script; scripts are disabled.
   if (os !== "windows") await Deno.chmod(file, 0o755);
   return file;
 }
 
-/** Makes a folder with these packages, once. */
+/** Creates a folder with these packages, once. */
 function install(
   name: string,
   dependencies: Record<string, string>,
@@ -98,7 +97,7 @@ function install(
   });
 }
 
-/** Runs npm in a folder, with a cache of its own. */
+/** Runs npm in a folder, with this project's cache. */
 export async function npm(
   args: string[],
   { cwd }: { cwd: string },
@@ -110,7 +109,7 @@ export async function npm(
   );
   if (output.code !== 0) {
     throw new Error(
-      `Cannot run npm ${args.join(" ")} in ${cwd}. It said:\n` +
+      `Cannot run npm ${args.join(" ")} in ${cwd}. Its output:\n` +
         output.stderr.trim().replace(/^/gm, "  "),
     );
   }

@@ -1,22 +1,19 @@
-/**
- * Users of the published package, each in a fresh folder of its own, with
- * nothing but what a user has.
- */
+/** Users of the published package: each has a new folder outside the checkout. */
 import { join } from "node:path";
 import { type Output, ROOT, run, type RunOptions } from "../process.ts";
 import { npm } from "../tools.ts";
 import type { JsrServer } from "./server.ts";
 
-/** The name by which every user imports the package. */
+/** The name of the package in imports. */
 const NAME = "@decapod/decapodlib";
 
 /** What `jsr add` writes for npm and Bun. */
 const NPM_SPECIFIER = `${NAME}@npm:@jsr/decapod__decapodlib`;
 
-/** A folder that goes away when it is disposed of. */
+/** A folder that is deleted on disposal. */
 export class Consumer implements AsyncDisposable {
   readonly folder: string;
-  /** Deno finds jsr: packages there. */
+  /** The environment in which Deno finds the registry. */
   readonly env: Record<string, string>;
   readonly #program: string;
 
@@ -58,7 +55,7 @@ export class Consumer implements AsyncDisposable {
   }
 }
 
-/** Makes a folder, with the package as Deno's users get it. */
+/** Creates a folder with the package as Deno installs it. */
 export async function denoConsumer(
   server: JsrServer,
   program?: string,
@@ -69,7 +66,7 @@ export async function denoConsumer(
   return consumer;
 }
 
-/** Makes a folder, with the package as npm's users get it. */
+/** Creates a folder with the package as npm installs it. */
 export async function npmConsumer(
   server: JsrServer,
   packages: string[] = [],
@@ -83,7 +80,7 @@ export async function npmConsumer(
   return consumer;
 }
 
-/** Makes a folder, with the package as Bun's users get it. */
+/** Creates a folder with the package as Bun installs it. */
 export async function bunConsumer(
   server: JsrServer,
   bun: string,
@@ -95,7 +92,7 @@ export async function bunConsumer(
     `[install.scopes]\n"@jsr" = "${server.npmUrl}"\n`,
   );
   const args = ["add", NPM_SPECIFIER];
-  // Bun knows packages by name and version, wherever they came from.
+  // Bun caches packages by name and version, whatever their registry.
   const env = { BUN_INSTALL_CACHE_DIR: consumer.at(".cache") };
   succeeded(args, await run(bun, args, { env, cwd: consumer.folder }));
   return consumer;
@@ -107,7 +104,7 @@ async function empty(
 ): Promise<Consumer> {
   const folder = await Deno.realPath(await Deno.makeTempDir());
   if (folder.startsWith(ROOT)) {
-    throw new Error(`Cannot make a consumer in the checkout: ${folder}`);
+    throw new Error(`Cannot create a consumer inside the checkout: ${folder}`);
   }
   return new Consumer(folder, server, program);
 }

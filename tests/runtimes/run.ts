@@ -1,8 +1,8 @@
 /**
- * Runs the suite on each runtime, as a user of the published package would:
+ * Runs the suite on each runtime with the published package:
  * `deno run -A tests/runtimes/run.ts [RUNTIME…]`.
  *
- * Prints a table; fails if anything failed, and on CI if anything was skipped.
+ * Prints a table; fails if a test failed, and on CI if a target was skipped.
  */
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -72,13 +72,13 @@ const TARGETS: Target[] = [
     })),
 ];
 
-/** A run of the suite takes seconds, unless the runtime hangs. */
+/** The time limit of a run of the suite, which takes seconds. */
 const LIMIT_MS = 120_000;
 
-/** All that is there during a run. */
+/** What all targets share. */
 interface World {
   tools: Tools;
-  /** The newest Node, for what runs on Node. */
+  /** The newest Node, for tools. */
   node: string;
   registry: JsrServer;
   settings: Settings;
@@ -86,7 +86,7 @@ interface World {
   limit: () => AbortSignal;
 }
 
-/** A user of the package, and what that user does. */
+/** How a kind of target installs and uses the package. */
 interface Use {
   /** Makes the consumer's folder. */
   consumer: (world: World, program: string) => Promise<Consumer>;
@@ -105,7 +105,7 @@ interface Use {
   ) => Promise<Output>;
 }
 
-/** What else Node's users of TypeScript and TLS have. */
+/** Packages for TLS and types on Node. */
 const NODE_PACKAGES = ["undici@7.30.2", "@types/node@20"];
 
 const USES: Record<Kind, Use> = {
@@ -164,7 +164,7 @@ const USES: Record<Kind, Use> = {
   },
 };
 
-/** What the suite finds in its environment. */
+/** The environment of the suite. */
 function environment(
   { settings }: World,
   runtime: Runtime,
@@ -174,7 +174,7 @@ function environment(
     DECAPOD_URL: settings.servers,
     DECAPOD_LOGIN: "root",
     DECAPOD_PASSWORD: "root",
-    // Node takes its proxy from an injected fetch.
+    // On Node the proxy is set by a custom fetch.
     ...(runtime !== "node" && {
       HTTP_PROXY: settings.proxy,
       HTTPS_PROXY: settings.proxy,
@@ -191,7 +191,7 @@ async function copySuite(consumer: Consumer): Promise<void> {
   }
 }
 
-/** Node 20 knows no types and no `await using`. */
+/** Compiles the suite: Node 20 supports neither types nor `await using`. */
 async function toJavaScript(tools: Tools, consumer: Consumer): Promise<void> {
   const typescript = load<{
     transpileModule(text: string, options: object): { outputText: string };
@@ -246,7 +246,7 @@ async function runTarget(world: World, target: Target): Promise<Result[]> {
   return results;
 }
 
-/** What was not loaded from the registry or the consumer's folder. */
+/** Modules that come neither from the registry nor from the consumer's folder. */
 async function foreignModules(
   { registry }: World,
   { kind }: Target,
@@ -268,7 +268,7 @@ async function foreignModules(
   ).join("\n");
 }
 
-/** Starts what stands in front of the stand-ins. */
+/** Starts the TLS servers and the proxy in front of the stand-in servers. */
 async function startEdge(node: string, edge: Edge) {
   const child = new Deno.Command(node, {
     args: [fileURLToPath(new URL("edge.ts", import.meta.url))],
@@ -289,7 +289,7 @@ async function startEdge(node: string, edge: Edge) {
   };
 }
 
-/** The certificates, the servers and the settings that name them. */
+/** Creates certificates, servers and the settings for them. */
 async function prepare(node: string) {
   const names = ["localhost", "127.0.0.1"];
   const ca = await issue("CA", { ca: true });
