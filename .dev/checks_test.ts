@@ -1,7 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { pathToFileURL } from "node:url";
 import { difference } from "./api.ts";
-import { runtimesSummary, testSummary } from "./checks.ts";
+import {
+  quickChecks,
+  runtimesSummary,
+  slowChecks,
+  testSummary,
+} from "./checks.ts";
 import { checkCoverage } from "./coverage.ts";
 import { checkExamples } from "./documented.ts";
 import { checkImports } from "./imports.ts";
@@ -14,6 +19,17 @@ const output = (code: number, stdout: string, stderr = "") => ({
   code,
   stdout,
   stderr,
+});
+
+Deno.test("quickChecks() and slowChecks() are steps of the workflow", async () => {
+  const workflow = await Deno.readTextFile(
+    `${ROOT}.github/workflows/test.yml`,
+  );
+  const steps = [...workflow.matchAll(/deno task check (\S+)/g)];
+  // The runtimes have a job for each version.
+  const names = [...quickChecks(), ...slowChecks("")].map(({ name }) => name)
+    .filter((name) => name !== "runtimes");
+  assertEquals(steps.map(([, name]) => name), names);
 });
 
 Deno.test("testSummary() counts the last summary of a run", () => {

@@ -1,4 +1,4 @@
-/** The coverage gate: every line and branch of what is published. */
+/** The coverage check: every line and branch of the published modules. */
 import { type Output, ROOT } from "./process.ts";
 import { byExitCode, type Verdict, verdict } from "./runner.ts";
 
@@ -57,7 +57,7 @@ function parseLcov(report: string): Map<string, Coverage> {
   return files;
 }
 
-/** The lines that were not run, or not on every branch, in order. */
+/** The lines that were not run, or not in every branch, in order. */
 function missedLines({ lines, branches }: Coverage): number[] {
   const missed = new Set<number>();
   for (const [line, run] of lines) if (!run) missed.add(line);
@@ -65,7 +65,7 @@ function missedLines({ lines, branches }: Coverage): number[] {
   return [...missed].sort((a, b) => a - b);
 }
 
-/** Numbers in order, those that follow each other as `from-to`. */
+/** Ordered numbers as text, consecutive ones as `from-to`. */
 function ranges(numbers: number[]): string[] {
   const found: { from: number; to: number }[] = [];
   for (const number of numbers) {
