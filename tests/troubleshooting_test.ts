@@ -63,6 +63,26 @@ const PROVOKED: Record<string, ((world: World) => unknown)[]> = {
     ({ url }) =>
       connect(url).getServers({ filter: { "facts.load": 0.5 } }).toArray(),
   ],
+  "Regular expressions": [
+    ({ url }) =>
+      connect(url).getServers({ filter: { name: { regexp: "(" } } }).toArray(),
+  ],
+  "Numbers": [
+    ({ url }) =>
+      connect(url).createPlaybookConfiguration({
+        name: "deploy",
+        clusterId: ID,
+        playbookId: "cluster_deploy",
+        serverIds: [],
+        hints: [{ id: "mon_count", value: NaN }],
+      }),
+  ],
+  "Custom fetch": [
+    () =>
+      connect("http://decapod.example", {
+        fetch: () => Promise.reject(new Error("not mocked")),
+      }).getInfo(),
+  ],
   "Connection refused": [
     ({ closed }) => connect(closed).getUserSelf(),
   ],
@@ -170,6 +190,11 @@ const MISUSED: Record<string, string[]> = {
     'await client.getServers({ filter: { id: "one" } })',
     "await client.getServers({ filter: { cluster_id: null } })",
   ],
+  "Custom fetch": [
+    `const fetch = () => ({ ok: true });
+     const account = { login: "root", password: "root", retries: 0 };
+     await new Client(url, { ...account, fetch }).getInfo();`,
+  ],
   "Missing await": [
     "client.getUserSelf().data.login",
     "await client.updateUser(client.getUserSelf())",
@@ -253,7 +278,10 @@ function onPage(message: string): string {
   return message
     .replace(/127\.0\.0\.1:\d+/g, "127.0.0.1:9999")
     .replace(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, ID)
-    .replace(/it is \w+ \(seen [^)]*\)/g, "it is started (seen started 9×)");
+    .replace(
+      /it is \w+ and continues \(polled [^)]*\)/,
+      "it is started and continues (polled started 9×)",
+    );
 }
 
 /** A heading of the page and the messages below it. */
