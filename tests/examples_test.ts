@@ -250,7 +250,7 @@ Deno.test("watch_execution.ts: shows an execution to its end", async () => {
   assertEquals(code, 0);
   assertMatch(
     stdout,
-    /== started\n[^]*ceph-osd: activate osd\(s\)\n== completed\n$/,
+    /ok {2}ceph-osd: activate osd\(s\)\n== completed\n$/,
   );
 });
 
