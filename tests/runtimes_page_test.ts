@@ -6,8 +6,10 @@ import type { Consumer } from "../.dev/jsr/consumers.ts";
 import { issue } from "./runtimes/certificates.ts";
 import type { Edge } from "./runtimes/edge.ts";
 import { StandIn } from "./standin/mod.ts";
+import { provideProgram } from "../.dev/tools.ts";
 import { block, read } from "./support/markdown.ts";
 import { Published, serve, SKIPPED } from "./support/published.ts";
+import { RawServer } from "./support/raw.ts";
 
 const LOGGED_IN = "Logged in as Root User\n";
 
@@ -125,5 +127,112 @@ Deno.test({
       const output = await onDeno(at("plain"), flag, ...flags, "first.ts");
       assertEquals(output.split("\n").at(-2), LOGGED_IN.trim(), output);
     }
+  },
+});
+
+const HEAD = "200 OK\r\ncontent-type: text/plain\r\n";
+const CHUNKS = "transfer-encoding: chunked\r\n\r\n9\r\nfirst\nsec\r\n";
+
+/** Responses with a log that ends within a line, by their rows of the table. */
+const TRUNCATED: Record<string, string> = {
+  "`Content-Length`": `HTTP/1.1 ${HEAD}content-length: 99\r\n\r\nfirst\nsec`,
+  "chunks": `HTTP/1.1 ${HEAD}${CHUNKS}`,
+  "chunks, with `Connection: close`":
+    `HTTP/1.1 ${HEAD}connection: close\r\n${CHUNKS}`,
+  "chunks, with HTTP/1.0": `HTTP/1.0 ${HEAD}${CHUNKS}`,
+  "end of the connection": `HTTP/1.1 ${HEAD}\r\nfirst\nsec`,
+};
+
+/** Serves them; each connection is closed when its `cut` is requested. */
+function serveTruncated() {
+  const stack = new AsyncDisposableStack();
+  const cuts = new Map<string, () => void>();
+  const over = Promise.withResolvers<void>(); // runtimes may resend a read
+  const control = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => {
+      cuts.get(new URL(request.url).pathname)?.();
+      return new Response();
+    },
+  );
+  stack.defer(() => control.shutdown());
+  const logs: Record<string, { url: string; cut: string }> = {};
+  for (const [index, [row, text]] of Object.entries(TRUNCATED).entries()) {
+    const server = stack.use(
+      new RawServer(async (peer) => {
+        await peer.request();
+        const { promise, resolve } = Promise.withResolvers<void>();
+        cuts.set(`/${index}`, resolve);
+        await peer.send(text);
+        await Promise.race([promise, over.promise]);
+      }),
+    );
+    const cut = `http://127.0.0.1:${control.addr.port}/${index}`;
+    logs[row] = { url: server.url, cut };
+  }
+  stack.defer(() => over.resolve()); // before servers are waited for
+  return { logs, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** The table of the page, by runtime and row. */
+function truncationTable(page: string): Record<string, object> {
+  const [, part = ""] = /^## Truncated logs\n([^]*?)^## /m.exec(page) ?? [];
+  const [head = [], , ...rows] = part.split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+  return Object.fromEntries(
+    head.slice(1).map((runtime, index) => [
+      runtime,
+      Object.fromEntries(rows.map(([row, ...cells]) => [row, cells[index]])),
+    ]),
+  );
+}
+
+Deno.test({
+  name: "docs/runtimes.md: shows which truncated logs are errors",
+  ignore: SKIPPED,
+  async fn() {
+    const table = truncationTable(await read("docs/runtimes.md"));
+    const reader = await read("tests/support/truncation.js");
+    await using servers = serveTruncated();
+    const logs = JSON.stringify(servers.logs);
+    await using published = await Published.open();
+    const { programs } = published;
+    const results: Record<string, object> = {};
+
+    await using node = await published.npm();
+    await using bun = await published.bun();
+    await using deno = await published.deno();
+    const runs: [string, Consumer, string, ...string[]][] = [
+      ["Deno", deno, Deno.execPath(), "run", "--allow-net"],
+      ["Bun 1.2", bun, await provideProgram("bun1.2")],
+      ["Bun 1.4", bun, programs.bun],
+      ["Node 20", node, programs.node20],
+      ["Node 22 and newer", node, programs.node26],
+    ];
+    for (const [runtime, consumer, program, ...args] of runs) {
+      await consumer.write(
+        "main.mjs",
+        `${reader}\nconsole.log(JSON.stringify(await readLogs(${logs})));`,
+      );
+      const { stdout, stderr } = await published.run(
+        program,
+        consumer,
+        [...args, "main.mjs"],
+      );
+      assertEquals(stderr, "", runtime);
+      results[runtime] = JSON.parse(stdout);
+    }
+    const [worker] = await published.fetchWorker(
+      `// @ts-nocheck
+      ${reader.replace("export async", "async")}
+      export default {
+        fetch: async (_, env) => Response.json(await readLogs(JSON.parse(env.LOGS))),
+      };`,
+      { LOGS: logs },
+      ["/"],
+    );
+    results["workerd"] = JSON.parse(worker?.body ?? "");
+    assertEquals(results, table);
   },
 });
