@@ -2,7 +2,7 @@
 
 import { crash, refusal, standard } from "./errors.ts";
 import type { Context, Route } from "./http.ts";
-import { Float, type Json, type JsonObject, toJson } from "./json.ts";
+import { Float, isObject, type Json, type JsonObject, toJson } from "./json.ts";
 import {
   type ApiPermission,
   type PermissionClass,
@@ -212,7 +212,10 @@ export class Accounts {
 export function authenticate(context: Context): UserVersion {
   const { accounts } = context.world;
   const header = context.request.headers.get("Authorization") ?? "";
-  const id = header.startsWith("Bearer ") ? header.slice(7) : header;
+  // Any word that begins with Bearer is taken for the scheme.
+  const id = header.startsWith("Bearer")
+    ? header.slice(header.indexOf(" ") + 1)
+    : header;
   const token = accounts.useToken(id);
   const user = token && accounts.users.latest(token.userId);
   if (token === undefined || user === undefined || user.time_deleted !== 0) {
@@ -253,6 +256,13 @@ function items(sent: Json): [string, Json][] {
     throw crash(`'${typeName(sent)}' object has no attribute 'items'`);
   }
   return Object.entries(sent);
+}
+
+/** What Python's `for` makes of a value; nothing of what counts as false. */
+function iterate(value: Json): Json[] {
+  if (Array.isArray(value)) return value;
+  if (isObject(value)) return Object.keys(value);
+  return value === false ? [] : [value];
 }
 
 /** Takes those of the sent fields that the model has. */
@@ -298,9 +308,7 @@ const roleRoutes = routesOf<RoleData>({
       const { name = null, permissions } = overlay(current, sent);
       return {
         name,
-        permissions: Array.isArray(permissions)
-          ? readPermissions(permissions)
-          : readPermissions([permissions ?? null]),
+        permissions: readPermissions(iterate(permissions ?? null)),
       };
     },
   },

@@ -1,8 +1,8 @@
 /** Requests and answers, as every part of the server sees them. */
 
-import { type ApiError, standard } from "./errors.ts";
+import { type ApiError, crash, standard } from "./errors.ts";
 import { type Query, readQuery } from "./filters.ts";
-import type { Json, JsonObject } from "./json.ts";
+import { type Json, type JsonObject, parseJson } from "./json.ts";
 import type { ApiPermission } from "./playbooks.ts";
 import { checkObject, type Schema } from "./schemas.ts";
 import { modelText, type Version } from "./store.ts";
@@ -54,9 +54,10 @@ export class Context {
 
   /** Reads the body, whatever its type says; 406 unless it is JSON. */
   async json(): Promise<Json> {
+    const type = this.request.headers.get("Content-Type") ?? "";
+    const decoder = decoderFor(/;\s*charset="?([^\s";]+)/i.exec(type)?.[1]);
     try {
-      const decoder = new TextDecoder("utf-8", { fatal: true });
-      return JSON.parse(decoder.decode(await this.request.arrayBuffer()));
+      return parseJson(decoder.decode(await this.request.arrayBuffer()));
     } catch (cause) {
       if (this.request.signal.aborted) throw cause;
       throw standard("NotAcceptable");
@@ -66,6 +67,15 @@ export class Context {
   /** Reads the body and holds it against a schema. */
   async body(schema: Schema): Promise<JsonObject> {
     return checkObject(await this.json(), schema);
+  }
+}
+
+/** A byte order mark is no JSON, so it is kept. */
+function decoderFor(charset = "utf-8"): TextDecoder {
+  try {
+    return new TextDecoder(charset, { fatal: true, ignoreBOM: true });
+  } catch {
+    throw crash(`unknown encoding: ${charset}`);
   }
 }
 

@@ -63,3 +63,25 @@ export function parseKeepingFloats(text: string): Writable {
         : value,
   );
 }
+
+/** A string, or a word that only Python takes for a number. */
+const STRING_OR_WORD = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g;
+
+/**
+ * Reads JSON as Python does: with numbers that are not finite. `NaN` comes
+ * back as `Infinity`, which no schema tells from it.
+ */
+export function parseJson(text: string): Json {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const words: Record<string, string> = {
+      "NaN": "1e999",
+      "Infinity": "1e999",
+      "-Infinity": "-1e999",
+    };
+    return JSON.parse(
+      text.replace(STRING_OR_WORD, (match) => words[match] ?? match),
+    );
+  }
+}

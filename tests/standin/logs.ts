@@ -1,8 +1,65 @@
-/** The log of an execution: as a file, or as JSON. */
+/** The log of an execution: how it is written, how it is sent. */
 
 import type { Context } from "./http.ts";
-import type { Log } from "./executions.ts";
-import { toJson } from "./json.ts";
+import { type JsonObject, toJson } from "./json.ts";
+import type { StepResult } from "./steps.ts";
+import type { Task } from "./tasks.ts";
+
+/** The text of a log, or a function that streams it. */
+export type Log = string | (() => ReadableStream<Uint8Array<ArrayBuffer>>);
+
+const LOG_WORDS: Record<StepResult, string> = {
+  ok: "ok",
+  error: "fatal",
+  skipped: "skipping",
+  unreachable: "unreachable",
+};
+
+/** The log of a run: collected while it runs, written when it ends. */
+export class RunLog {
+  /** What can be read; undefined while the run has not ended. */
+  written: Log | undefined;
+  readonly #lines: string[] = [];
+
+  start(): void {
+    this.#lines.push(
+      "Using /etc/ansible/ansible.cfg as config file\n",
+      `\nPLAY [all] ${"*".repeat(60)}\n`,
+    );
+  }
+
+  task({ role, name }: Task): void {
+    const title = role === "" ? name : `${role} : ${name}`;
+    this.#lines.push(`\nTASK [${title}] ${"*".repeat(40)}\n`);
+  }
+
+  step(result: StepResult, host: string, error: JsonObject): void {
+    const failure = result === "error"
+      ? `: FAILED! => ${JSON.stringify(error)}`
+      : "";
+    this.#lines.push(`${LOG_WORDS[result]}: [${host}]${failure}\n`);
+  }
+
+  end(executionId: string, playbookId: string, state: string): void {
+    this.#lines.push(
+      ...(state === "completed"
+        ? [
+          `\n\n${"=".repeat(29)} Ansible commandline ${"=".repeat(30)}\n`,
+          `ANSIBLE_CONFIG=/etc/ansible/ansible.cfg ` +
+          `DECAPOD_ENTRYPOINT=${playbookId} ` +
+          `DECAPOD_EXECUTION_ID=${executionId} ` +
+          `ansible-playbook -vvv playbook.yaml\n${"=".repeat(80)}\n`,
+        ]
+        : [
+          "\nInternal error\n\n",
+          `ChildProcessError: Process exit with code ${
+            state === "failed" ? 2 : -15
+          }\n\n`,
+        ]),
+    );
+    this.written ??= this.#lines.join("");
+  }
+}
 
 /** For how many seconds a log may be kept by who has read it. */
 const KEPT = 2592000;

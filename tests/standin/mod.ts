@@ -24,18 +24,29 @@
 
 import type { Mail } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
-import type { Failure, Log } from "./executions.ts";
+import { Controller } from "./controller.ts";
+import type { Failure } from "./executions.ts";
 import { seededRandom } from "./ids.ts";
 import type { JsonObject } from "./json.ts";
+import type { Log } from "./logs.ts";
 import { behindNginx } from "./nginx.ts";
 import { answer } from "./routes.ts";
-import { register, type ServerData } from "./servers.ts";
+import { register, type ServerData, survey } from "./servers.ts";
 import { toModel } from "./store.ts";
 import type { Task } from "./tasks.ts";
 import { World } from "./world.ts";
 
 export { TestClock } from "./clock.ts";
-export type { Cinder, Failure, JsonObject, Log, Mail, ServerData, Task };
+export type {
+  Cinder,
+  Controller,
+  Failure,
+  JsonObject,
+  Log,
+  Mail,
+  ServerData,
+  Task,
+};
 
 /** How a {@linkcode StandIn} is set up. */
 export interface StandInOptions {
@@ -53,15 +64,23 @@ export interface StandInOptions {
   rootPassword?: string;
   /** The token with which servers announce themselves. */
   discoveryToken?: string;
-  /** How long the discovery of a server takes, in milliseconds: 0. */
+  /** How long an announced server waits for its discovery, in ms: 300. */
   discoveryDelay?: number;
+  /**
+   * How long the database takes to insert a version that was PUT, in ms, by
+   * the real clock: 0. Above 0, PUTs of one version can overlap.
+   */
+  insertDuration?: number;
   /** How many servers have been discovered already: 5. */
   servers?: number;
   /** How long each task of a playbook takes, in milliseconds: 500. */
   pace?: number;
-  /** Whether an execution canceled before its start runs all the same: no. */
-  canceledMayRun?: boolean;
-  /** Whether Decapod's nginx is in front: gzip, 413, HTML outside /v1. No. */
+  /**
+   * Whether executions and discoveries wait for {@linkcode
+   * StandIn.controller}, instead of following the clock: no.
+   */
+  manual?: boolean;
+  /** Whether Decapod's nginx is in front, with its limits and errors: no. */
   behindNginx?: boolean;
 }
 
@@ -86,6 +105,8 @@ export const DISCOVERY_TOKEN = "server-discovery-token";
 export class StandIn {
   readonly #world: World;
   readonly #behindNginx: boolean;
+  /** Decapod's controller: runs executions and discovers servers by hand. */
+  readonly controller: Controller;
   #seeded = 0;
   #servers = 0;
 
@@ -100,10 +121,12 @@ export class StandIn {
       rootLogin: options.rootLogin ?? "root",
       rootPassword: options.rootPassword ?? "root",
       discoveryToken: options.discoveryToken ?? DISCOVERY_TOKEN,
-      discoveryDelay: options.discoveryDelay ?? 0,
+      discoveryDelay: options.discoveryDelay ?? 300,
+      insertDuration: options.insertDuration ?? 0,
       pace: options.pace ?? 500,
-      canceledMayRun: options.canceledMayRun ?? false,
+      manual: options.manual ?? false,
     });
+    this.controller = new Controller(this.#world);
     this.addServers(servers);
   }
 
@@ -171,9 +194,10 @@ export class StandIn {
   ): JsonObject {
     this.#world.catchUp();
     const number = this.#servers++;
-    const { ip = addressOfNumber(number), fqdn, username = "ansible" } = data;
-    const announcement = { id, host: fqdn ?? ip, ip, username };
-    return toModel(register(this.#world, announcement, data));
+    const { ip = addressOfNumber(number), username = "ansible" } = data;
+    const { fqdn = ip ?? "fd00::1" } = data;
+    const found = { username, ...survey(fqdn, ip) };
+    return toModel(register(this.#world, id, found, data));
   }
 
   /** Puts so many servers on record. */
@@ -221,7 +245,7 @@ export class StandIn {
       configuration: {},
     }, null);
     const ips = this.addServers(servers).map(({ id }) =>
-      world.servers.latest(String(id))?.data.ip ?? ""
+      world.servers.latest(String(id))?.data.ip ?? null
     );
     const configuration = world.configurations.create({
       name: `seeded${number}`,

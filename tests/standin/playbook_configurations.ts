@@ -153,13 +153,13 @@ function prepare(world: World, body: JsonObject): ConfigurationData {
     name: body.name ?? null,
     playbook_id: chosen.id,
     cluster_id: clusterId,
-    configuration: makeConfiguration(
-      chosen,
+    configuration: makeConfiguration(chosen.id, {
       cluster,
-      membersOf(world, cluster),
+      members: membersOf(world, cluster),
       servers,
       hints,
-    ),
+      known: world.hostVariables.get(clusterId) ?? new Map(),
+    }),
   };
 }
 
@@ -205,7 +205,7 @@ export const configurationRoutes: readonly Route[] = [
     remove: {
       permission: "delete_playbook_configuration",
       check: ({ world }, { model_id }) => {
-        if (world.executions.isRunning(model_id)) {
+        if (world.executions.isLocked(model_id)) {
           throw refusal(
             "CannotDeleteLockedPlaybookConfiguration",
             `Cannot delete locked playbook configuration ${model_id}`,

@@ -41,7 +41,7 @@ export function routesOf<D extends JsonObject>(
 ): Route[] {
   const { model, view, viewVersions, change, remove } = resource;
   const viewVersion = resource.viewVersion ?? [viewVersions];
-  const item = `/${model}/{${model === "server" ? "server" : "id"}}`;
+  const item = `/${model}/{id}`;
   const all = ({ world }: Context) => resource.collection(world);
   const routes: Route[] = [
     {
@@ -77,7 +77,7 @@ export function routesOf<D extends JsonObject>(
     },
   ];
   if (change !== undefined) {
-    const save = (
+    const save = async (
       models: Collection<D>,
       current: Version<D>,
       sent: Json,
@@ -85,6 +85,12 @@ export function routesOf<D extends JsonObject>(
     ) => {
       const data = change.apply(current.data, sent);
       try {
+        await insertion(context.world);
+        // Another PUT of this version may have been inserted meanwhile: then
+        // the number of the next version is taken.
+        if (models.latest(current.model_id) !== current) {
+          throw standard("CannotUpdateModelWithSuchParameters");
+        }
         return models.save(current, data, context.userId);
       } catch (error) {
         const duplicate = error instanceof ApiError &&
@@ -106,7 +112,7 @@ export function routesOf<D extends JsonObject>(
         const current = find(models, context.id);
         const sent = checkObject(json, change.schema);
         checkManagedFields(current, sent);
-        const changed = save(models, current, sent.data ?? null, context);
+        const changed = await save(models, current, sent.data ?? null, context);
         change.then?.(context, changed);
         return modelText(changed);
       },
@@ -128,6 +134,13 @@ export function routesOf<D extends JsonObject>(
     });
   }
   return routes;
+}
+
+/** Waits as long as the database takes to insert a version. */
+async function insertion({ settings }: World): Promise<void> {
+  const { insertDuration } = settings;
+  if (insertDuration === 0) return;
+  await new Promise((resolve) => setTimeout(resolve, insertDuration));
 }
 
 /** A crash where a number is too big for the database. */

@@ -48,13 +48,9 @@ export const ROUTES: readonly Route[] = [
 /** The variable parts of a path. */
 const FORMS: Record<string, string> = {
   "{id}": "([\\da-fA-F]{8}(?:-[\\da-fA-F]{4}){3}-[\\da-fA-F]{12})",
-  "{server}": "([\\da-fA-F-]{32,38})",
   "{number}": "(\\d+)",
   "{text}": "([^/]+)",
 };
-
-/** The forms that are read in lower case, however they are written. */
-const LOWER = /\{(?:id|server)\}/;
 
 interface Endpoint {
   readonly path: string;
@@ -116,7 +112,10 @@ function findEndpoint(pathname: string): [Endpoint, string[]] {
     const args = match.slice(1);
     return [
       endpoint,
-      LOWER.test(endpoint.path) ? args.map((arg) => arg.toLowerCase()) : args,
+      // Ids are read in lower case, however they are written.
+      endpoint.path.includes("{id}")
+        ? args.map((arg) => arg.toLowerCase())
+        : args,
     ];
   }
   throw routingError(404);

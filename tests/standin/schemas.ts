@@ -170,6 +170,8 @@ const FORMATS: Record<
   ipv6: (text) => text.includes(":") && URL.canParse(`http://[${text}]/`),
 };
 
+const ANY_TEXT: Schema = { type: "string", maxLength: 1024 };
+
 const TEXT: Schema = { type: "string", minLength: 1, maxLength: 1024 };
 
 const UUID4: Schema = {
@@ -218,7 +220,7 @@ export const MODELS = {
 
 /** The bodies of POST, by what they make. */
 export const BODIES = {
-  login: object({ username: TEXT, password: TEXT }),
+  login: object({ username: ANY_TEXT, password: ANY_TEXT }),
   passwordReset: object({ login: TEXT }),
   newPassword: object({ password: TEXT }),
   user: object({
@@ -280,7 +282,7 @@ export const BODIES = {
           properties: {
             id: TEXT,
             value: {
-              anyOf: [TEXT, COUNT, { type: "boolean" }, { type: "array" }],
+              anyOf: [ANY_TEXT, COUNT, { type: "boolean" }, { type: "array" }],
             },
           },
         },

@@ -27,6 +27,11 @@ export interface CollectionOptions<D> {
   readonly defaultSort: Sort;
   /** Fields that no two living models share. */
   readonly unique?: readonly (keyof D & string)[];
+  /**
+   * Whether a value of such a field stays taken: by every version that is not
+   * itself a deletion, old ones and those of deleted models included.
+   */
+  readonly staysTaken?: boolean;
   /** The model's own fields under their database names, where these differ. */
   readonly databaseFields?: (data: D) => JsonObject;
 }
@@ -68,10 +73,11 @@ export class Collection<D extends JsonObject> {
     return this.#versions.get(id)?.[version - 1];
   }
 
-  /** The model that has taken the value of a unique field. */
+  /** The model whose latest version has this value in a unique field. */
   holder(field: keyof D & string, value: unknown): Version<D> | undefined {
     const id = this.#taken.get(field)?.get(value);
-    return id === undefined ? undefined : this.latest(id);
+    const holder = id === undefined ? undefined : this.latest(id);
+    return holder?.data[field] === value ? holder : undefined;
   }
 
   list(query: Query): Page<Version<D>> {
@@ -124,6 +130,13 @@ export class Collection<D extends JsonObject> {
     return this.#insert(current.model_id, data, initiatorId, 0);
   }
 
+  /** Brings a deleted model back, as its next version. */
+  restore(current: Version<D>, data: D): Version<D> {
+    const { model_id: id, initiator_id } = current;
+    this.#checkUnique(id, data, "CannotUpdateModelWithSuchParameters");
+    return this.#insert(id, data, initiator_id, 0);
+  }
+
   /** Makes the last version, which says that the model is deleted. */
   remove(current: Version<D>, data: D = current.data): Version<D> {
     this.checkAlive(current);
@@ -158,8 +171,10 @@ export class Collection<D extends JsonObject> {
     if (before !== undefined) {
       this.#living.delete(before);
       before.is_latest = false;
-      for (const [field, taken] of this.#taken) {
-        taken.delete(before.data[field]);
+      if (!this.#options.staysTaken) {
+        for (const [field, taken] of this.#taken) {
+          taken.delete(before.data[field]);
+        }
       }
     }
     const row: Version<D> = {

@@ -6,7 +6,8 @@ import type { ClusterData } from "./clusters.ts";
 import { Executions } from "./executions.ts";
 import { Ids } from "./ids.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
-import type { ServerData } from "./servers.ts";
+import type { JsonObject } from "./json.ts";
+import type { Announcement, ServerData } from "./servers.ts";
 import { Collection } from "./store.ts";
 
 /** The settings of a server, every one of them said. */
@@ -18,8 +19,9 @@ export interface Settings {
   readonly rootPassword: string;
   readonly discoveryToken: string;
   readonly discoveryDelay: number;
+  readonly insertDuration: number;
   readonly pace: number;
-  readonly canceledMayRun: boolean;
+  readonly manual: boolean;
 }
 
 /** Something that happens at its time, without a timer. */
@@ -45,6 +47,10 @@ export class World {
   readonly servers: Collection<ServerData>;
   readonly configurations: Collection<ConfigurationData>;
   readonly executions: Executions;
+  /** Servers that have announced themselves and wait to be discovered. */
+  readonly announced: Announcement[] = [];
+  /** What runs have told of the hosts of a cluster, by its id and their IP. */
+  readonly hostVariables = new Map<string, Map<string, JsonObject>>();
   /** By cluster id. */
   readonly cinder = new Map<string, Cinder>();
   /** How long a task takes in the executions made from now on. */
@@ -72,6 +78,7 @@ export class World {
         model: "server",
         defaultSort: [["name", 1]],
         unique: ["name", "fqdn", "ip"],
+        staysTaken: true,
       },
       this.ids,
       this.seconds,
