@@ -6,8 +6,8 @@
  * to run is a symbol there: `$user.jdoe` is the same id wherever it stands,
  * `$time` any time, `$text` any text, and where `...` stands more fields may
  * follow. `before` holds what was done to the server besides: further requests,
- * doors at the back, time that passed. Time goes back once, since the server
- * did within a second what the stand-in was given six for.
+ * doors at the back, time that passed. Time goes back twice, since the server
+ * did within a second what the stand-in is given six for.
  */
 
 import { assertEquals } from "@std/assert";
@@ -111,7 +111,6 @@ class Replay {
       now: this.clock.now,
       seed: 1,
       servers: 0,
-      canceledMayRun: true,
       discoveryDelay: 500,
     });
     this.#symbols.set("$token.discovery", this.#standIn.discoveryToken);

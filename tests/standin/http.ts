@@ -56,10 +56,10 @@ export class Context {
   async json(): Promise<Json> {
     const type = this.request.headers.get("Content-Type") ?? "";
     const decoder = decoderFor(/;\s*charset="?([^\s";]+)/i.exec(type)?.[1]);
+    const bytes = await this.request.arrayBuffer();
     try {
-      return parseJson(decoder.decode(await this.request.arrayBuffer()));
-    } catch (cause) {
-      if (this.request.signal.aborted) throw cause;
+      return parseJson(decoder.decode(bytes));
+    } catch {
       throw standard("NotAcceptable");
     }
   }
