@@ -3,8 +3,8 @@
  * `deno run -A .dev/with_standin.ts [--fail|--docs] run --allow-net … script.ts`.
  *
  * The server is a real one, on a loopback socket; DECAPOD_URL and so on lead
- * to it. With `--fail`, the last task of every execution fails. With `--docs`
- * it has servers for many examples, and playbooks that run through at once.
+ * to it. With `--fail`, the last task of every deployment fails. With `--docs`
+ * it has servers for many examples, and playbooks that take no time to speak of.
  */
 import { StandIn } from "../tests/standin/mod.ts";
 import { denoInFront } from "./process.ts";
@@ -18,7 +18,7 @@ const standIn = new StandIn({
   ...account,
   ...(flags.includes("--docs") && docs),
 });
-if (flags.includes("--fail")) standIn.failTask();
+if (flags.includes("--fail")) standIn.failTask({ playbook: "cluster_deploy" });
 const server = Deno.serve(
   { hostname: "127.0.0.1", port: 0, onListen() {} },
   standIn.handler,

@@ -40,8 +40,10 @@ export type ExecutionData = {
   state: ExecutionState;
 };
 
-/** Where executions are to fail: at a task, on a server. */
+/** Where executions are to fail: of a playbook, at a task, on a server. */
 export interface Failure {
+  /** The id of the playbook; default: every playbook. */
+  readonly playbook?: string;
   /** The name of the task; default: the last one of the playbook. */
   readonly task?: string;
   /** The id of the server; default: every server. */
@@ -159,7 +161,9 @@ export class Executions {
       ).sort((a, b) => a.seq - b.seq),
       tasks: tasks ?? this.tasks.get(playbookId) ?? this.tasks.get("*") ??
         tasksOf(playbookId),
-      failures: [...failures],
+      failures: failures.filter(({ playbook = playbookId }) =>
+        playbook === playbookId
+      ),
       pace: pace ?? { delay: step, task: step },
       steps: stepTable(),
       log: new RunLog(),
