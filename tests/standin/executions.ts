@@ -198,7 +198,7 @@ export class Executions {
   start(id: string): void {
     const run = this.#run(id);
     if (run.phase !== "queued") {
-      throw new Error(`Cannot start execution ${id}: it has ${run.phase}`);
+      throw new Error(`Cannot start execution ${id}: it is ${run.phase}`);
     }
     if (this.#mustWait(run)) {
       throw new Error(`Cannot start execution ${id}: its servers are busy`);

@@ -117,6 +117,23 @@ export class Session {
     return { cluster, execution: String(made.data.created_execution_id) };
   }
 
+  /** Runs a playbook on a cluster; returns the id of the execution. */
+  async run(
+    cluster: Model,
+    playbook: string,
+    servers: readonly string[] = [],
+  ): Promise<string> {
+    const { data } = await this.post("/playbook_configuration", {
+      name: playbook,
+      cluster_id: String(cluster.id),
+      playbook_id: playbook,
+      server_ids: [...servers],
+      hints: [],
+      run: true,
+    });
+    return String(data.created_execution_id);
+  }
+
   async state(execution: string): Promise<Json> {
     return (await this.get(`/execution/${execution}`)).data.state ?? null;
   }
