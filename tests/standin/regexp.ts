@@ -56,10 +56,13 @@ class FlagsFound extends Error {
   }
 }
 
+/** Python counts separators among control characters as space. */
+const SPACE = new RegExp(String.raw`[\s\x1c-\x1f\x85]`);
+
 const KINDS: Record<string, (ascii: boolean) => RegExp> = {
   w: (ascii) => ascii ? /[a-zA-Z0-9_]/ : /[\p{L}\p{N}_]/u,
   d: (ascii) => ascii ? /[0-9]/ : /\p{Nd}/u,
-  s: (ascii) => ascii ? /[ \t\n\r\f\v]/ : /[\s\x1c-\x1f\x85]/,
+  s: (ascii) => ascii ? /[ \t\n\r\f\v]/ : SPACE,
 };
 
 const CONTROLS: Record<string, string> = {

@@ -85,7 +85,10 @@ export function routesOf<D extends JsonObject>(
     ) => {
       const data = change.apply(current.data, sent);
       try {
-        await insertion(context.world);
+        const { insertDuration } = context.world.settings;
+        if (insertDuration > 0) {
+          await new Promise((resolve) => setTimeout(resolve, insertDuration));
+        }
         // Another PUT of this version may have been inserted meanwhile: then
         // the number of the next version is taken.
         if (models.latest(current.model_id) !== current) {
@@ -134,13 +137,6 @@ export function routesOf<D extends JsonObject>(
     });
   }
   return routes;
-}
-
-/** Waits as long as the database takes to insert a version. */
-async function insertion({ settings }: World): Promise<void> {
-  const { insertDuration } = settings;
-  if (insertDuration === 0) return;
-  await new Promise((resolve) => setTimeout(resolve, insertDuration));
 }
 
 /** A crash where a number is too big for the database. */
