@@ -19,7 +19,7 @@ export type ClusterServer = {
   server_name: Json;
 };
 
-/** What a cluster is: its name, its servers by role. */
+/** The data of a cluster: its name and its servers by role. */
 export type ClusterData = {
   name: Json;
   configuration: { [role: string]: ClusterServer[] };
@@ -41,7 +41,7 @@ function entry(server: Version<ServerData>): ClusterServer {
   };
 }
 
-/** Changes who serves in which role; roles without servers disappear. */
+/** Changes the servers of each role; roles without servers disappear. */
 function edit(
   world: World,
   clusterId: string,
@@ -62,7 +62,7 @@ function edit(
   world.clusters.save(cluster, { name, configuration: changed });
 }
 
-/** Moves a server to a cluster, or out of all. */
+/** Moves a server into a cluster, or out of its cluster. */
 function assign(
   world: World,
   serverId: string,
@@ -74,8 +74,8 @@ function assign(
 }
 
 /**
- * Gives servers their roles in a cluster: server ids by role. Role by role, so
- * that a deleted server stops it halfway; the cluster comes last.
+ * Gives servers their roles in a cluster: server ids by role. Works role by
+ * role and saves the cluster last, so a deleted server stops it halfway.
  */
 export function addServers(
   world: World,
@@ -102,7 +102,7 @@ export function addServers(
   );
 }
 
-/** Takes servers out of a role; out of the cluster if it was their last. */
+/** Removes servers from a role, and from the cluster if it was their last. */
 export function removeServers(
   world: World,
   clusterId: string,
@@ -124,7 +124,7 @@ export function removeServers(
   for (const id of serverIds) if (!left.has(id)) assign(world, id, null);
 }
 
-/** Deletes a cluster that has been purged, and sets its servers free. */
+/** Deletes a purged cluster and frees its servers. */
 export function purge(world: World, clusterId: string): void {
   const cluster = find(world.clusters, clusterId);
   world.clusters.checkAlive(cluster);
@@ -135,7 +135,7 @@ export function purge(world: World, clusterId: string): void {
   world.clusters.remove(cluster, { name, configuration: {} });
 }
 
-/** Brings a changed server's new version into its cluster. */
+/** Updates the entries of a server in its cluster. */
 export function updateServer(world: World, server: Version<ServerData>): void {
   const { cluster_id } = server.data;
   if (cluster_id === null) return;

@@ -1,9 +1,9 @@
-/** Decapod's controller, moved by hand. */
+/** Decapod's controller, operated by hand. */
 
 import { discoverNext } from "./servers.ts";
 import type { World } from "./world.ts";
 
-/** Runs executions and discovers servers when it is told to. */
+/** Runs executions and discovers servers when told to. */
 export class Controller {
   readonly #world: World;
 
@@ -11,7 +11,7 @@ export class Controller {
     this.#world = world;
   }
 
-  /** Looks at all servers that have announced themselves. */
+  /** Discovers all servers that have announced themselves. */
   discover(): void {
     this.#world.catchUp();
     while (this.#world.announced.length > 0) discoverNext(this.#world);
@@ -23,25 +23,25 @@ export class Controller {
     this.#world.executions.start(executionId);
   }
 
-  /** Ends a run that has started: it has done its work. */
+  /** Completes a run that has started. */
   complete(executionId: string): void {
     this.#world.catchUp();
     this.#world.executions.finish(executionId, "completed");
   }
 
-  /** Ends a run that has started: it has failed. */
+  /** Lets a run that has started fail. */
   fail(executionId: string): void {
     this.#world.catchUp();
     this.#world.executions.finish(executionId, "failed");
   }
 
-  /** Ends a run that is canceling. */
+  /** Ends a run as canceled. */
   cancel(executionId: string): void {
     this.#world.catchUp();
     this.#world.executions.finish(executionId, "canceled");
   }
 
-  /** Starts a run if it has not started, and lets it come to its own end. */
+  /** Starts a run if necessary and lets it end by itself. */
   end(executionId: string): void {
     this.#world.catchUp();
     this.#world.executions.complete(executionId);

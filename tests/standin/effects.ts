@@ -9,20 +9,20 @@ import type { World } from "./world.ts";
 
 type Effect = (world: World, configuration: ConfigurationData) => void;
 
-/** What happens beside the state of the execution itself. */
+/** What a run changes, apart from the state of its execution. */
 export interface Effects {
-  /** When the run starts; an error lets it fail at once. */
+  /** Applied when the run starts; an error makes the run fail. */
   readonly start?: Effect;
-  /** When the run completes. Failure and cancel change nothing. */
+  /** Applied when the run completes. Failed and canceled runs change nothing. */
   readonly complete?: Effect;
-  /** Where every run of this playbook fails: its plugin has a defect. */
+  /** The stage at which every run fails because the plugin has a defect. */
   readonly defect?: "preparation" | "clean-up";
 }
 
 /** Groups of an inventory that are not roles. */
 const NO_ROLES = new Set(["already_deployed", "oldmons"]);
 
-/** Makes the hosts of the inventory members of the cluster, in their roles. */
+/** Adds the hosts of the inventory to the cluster, in their roles. */
 function join(
   world: World,
   { cluster_id: clusterId, configuration }: ConfigurationData,
@@ -40,7 +40,7 @@ function join(
   addServers(world, clusterId, roles);
 }
 
-/** Takes the hosts of these groups out of a role. */
+/** Removes the hosts of a group from a role. */
 function leave(role: string, group = role): Effect {
   return (world, { cluster_id: clusterId, configuration }) => {
     const hosts = hostsByGroup(configuration).get(group) ?? [];
@@ -57,7 +57,7 @@ function serverAt(world: World, ip: string): string {
 
 const NONE: Effects = {};
 
-/** By playbook. Those that are not here change no cluster and no server. */
+/** By playbook id. All other playbooks change no cluster and no server. */
 const EFFECTS: Readonly<Record<string, Effects>> = {
   ...Object.fromEntries(
     Object.entries(GROUPS).flatMap(([part, role]): [string, Effects][] => [
@@ -79,7 +79,7 @@ const EFFECTS: Readonly<Record<string, Effects>> = {
   },
 };
 
-/** What a run of this playbook does. */
+/** The effects of a playbook. */
 export function effectsOf(playbookId: string): Effects {
   return EFFECTS[playbookId] ?? NONE;
 }

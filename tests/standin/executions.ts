@@ -1,8 +1,8 @@
-/** Executions: playbooks that run over time, step by step. */
+/** Executions: runs of playbooks, which take their time. */
 
 import { authorizePlaybook } from "./accounts.ts";
 import { type Effects, effectsOf } from "./effects.ts";
-import { ApiError, crash, refusal, standard } from "./errors.ts";
+import { ApiError, badRequest, crash, standard } from "./errors.ts";
 import type { Query } from "./filters.ts";
 import { listText, type Route } from "./http.ts";
 import { hostsByGroup } from "./inventory.ts";
@@ -16,7 +16,7 @@ import { type Step, stepTable, stepText } from "./steps.ts";
 import { Collection, modelText, type Version } from "./store.ts";
 import type { Page, Table } from "./table.ts";
 import { type Task, tasksOf } from "./tasks.ts";
-import type { Agenda, Happening, World } from "./world.ts";
+import type { Schedule, ScheduledEvent, World } from "./world.ts";
 
 /** The states of an execution. */
 export type ExecutionState =
@@ -30,7 +30,7 @@ export type ExecutionState =
 /** How a run can end. */
 export type Outcome = "completed" | "failed" | "canceled";
 
-/** What an execution is. */
+/** The data of an execution. */
 export type ExecutionData = {
   playbook_configuration: {
     id: string;
@@ -40,17 +40,17 @@ export type ExecutionData = {
   state: ExecutionState;
 };
 
-/** Where executions are to fail: of a playbook, at a task, on a server. */
+/** Which executions fail, and where. */
 export interface Failure {
   /** The id of the playbook; default: every playbook. */
   readonly playbook?: string;
-  /** The name of the task; default: the last one of the playbook. */
+  /** The name of the task that fails; default: the last one. */
   readonly task?: string;
-  /** The id of the server; default: every server. */
+  /** The id of the server on which it fails; default: every server. */
   readonly server?: string;
 }
 
-/** When the tasks of a run take place. */
+/** The timing of a run. */
 interface Pace {
   /** From the creation to the start, in milliseconds. */
   readonly delay: number;
@@ -58,7 +58,7 @@ interface Pace {
   readonly task: number;
 }
 
-/** The task behind an execution. It is queued, works on its servers, ends. */
+/** The queued task behind an execution. */
 interface Run {
   readonly id: string;
   readonly configuration: Version<ConfigurationData>;
@@ -70,8 +70,8 @@ interface Run {
   readonly steps: Table<Step>;
   readonly log: RunLog;
   phase: "queued" | "working" | "ended";
-  /** What happens to it by itself while it works. */
-  agenda?: Agenda;
+  /** The events that are scheduled while it works. */
+  schedule?: Schedule;
 }
 
 const ERROR: JsonObject = {
@@ -83,17 +83,17 @@ const ERROR: JsonObject = {
   stderr: "no such device",
 };
 
-/** All executions, and what they do. */
+/** All executions and their runs. */
 export class Executions {
   readonly collection: Collection<ExecutionData>;
-  /** Where the executions made from now on are to fail. */
+  /** Failures of the executions that are created from now on. */
   readonly failures: Failure[] = [];
-  /** Tasks that take the place of a playbook's own, by its id or `*`. */
+  /** Tasks that replace those of a playbook, by its id or `*`. */
   readonly tasks = new Map<string, readonly Task[]>();
   readonly #world: World;
   readonly #runs = new Map<string, Run>();
   readonly #working = new Set<Run>();
-  /** Runs that wait for their servers, in the order of their creation. */
+  /** Runs that are due but have to wait for their servers, oldest first. */
   readonly #waiting = new Set<Run>();
   readonly #locked = new Set<string>();
   #stepSeq = 0;
@@ -123,7 +123,7 @@ export class Executions {
     return this.#locked.has(configurationId);
   }
 
-  /** Whether a run is at work on this server. */
+  /** Whether a run is working on this server. */
   isBusy(serverId: string): boolean {
     return [...this.#working].some(({ servers }) =>
       servers.some(({ model_id }) => model_id === serverId)
@@ -172,12 +172,12 @@ export class Executions {
     this.#runs.set(run.id, run);
     if (!settings.manual) {
       const at = time + run.pace.delay;
-      this.#world.plan([{ at, apply: () => this.#startInTurn(run) }]);
+      this.#world.schedule([{ at, apply: () => this.#startInTurn(run) }]);
     }
     return execution;
   }
 
-  /** Starts a run now, or as soon as its servers are free. */
+  /** Starts a run now or as soon as its servers are free. */
   #startInTurn(run: Run): void {
     if (run.phase !== "queued") return;
     this.#waiting.add(run);
@@ -194,7 +194,7 @@ export class Executions {
     return servers.some(({ model_id }) => this.isBusy(model_id));
   }
 
-  /** Starts a run, whether or not it was canceled before. */
+  /** Starts a run, even if it was canceled before. */
   start(id: string): void {
     const run = this.#run(id);
     if (run.phase !== "queued") {
@@ -218,11 +218,11 @@ export class Executions {
     if (!prepared || effects.defect === "preparation") {
       this.#finish(run, "failed");
     } else if (!this.#world.settings.manual) {
-      run.agenda = this.#world.plan(this.#timeline(run));
+      run.schedule = this.#world.schedule(this.#timeline(run));
     }
   }
 
-  /** Ends a run that is at work. */
+  /** Ends a run that is working. */
   finish(id: string, outcome: Outcome): void {
     const run = this.#run(id);
     if (run.phase !== "working") {
@@ -231,7 +231,7 @@ export class Executions {
     this.#finish(run, outcome);
   }
 
-  /** Lets a run come to its own end, from wherever it is. */
+  /** Starts a run if necessary and lets it end by itself. */
   complete(id: string): void {
     const run = this.#run(id);
     if (run.phase === "queued") this.start(id);
@@ -240,7 +240,7 @@ export class Executions {
 
   #finish(run: Run, outcome: Outcome): void {
     const { id, effects, configuration } = run;
-    drop(run.agenda);
+    drop(run.schedule);
     const broken = effects.defect === "clean-up";
     const completed = outcome === "completed" && !broken &&
       this.#apply(effects.complete, configuration.data);
@@ -253,7 +253,7 @@ export class Executions {
     this.#startWaiting();
   }
 
-  /** Whether an effect came about. */
+  /** Applies an effect; false if the server refused it. */
   #apply(effect: Effects["start"], configuration: ConfigurationData): boolean {
     try {
       effect?.(this.#world, configuration);
@@ -264,10 +264,10 @@ export class Executions {
     }
   }
 
-  /** Everything that a run does by itself, from its start on. */
-  #timeline(run: Run): Happening[] {
+  /** The events of a run that is not disturbed. */
+  #timeline(run: Run): ScheduledEvent[] {
     const { servers, tasks, failures, pace } = run;
-    const happenings: Happening[] = [];
+    const events: ScheduledEvent[] = [];
     let started = this.#world.time;
     for (const [index, task] of tasks.entries()) {
       const isLast = index === tasks.length - 1;
@@ -281,8 +281,8 @@ export class Executions {
           (failure.server ?? server.model_id) === server.model_id
         );
         failed ||= fails;
-        happenings.push({
-          // The servers finish one after the other, near the end of the task.
+        events.push({
+          // The servers finish one after another, near the end of the task.
           at: start + pace.task * (0.8 + 0.15 * (place + 1) / servers.length),
           apply: () => this.#finishStep(run, task, server, start, fails),
         });
@@ -290,13 +290,13 @@ export class Executions {
       started += pace.task;
       if (failed) {
         const apply = () => this.#finish(run, "failed");
-        happenings.push({ at: started, apply });
-        return happenings;
+        events.push({ at: started, apply });
+        return events;
       }
     }
     const apply = () => this.#finish(run, "completed");
-    happenings.push({ at: started + pace.delay, apply });
-    return happenings;
+    events.push({ at: started + pace.delay, apply });
+    return events;
   }
 
   #set(id: string, state: ExecutionState): void {
@@ -338,8 +338,8 @@ export class Executions {
   }
 
   /**
-   * Cancels an execution; leaves a finished one alone. The queued task of one
-   * that has not started is not taken back: it runs all the same.
+   * Cancels an execution; a finished one stays as it is. The queued task of an
+   * execution that has not started is not removed: it still runs.
    */
   cancel(execution: Version<ExecutionData>): Version<ExecutionData> {
     const { model_id: id, data: { state } } = execution;
@@ -348,17 +348,17 @@ export class Executions {
     } else if (state === "started") {
       this.#set(id, "canceling");
       const run = this.#run(id);
-      drop(run.agenda);
+      drop(run.schedule);
       const { settings, time, pace } = this.#world;
       if (!settings.manual) {
         const apply = () => this.#finish(run, "canceled");
-        run.agenda = this.#world.plan([{ at: time + pace, apply }]);
+        run.schedule = this.#world.schedule([{ at: time + pace, apply }]);
       }
     }
     return find(this.collection, id);
   }
 
-  /** The steps of one execution, whatever the filter says of others. */
+  /** The steps of one execution; a filter cannot select another one. */
   steps(id: string, query: Query): Page<Step> {
     return this.#run(id).steps.list({
       ...query,
@@ -367,7 +367,7 @@ export class Executions {
     });
   }
 
-  /** The log, which is written once, when the run ends. */
+  /** The log; undefined until the run has ended. */
   log(id: string): Log | undefined {
     return this.#run(id).log.written;
   }
@@ -377,9 +377,9 @@ export class Executions {
   }
 }
 
-/** Lets nothing more happen of what was planned. */
-function drop(agenda: Agenda | undefined): void {
-  if (agenda !== undefined) agenda.happenings.length = agenda.next;
+/** Removes all events that are still to come. */
+function drop(schedule: Schedule | undefined): void {
+  if (schedule !== undefined) schedule.events.length = schedule.next;
 }
 
 /** The routes of executions, their steps and their logs. */
@@ -404,7 +404,7 @@ export const executionRoutes: readonly Route[] = [
       checkInteger(Number(version));
       const found = world.configurations.version(String(id), Number(version));
       if (found === undefined) {
-        throw refusal(
+        throw badRequest(
           "UnknownPlaybookConfiguration",
           `There is no playbook configuration with ID ${id} and version ${version}`,
         );
@@ -412,7 +412,7 @@ export const executionRoutes: readonly Route[] = [
       authorizePlaybook(context, found.data.playbook_id);
       const { cluster_id: clusterId } = found.data;
       if (world.clusters.latest(clusterId)?.time_deleted !== 0) {
-        throw refusal(
+        throw badRequest(
           "CannotExecuteOnDeletedCluster",
           `Cannot run execution on deleted cluster ${clusterId}`,
         );

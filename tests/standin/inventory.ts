@@ -1,4 +1,4 @@
-/** What Ansible is told: variables, and which host belongs to which group. */
+/** The configurations of playbooks: Ansible's variables and inventory. */
 
 import type { ClusterData } from "./clusters.ts";
 import { crash } from "./errors.ts";
@@ -15,7 +15,7 @@ type Server = Version<ServerData>;
 type Groups = Record<string, Server[]>;
 type HostVariables = (server: Server) => JsonObject;
 
-/** What a configuration is made of. */
+/** The input of a configuration. */
 export interface Ingredients {
   readonly cluster: Version<ClusterData>;
   /** All servers of the cluster. */
@@ -23,7 +23,7 @@ export interface Ingredients {
   /** The servers to work on. */
   readonly servers: readonly Server[];
   readonly hints: JsonObject;
-  /** What earlier runs have told of the cluster's hosts, by IP. */
+  /** Host variables from earlier runs on the cluster, by IP. */
   readonly known: ReadonlyMap<string, JsonObject>;
 }
 
@@ -35,7 +35,7 @@ interface Parts {
 
 type Recipe = (ingredients: Ingredients) => Parts;
 
-/** The role that `add_…` gives to servers and `remove_…` takes from them. */
+/** The role that `add_…` gives to servers and `remove_…` removes. */
 export const GROUPS: Readonly<Record<string, string>> = {
   client: "clients",
   mds: "mdss",
@@ -68,12 +68,12 @@ function disksFor({ collocation }: JsonObject): HostVariables {
   return collocation === true ? disks : disksWithJournals;
 }
 
-/** The variables of hosts that earlier runs have told something of. */
+/** The user, and the host variables from earlier runs. */
 function known({ known }: Ingredients): HostVariables {
   return (server) => ({ ...user(server), ...known.get(server.data.ip ?? "") });
 }
 
-/** What `add_…` says of the servers that it adds. */
+/** The host variables of servers that `add_…` adds. */
 const ADDITIONS: Record<string, (hints: JsonObject) => HostVariables> = {
   client: () => user,
   mds: () => user,
@@ -125,7 +125,7 @@ function addition(part: string, role: string): Recipe {
   };
 }
 
-/** `remove_…`, with these variables besides the name of the cluster. */
+/** `remove_…`, with the name of the cluster and further variables. */
 function removal(
   role: string,
   variables: (ingredients: Ingredients) => JsonObject = () => ({}),
@@ -137,7 +137,7 @@ function removal(
   });
 }
 
-/** On the first monitor alone, which tells the cluster. */
+/** A playbook that works through the first monitor. */
 function onMonitor(
   variables: (hints: JsonObject) => JsonObject,
   hosts: HostVariables = user,
@@ -149,7 +149,7 @@ function onMonitor(
   });
 }
 
-/** The hints that restart services, and the roles of these. */
+/** The hints that restart services, with the roles that run them. */
 const RESTARTS: Record<string, string> = {
   restart_mon: "mons",
   restart_osd: "osds",
@@ -313,7 +313,7 @@ function inRoles({ cluster, members }: Ingredients): Groups {
   );
 }
 
-/** What a deployment and everything that adds to it has in common. */
+/** The variables of a deployment and of all playbooks that extend it. */
 function cephVariables(
   { cluster, members, servers, hints }: Ingredients,
 ): JsonObject {
@@ -362,7 +362,7 @@ function deployment(ingredients: Ingredients): Parts {
   };
 }
 
-/** In bytes, all devices together. */
+/** The size of all devices, in bytes. */
 function diskSpace({ data }: Server): number {
   const { ansible_devices: devices = null } = data.facts;
   if (!isObject(devices)) return 0;
@@ -375,7 +375,7 @@ function diskSpace({ data }: Server): number {
   );
 }
 
-/** The smallest network that holds all the addresses. */
+/** The smallest network that contains all addresses. */
 function commonNetwork(addresses: readonly string[]): string {
   const bits = addresses.map((address) =>
     address.split(".").map((part) => Number(part).toString(2).padStart(8, "0"))

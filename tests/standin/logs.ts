@@ -1,4 +1,4 @@
-/** The log of an execution: how it is written, how it is sent. */
+/** The log of an execution: how it is written and sent. */
 
 import type { Context } from "./http.ts";
 import { type JsonObject, toJson } from "./json.ts";
@@ -17,7 +17,7 @@ const LOG_WORDS: Record<StepResult, string> = {
 
 /** The log of a run: collected while it runs, written when it ends. */
 export class RunLog {
-  /** What can be read; undefined while the run has not ended. */
+  /** The log as it can be read; undefined until the run has ended. */
   written: Log | undefined;
   readonly #lines: string[] = [];
 
@@ -61,12 +61,12 @@ export class RunLog {
   }
 }
 
-/** For how many seconds a log may be kept by who has read it. */
-const KEPT = 2592000;
+/** For how many seconds a log can be cached. */
+const CACHE_SECONDS = 2592000;
 
 const YES = /^(?:y|yes|t|true|on|1)$/i;
 
-/** The answer to a request for a log. */
+/** The response to a request for a log. */
 export async function logResponse(
   { request, params, id, world }: Context,
   log: Log,
@@ -84,9 +84,9 @@ export async function logResponse(
   const etag = `"${await digest(typeof log === "string" ? log : id)}"`;
   const headers = new Headers({
     "Accept-Ranges": "none",
-    "Cache-Control": `private, no-store, max-age=${KEPT}`,
+    "Cache-Control": `private, no-store, max-age=${CACHE_SECONDS}`,
     "ETag": etag,
-    "Expires": new Date(world.time + KEPT * 1000).toUTCString(),
+    "Expires": new Date(world.time + CACHE_SECONDS * 1000).toUTCString(),
   });
   const known = request.headers.get("If-None-Match")?.split(/\s*,\s*/) ?? [];
   if (known.some((tag) => tag === "*" || tag.replace(/^W\//, "") === etag)) {

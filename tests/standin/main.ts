@@ -1,5 +1,5 @@
 /**
- * Serves the stand-in Decapod, for those who want to try their scripts.
+ * Serves the stand-in Decapod, for trying scripts.
  *
  * ```sh
  * deno run -A tests/standin/main.ts --port 9999
@@ -85,7 +85,7 @@ function integer(name: string, text: string, least: number, most: number) {
   return value;
 }
 
-/** The path of a request, without what must stay between two parties. */
+/** The path of a request, without secrets. */
 function loggedPath(url: string): string {
   return new URL(url).pathname.replace(
     /(\/password_reset\/+)[^/]+/,

@@ -1,25 +1,25 @@
 /** Parts of regular expressions that match by backtracking. */
 
-/** One search: the text, and what the groups have matched in it. */
+/** The state of a search: the text, and what the groups have matched. */
 export interface Search {
   readonly text: readonly string[];
   readonly groups: (readonly [start: number, end: number] | undefined)[];
 }
 
-/** Whether the rest of the expression matches from here on. */
+/** Whether the rest of the expression matches at this position. */
 type Next = (at: number) => boolean;
 
-/** Whether a character is one of those that are looked for. */
+/** Whether a character matches. */
 export type CharTest = (char: string) => boolean;
 
 /** A part of an expression. */
 export interface Part {
   readonly match: (search: Search, at: number, next: Next) => boolean;
-  /** How many characters it takes at least, and at most. */
+  /** The minimum and maximum number of characters it consumes. */
   readonly width: readonly [min: number, max: number];
-  /** The test, if it is exactly one character. */
+  /** The test, for a single character. */
   readonly test?: CharTest;
-  /** What cannot be repeated: an anchor or another repetition. */
+  /** Set if the part cannot be repeated. */
   readonly kind?: "anchor" | "repeat";
 }
 
@@ -35,7 +35,7 @@ export function character(test: CharTest): Part {
   };
 }
 
-/** Parts one after the other. */
+/** Parts, one after another. */
 export function sequence(parts: readonly Part[]): Part {
   const [only] = parts;
   if (parts.length === 1 && only !== undefined) return only;
@@ -46,7 +46,7 @@ export function sequence(parts: readonly Part[]): Part {
   }), { match: (_search, at, next) => next(at), width: [0, 0] });
 }
 
-/** The first of the parts that leads to a match. */
+/** Alternatives, tried in order. */
 export function either(parts: readonly Part[]): Part {
   return {
     match: (search, at, next) =>
@@ -58,7 +58,7 @@ export function either(parts: readonly Part[]): Part {
   };
 }
 
-/** A part, several times. */
+/** A repeated part. */
 export function repeat(
   part: Part,
   min: number,
@@ -76,7 +76,7 @@ export function repeat(
         const stop = () => count >= min && next(at);
         const more = () =>
           count < max && part.match(search, at, (end) =>
-            // A round that takes nothing would go on forever.
+            // A round that consumes nothing would repeat forever.
             (end > at || count < min) && from(count + 1, end));
         return lazy ? stop() || more() : more() || stop();
       };
@@ -102,7 +102,7 @@ export function repeat(
   return { match, width, kind: "repeat" };
 }
 
-/** A part whose match is remembered under a number. */
+/** A capturing group. */
 export function capture(part: Part, group: number): Part {
   return {
     match: (search, at, next) =>
@@ -117,7 +117,7 @@ export function capture(part: Part, group: number): Part {
   };
 }
 
-/** What a group has matched, once more. */
+/** A reference to what a group has matched. */
 export function backReference(
   group: number,
   width: Part["width"],
@@ -138,7 +138,7 @@ export function backReference(
   };
 }
 
-/** One part if a group has matched, else the other. */
+/** A condition: the first part if a group has matched, else the second. */
 export function conditional(group: number, yes: Part, no: Part): Part {
   return {
     match: (search, at, next) =>
@@ -147,7 +147,7 @@ export function conditional(group: number, yes: Part, no: Part): Part {
   };
 }
 
-/** What must, or must not, come next or stand before. */
+/** A lookahead or lookbehind. */
 export function look(part: Part, behind: boolean, negative: boolean): Part {
   return {
     match: (search, at, next) => {
@@ -163,7 +163,7 @@ export function look(part: Part, behind: boolean, negative: boolean): Part {
   };
 }
 
-/** A place in the text. */
+/** A position in the text, such as its start. */
 export function anchor(
   test: (text: readonly string[], at: number) => boolean,
 ): Part {

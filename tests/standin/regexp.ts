@@ -1,7 +1,6 @@
 /**
- * Python's regular expressions, as Python 3.6 reads them: what filters and
- * schemas use. Which patterns are refused matters most: Decapod drops the
- * whole filter for one that Python cannot compile.
+ * Regular expressions of Python 3.6, which filters and schemas use. Errors are
+ * exact: Decapod drops the whole filter if Python cannot compile a pattern.
  */
 
 import {
@@ -20,7 +19,7 @@ import {
 
 /** A compiled pattern. */
 export interface Pattern {
-  /** Whether the pattern matches anywhere in the text. */
+  /** Whether the pattern matches somewhere in the text. */
   test(text: string): boolean;
 }
 
@@ -46,7 +45,7 @@ export function pythonRegExp(pattern: string): Pattern {
   }
 }
 
-/** Flags for the whole pattern: it has to be read anew with them. */
+/** Flags for the whole pattern, which has to be parsed again with them. */
 class FlagsFound extends Error {
   readonly flags: string;
 
@@ -56,7 +55,7 @@ class FlagsFound extends Error {
   }
 }
 
-/** Python counts separators among control characters as space. */
+/** In Python, the separators among control characters are whitespace. */
 const SPACE = new RegExp(String.raw`[\s\x1c-\x1f\x85]`);
 
 const KINDS: Record<string, (ascii: boolean) => RegExp> = {
@@ -82,27 +81,27 @@ const HEX_DIGITS: Record<string, RegExp> = {
 
 const FLAGS = "iLmsxatu";
 
-/** Flags that hold for a whole pattern only. */
+/** Flags that cannot be set for a part of a pattern. */
 const GLOBAL_FLAGS = /[aLtu]/;
 
 const IDENTIFIER = /^[\p{XID_Start}_]\p{XID_Continue}*$/u;
 
-/** The first number that Python does not take for a repetition. */
+/** The smallest number of repetitions that is too large. */
 const MAX_REPEAT = 2 ** 32 - 1;
 
 class Parser {
   readonly #pattern: string;
   /** The flags for the whole pattern. */
   readonly #globalFlags: string;
-  /** Those that hold at this place. */
+  /** The flags at the current position. */
   #flags: string;
   #at = 0;
   /** The widths of the groups; undefined while a group is open. */
   readonly #groups: (Part["width"] | undefined)[] = [[0, 0]];
   readonly #names = new Map<string, number>();
-  /** The groups that conditions name; they may come later. */
+  /** The groups that conditions refer to, including later ones. */
   readonly #conditions: number[] = [];
-  /** How many groups there were before the outermost lookbehind. */
+  /** The number of groups before the outermost lookbehind. */
   #lookbehindGroups: number | undefined;
 
   constructor(pattern: string, flags: string) {
@@ -130,7 +129,7 @@ class Parser {
     throw new SyntaxError(`Cannot read the pattern: ${why} at ${this.#at}`);
   }
 
-  /** Takes this text if it comes next. */
+  /** Consumes this text if it comes next. */
   #take(text: string): boolean {
     if (!this.#pattern.startsWith(text, this.#at)) return false;
     this.#at += text.length;
@@ -144,7 +143,7 @@ class Parser {
     return text;
   }
 
-  /** Takes the next character. */
+  /** Consumes the next character. */
   #char(missing: string): string {
     return this.#takeMatch(/[^]/uy) ?? this.#fail(missing);
   }
@@ -205,7 +204,7 @@ class Parser {
     return [min, max];
   }
 
-  /** One part; undefined for what matches nothing, such as a comment. */
+  /** One part; undefined for a comment or flags. */
   #part(): Part | undefined {
     const char = this.#char("nothing");
     switch (char) {
@@ -237,7 +236,7 @@ class Parser {
     return character(this.#inAnyCase((other) => other === char));
   }
 
-  /** The test, or with the flag `i` one that does not look at case. */
+  /** The test; with the flag `i`, it ignores case. */
   #inAnyCase(test: CharTest): CharTest {
     if (!this.#has("i")) return test;
     return (char) =>
@@ -269,7 +268,7 @@ class Parser {
     }
   }
 
-  /** `\w` and so on, and their opposites. */
+  /** The test for `\w`, `\d`, `\s` or their complements. */
   #kind(char: string): CharTest | undefined {
     const make = KINDS[char.toLowerCase()];
     if (make === undefined) return undefined;
@@ -279,7 +278,7 @@ class Parser {
       : (other) => !form.test(other);
   }
 
-  /** `\1`, `\12`, `\012`, `\123`: a group, or a character in octal. */
+  /** `\1`, `\12`, `\012`, `\123`: a back reference or an octal character. */
   #number(digits: string): Part {
     if (digits.startsWith("0")) return this.#literal(octal(digits));
     const third = /^[0-7]{2}$/.test(digits) && this.#takeMatch(/[0-7]/y);
@@ -302,7 +301,7 @@ class Parser {
     );
   }
 
-  /** Within a lookbehind, only groups from before it can be referred to. */
+  /** A lookbehind can only refer to groups before it. */
   #checkLookbehind(group: number): void {
     if (this.#lookbehindGroups === undefined) return;
     if (
@@ -310,7 +309,7 @@ class Parser {
     ) this.#fail("group of the same lookbehind");
   }
 
-  /** The character that an escape stands for, in a class or outside. */
+  /** The character that an escape stands for. */
   #escaped(char: string): string {
     if (CONTROLS[char] !== undefined) return CONTROLS[char];
     const form = HEX_DIGITS[char];
@@ -327,7 +326,7 @@ class Parser {
     const negative = this.#take("^");
     const tests: CharTest[] = [];
     for (let first = true;; first = false) {
-      // A bracket that comes first stands for itself.
+      // A bracket in first place is a literal.
       if (!first && this.#take("]")) break;
       const low = this.#classItem();
       if (!this.#take("-")) {
@@ -390,11 +389,11 @@ class Parser {
     }
   }
 
-  /** The content of parentheses, and the one that closes them. */
+  /** The content of parentheses up to the closing one. */
   #closed(content: () => Part): Part {
     const { match, width } = content();
     if (!this.#take(")")) this.#fail("missing )");
-    // Whatever it holds, it can be repeated.
+    // A group can be repeated, whatever it contains.
     return { match, width };
   }
 
@@ -444,7 +443,7 @@ class Parser {
     });
   }
 
-  /** `(?i)` for the whole pattern, `(?i-m:…)` for what it holds. */
+  /** Flags: `(?i)` for the whole pattern, `(?i-m:…)` for a part of it. */
   #flagged(first: string): Part | undefined {
     this.#at -= first.length;
     const on = this.#takeMatch(/[a-zA-Z]+/y) ?? "";

@@ -1,10 +1,10 @@
 /**
  * Scenarios: what a Decapod does over time, request by request.
  *
- * `fixtures/lifecycles.jsonl` holds one scenario a line, seen on a Decapod
- * 1.2. Each begins with an empty server. Between requests its controller is
- * told what to do. `$name` binds the value where it is new, and is that value
- * from then on.
+ * `fixtures/lifecycles.jsonl` holds one scenario a line, recorded from a Decapod
+ * 1.2. Each begins with an empty server. Between requests, the controller is
+ * told what to do. The first `$name` in a response binds the value, later ones
+ * stand for it.
  */
 
 import { request as httpRequest } from "node:http";
@@ -20,36 +20,36 @@ type ControllerStep = {
 type ScenarioRequest = {
   method: string;
   path: string;
-  /** Who sends it; default: root. */
+  /** The login of the sender; default: root. */
   as?: string;
   query?: JsonObject;
   headers?: Record<string, string>;
-  /** `"$name"` is the whole model as it was last received. */
+  /** `"$name"` is the whole model as last received. */
   body?: Json;
-  /** The body as it stands. */
+  /** The text of the body, sent as it is. */
   raw?: string;
-  /** Changes of the body, by path. */
+  /** Changes to the body, by path. */
   tamper?: JsonObject;
-  /** How many of it are sent at the same time; `$i` counts from 0. */
+  /** How many such requests are sent at the same time; `$i` is the index. */
   at_once?: number;
 };
 
 type ScenarioResponse = {
   status: number;
-  /** The name of the error, or the beginning of it. */
+  /** The name of the error, or its beginning. */
   error?: string;
-  /** The content type where it is not JSON. */
+  /** The content type; default: JSON. */
   type?: string;
-  /** The members that matter. */
+  /** The members to check. */
   body?: Json;
-  /** `null`: absent. */
+  /** `null` for an absent header. */
   headers?: Record<string, string | null>;
 };
 
 type ManyResponses = {
   /** How many responses have this status. */
   statuses: Record<string, number>;
-  /** The errors that may come. */
+  /** The possible errors. */
   errors: string[];
 };
 
@@ -75,7 +75,7 @@ export async function readScenarios(): Promise<Scenario[]> {
   return lines.map((line): Scenario => JSON.parse(line));
 }
 
-/** Plays a scenario on a stand-in; returns what is not as it should be. */
+/** Replays a scenario on a stand-in; returns the differences. */
 export async function play(scenario: Scenario): Promise<string[]> {
   const standIn = new StandIn({
     now: new TestClock().now,
@@ -199,7 +199,7 @@ class Player {
     return JSON.stringify(sent);
   }
 
-  /** Text with the values of the symbols that are bound. */
+  /** The text with all bound symbols replaced by their values. */
   #fill(text: string): string {
     return text.replace(
       /\$[a-z]\w*/g,
@@ -325,7 +325,7 @@ function replace(value: Json, path: readonly string[], item: Json): void {
   else replace(value[name] ?? null, rest, item);
 }
 
-/** Sends a request with a path that stays as it is, of any method. */
+/** Sends a request of any method, with the path as it is. */
 function send(
   port: number,
   method: string,

@@ -1,4 +1,4 @@
-/** Servers: they are not created but discovered. */
+/** Servers: they announce themselves and are discovered. */
 
 import { updateServer } from "./clusters.ts";
 import { ApiError, crash } from "./errors.ts";
@@ -10,7 +10,7 @@ import { BODIES, MODELS } from "./schemas.ts";
 import type { Version } from "./store.ts";
 import type { World } from "./world.ts";
 
-/** What a server is. */
+/** The data of a server. */
 export type ServerData = {
   name: Json;
   username: string;
@@ -22,14 +22,14 @@ export type ServerData = {
   facts: JsonObject;
 };
 
-/** What a server is in. */
+/** The states of a server. */
 export type ServerState =
   | "operational"
   | "off"
   | "maintenance_no_reconfig"
   | "maintenance_reconfig";
 
-/** What is sent when a server announces itself. */
+/** What a server sends to announce itself. */
 export interface Announcement {
   readonly id: string;
   readonly host: string;
@@ -38,7 +38,7 @@ export interface Announcement {
 
 const ADDRESS = /^\d+\.\d+\.\d+\.\d+$|:/;
 
-/** What Ansible would find on the host of that name or address. */
+/** What Ansible finds on a host. */
 export function survey(
   host: string,
   ip: string | null = resolve(host),
@@ -49,11 +49,11 @@ export function survey(
   return { fqdn, ip, facts: factsOf(fqdn, ip) };
 }
 
-/** The IPv4 address of a host; a made-up one for a name, always the same. */
+/** The IPv4 address of a host; for a name, one that is derived from it. */
 function resolve(host: string): string | null {
   if (host.includes(":")) return null;
   if (ADDRESS.test(host)) return host;
-  // A domain that is reserved for names that do not resolve.
+  // The domain that is reserved for names that do not resolve.
   if (/(?:^|\.)invalid$/.test(host)) throw crash(`Cannot resolve ${host}`);
   return addressOf(host);
 }
@@ -112,7 +112,7 @@ function factsOf(fqdn: string, ip: string | null): JsonObject {
   };
 }
 
-/** Creates a server, or brings it up to date; back, if it was deleted. */
+/** Creates, updates or restores a server. */
 export function register(
   world: World,
   id: string,
@@ -141,13 +141,13 @@ export function register(
 function announce(world: World, announcement: Announcement): void {
   world.announced.push(announcement);
   if (world.settings.manual) return;
-  world.plan([{
+  world.schedule([{
     at: world.time + world.settings.discoveryDelay,
     apply: () => discoverNext(world),
   }]);
 }
 
-/** Looks at the server that has waited longest. */
+/** Discovers the server that has waited longest. */
 export function discoverNext(world: World): void {
   const announcement = world.announced.shift();
   if (announcement === undefined) return;
@@ -155,8 +155,8 @@ export function discoverNext(world: World): void {
   try {
     register(world, id, { username, ...survey(host) });
   } catch (error) {
-    // Nobody is told of a discovery that fails: of a host that cannot be
-    // reached, or whose name or address another server has or had.
+    // A failed discovery is not reported: the host cannot be reached, or
+    // another server has or had its name or address.
     if (!(error instanceof ApiError)) throw error;
   }
 }

@@ -1,10 +1,10 @@
-/** Steps: what one task of a run did on one server. */
+/** Steps: the results of one task on one server. */
 
 import type { Value } from "./filters.ts";
 import { isObject, type JsonObject, toJson } from "./json.ts";
 import { Table } from "./table.ts";
 
-/** How a step can end, with the number that filters know it by. */
+/** The results of steps, with the numbers that filters use. */
 const RESULTS = { ok: 1, error: 2, skipped: 3, unreachable: 4 };
 
 /** How a step ended. */

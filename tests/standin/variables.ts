@@ -1,8 +1,8 @@
-/** The variables that Ansible is given, whatever the cluster. */
+/** Ansible variables that are the same for all clusters. */
 
 import type { JsonObject } from "./json.ts";
 
-/** Variables of a deployment that depend on nothing. */
+/** Variables of a deployment. */
 export const CEPH_VARIABLES: JsonObject = {
   ceph_nfs_access_type: "RW",
   ceph_nfs_ceph_access_type: "RW",
@@ -51,7 +51,7 @@ export const CEPH_VARIABLES: JsonObject = {
   radosgw_usage_max_user_shards: 1,
 };
 
-/** Where the unit of the REST API comes from; needed by a deployment only. */
+/** The path of the unit file of the REST API, for deployments only. */
 export const RESTAPI_TEMPLATE =
   "/usr/share/decapod/plugins/deploy_cluster/decapod_plugin_playbook_deploy_cluster/ceph-rest-api.service";
 
