@@ -56,7 +56,7 @@ export async function behindNginx(
 
 /** The status for a line that is too long, if there is one. */
 function checkLines({ method, url, headers }: Request): number | null {
-  const target = url.slice(new URL(url).origin.length);
+  const target = url.replace(/^\w+:\/\/[^/?#]*/, "");
   if (`${method} ${target} HTTP/1.1\r\n`.length > MAX_LINE) return 414;
   const isLong = [...headers].some(([name, value]) =>
     `${name}: ${value}\r\n`.length > MAX_LINE
