@@ -144,7 +144,7 @@ function onMonitor(
 ): Recipe {
   return (ingredients) => ({
     variables: { ...clusterName(ingredients), ...variables(ingredients.hints) },
-    groups: { mons: (inRoles(ingredients).mons ?? []).slice(0, 1) },
+    groups: { mons: firstMonitor(ingredients) },
     hosts,
   });
 }
@@ -202,7 +202,7 @@ const RECIPES: Record<string, Recipe> = {
   remove_osd: (ingredients) => ({
     variables: clusterName(ingredients),
     groups: {
-      mons: inRoles(ingredients).mons ?? [],
+      mons: firstMonitor(ingredients),
       osds: [...ingredients.servers],
     },
     hosts: known(ingredients),
@@ -311,6 +311,10 @@ function inRoles({ cluster, members }: Ingredients): Groups {
       ),
     ]),
   );
+}
+
+function firstMonitor(ingredients: Ingredients): Server[] {
+  return (inRoles(ingredients).mons ?? []).slice(0, 1);
 }
 
 /** The variables of a deployment and of all playbooks that extend it. */
