@@ -1,12 +1,12 @@
 /**
- * Runs `deno` with the stand-in Decapod at hand:
+ * Runs `deno` with a stand-in Decapod server:
  * `deno run -A .dev/with_standin.ts [--fail|--docs|--nginx] run --allow-net … script.ts`.
  *
- * The server is a real one, on a loopback socket; DECAPOD_URL and so on lead
- * to it. With `--fail`, the last task of every deployment fails. With `--docs`
- * it has servers for many examples, and playbooks that take no time to speak of.
- * With `--nginx`, it has the limits of Decapod's own nginx. One of the servers
- * has no IPv4 address, so that scripts meet one.
+ * The server listens on a loopback socket; DECAPOD_URL, DECAPOD_LOGIN and
+ * DECAPOD_PASSWORD are set for it. One of its servers has no IPv4 address. With
+ * `--fail`, the last task of every deployment fails. With `--docs`, it has
+ * servers for many examples and its playbooks end at once. With `--nginx`, it
+ * has the limits of Decapod's own nginx.
  */
 import { StandIn } from "../tests/standin/mod.ts";
 import { denoInFront } from "./process.ts";
