@@ -1,7 +1,7 @@
 /**
- * Sessions: who logs in when, and which token goes with a request.
+ * Sessions: when to log in, and which token a request sends.
  *
- * As a rule {@linkcode Client} does all of this by itself.
+ * {@linkcode Client} does all of this by itself.
  *
  * @example
  * ```ts
@@ -14,12 +14,12 @@
  * @module
  */
 
+import { abortable } from "./internal/abort.ts";
 import { DecapodError } from "./errors.ts";
 import type { Token } from "./models.ts";
-import { abortable } from "./internal/deadline.ts";
 
 /**
- * Where a client gets the token for a request.
+ * Provides the token for a request.
  *
  * @example
  * ```ts
@@ -39,98 +39,79 @@ import { abortable } from "./internal/deadline.ts";
  */
 export interface Authenticator {
   /**
-   * The token to send, or undefined for none.
+   * Returns the token to send, or undefined for none.
    *
-   * @param signal Ends the waiting for it.
+   * @param signal Aborts the wait for the token.
+   * @param maxWait Milliseconds to wait for a login that another call started.
    * @returns The token.
-   *
-   * @example
-   * ```ts
-   * import { noAuth } from "@decapod/decapodlib";
-   * import { assertEquals } from "@std/assert";
-   *
-   * assertEquals(await noAuth.token(), undefined);
-   * ```
    */
-  token(signal?: AbortSignal): Promise<string | undefined>;
+  token(signal?: AbortSignal, maxWait?: number): Promise<string | undefined>;
   /**
    * Forgets the token.
    *
-   * @param refused Only if it is still this one.
-   *
-   * @example
-   * ```ts
-   * import { noAuth } from "@decapod/decapodlib";
-   * import { assertEquals } from "@std/assert";
-   *
-   * noAuth.revokeToken("525fc6d0-c221-4e21-a3f4-cd99aa53cf21");
-   * assertEquals(await noAuth.token(), undefined);
-   * ```
+   * @param refused Only if the current token is still this one.
    */
   revokeToken(refused?: string): void;
 }
 
 /**
- * Gets a token.
+ * Gets a token from the server.
  *
- * @param signal Aborted when nobody waits for the token any more.
+ * @param signal Aborted when no call waits for the token any more.
  */
 export type Login = (signal: AbortSignal) => Promise<Token>;
 
-/** A login on its way, or the session that came of it. */
+/** A login under way, or the session that it led to. */
 interface Session {
-  /** What the login came to. */
+  /** When the login started, on the clock of `performance.now()`. */
+  readonly start: number;
+  /** The result of the login itself. */
   readonly login: Promise<Token>;
-  /** The same for those who wait, unless a logout comes first. */
-  readonly shared: Promise<Token>;
+  /** The result for those who wait: it rejects at logout. */
+  readonly result: Promise<Token>;
   readonly reject: (error: Error) => void;
   readonly controller: AbortController;
-  waiting: number;
+  waiters: number;
   token?: string;
 }
 
 /**
- * Logs in when a token is first needed, once for all who need it, and keeps
- * the token. A login that fails fails for all who waited and is forgotten: the
- * next who needs a token logs in again.
+ * Logs in when a token is first needed, once for all calls that need it, and
+ * keeps the token. A failed login fails all calls that wait for it and is
+ * forgotten: the next call logs in again.
  *
  * @example
  * ```ts
  * import { type Token, V1Auth } from "@decapod/decapodlib";
  * import { assertEquals } from "@std/assert";
  *
- * const user: Token["data"]["user"] = {
- *   id: "6567c2ab-54cc-40b7-a811-6147a3f3ea83",
- *   model: "user",
+ * const model = {
  *   version: 1,
  *   initiator_id: null,
  *   time_updated: 1478865388,
  *   time_deleted: 0,
- *   data: {
- *     login: "root",
- *     email: "noreply@example.com",
- *     full_name: "Root User",
- *     role_id: null,
- *   },
  * };
+ * const data = {
+ *   login: "root",
+ *   email: "root@example.com",
+ *   full_name: "Root User",
+ *   role_id: null,
+ * };
+ * const user = { ...model, id: "6567c2ab", model: "user" as const, data };
  * let logins = 0;
  * const auth = new V1Auth(() => {
- *   logins++;
- *   return Promise.resolve({
- *     id: "525fc6d0-c221-4e21-a3f4-cd99aa53cf21",
+ *   const token: Token = {
+ *     ...model,
+ *     id: `token-${++logins}`,
  *     model: "token",
- *     version: 1,
- *     initiator_id: user.id,
- *     time_updated: 1478865388,
- *     time_deleted: 0,
  *     data: { expires_at: 1478867188, user },
- *   });
+ *   };
+ *   return Promise.resolve(token);
  * });
  * await Promise.all([auth.token(), auth.token()]);
  * assertEquals(logins, 1);
  * auth.revokeToken();
- * await auth.token();
- * assertEquals(logins, 2);
+ * assertEquals(await auth.token(), "token-2");
  * ```
  */
 export class V1Auth implements Authenticator {
@@ -141,7 +122,7 @@ export class V1Auth implements Authenticator {
   #session: Session | undefined;
 
   /**
-   * Makes a session that is not open yet.
+   * Creates a session without logging in.
    *
    * @param login Gets a token from the server.
    */
@@ -150,57 +131,55 @@ export class V1Auth implements Authenticator {
   }
 
   /**
-   * The current token; logs in if there is none.
+   * Returns the current token; logs in if there is none.
    *
-   * @param signal Ends the waiting. The login itself goes on while anybody
-   * else waits for it, and is canceled otherwise.
-   * @returns The token, a secret.
-   * @throws {DecapodError} If the login fails, or `logout` comes before it ends.
-   *
-   * @example
-   * ```ts
-   * import { V1Auth } from "@decapod/decapodlib";
-   * import { assertRejects } from "@std/assert";
-   *
-   * const auth = new V1Auth(() => Promise.reject(new Error("wrong password")));
-   * await assertRejects(() => auth.token(), Error, "wrong password");
-   * ```
+   * @param signal Aborts the wait. The login itself continues while another
+   * call waits for it, and is canceled otherwise.
+   * @param maxWait Milliseconds to wait for a login that another call started
+   * before starting another one. Defaults to no limit.
+   * @returns The token, which is a secret.
+   * @throws {DecapodError} If the login fails, or if logout comes first.
    */
-  token(signal?: AbortSignal): Promise<string> {
+  token(signal?: AbortSignal, maxWait?: number): Promise<string> {
     const token = this.#session?.token;
     return token === undefined
-      ? this.login(signal).then(({ id }) => id)
+      ? this.login(signal, undefined, maxWait).then(({ id }) => id)
       : Promise.resolve(token);
   }
 
   /**
-   * Logs in, even if there is a token; joins a login that is on its way.
+   * Logs in even if there is a token; joins a login that is under way.
    *
    * @param signal As for {@linkcode V1Auth.token}.
-   * @param login What to log in with instead of the usual.
+   * @param login Replaces the login function of the constructor.
+   * @param maxWait As for {@linkcode V1Auth.token}.
    * @returns The token as the server sent it.
    * @throws {DecapodError} As {@linkcode V1Auth.token} does.
-   *
-   * @example
-   * ```ts
-   * import { V1Auth } from "@decapod/decapodlib";
-   * import { assertRejects } from "@std/assert";
-   *
-   * const auth = new V1Auth(() => Promise.reject(new Error("wrong password")));
-   * await assertRejects(() => auth.login(), Error, "wrong password");
-   * ```
    */
-  async login(signal?: AbortSignal, login?: Login): Promise<Token> {
+  async login(
+    signal?: AbortSignal,
+    login: Login = this.#login,
+    maxWait = Infinity,
+  ): Promise<Token> {
     signal?.throwIfAborted();
-    const underWay = this.#session?.token === undefined && this.#session;
-    const session = underWay || this.#open(login ?? this.#login);
-    session.waiting++;
+    const current = this.#session;
+    const isJoining = current !== undefined && current.token === undefined;
+    const session = isJoining ? current : this.#open(login);
+    session.waiters++;
     try {
-      return await (signal
-        ? abortable(session.shared, signal)
-        : session.shared);
+      const result = signal
+        ? abortable(session.result, signal)
+        : session.result;
+      if (!isJoining || maxWait === Infinity) return await result;
+      const wait = Math.min(maxWait, session.start + 2 * maxWait - now());
+      if (await isSettledWithin(result, wait)) return await result;
+      // On an edge runtime the request that started the login may have ended,
+      // and its login with it.
+      this.#forget(session);
+      const own = this.login(signal, login);
+      return await Promise.any([own, result]).catch(() => own);
     } finally {
-      if (--session.waiting === 0 && session.token === undefined) {
+      if (--session.waiters === 0 && session.token === undefined) {
         this.#forget(session);
         session.controller.abort();
       }
@@ -208,20 +187,10 @@ export class V1Auth implements Authenticator {
   }
 
   /**
-   * Forgets the token, without a word to the server.
+   * Forgets the token without telling the server.
    *
-   * @param refused Only if it is still this one: of many calls that were
-   * refused with one token the first drops it, and none drops the next.
-   *
-   * @example
-   * ```ts
-   * import { V1Auth } from "@decapod/decapodlib";
-   * import { assertRejects } from "@std/assert";
-   *
-   * const auth = new V1Auth(() => Promise.reject(new Error("asked again")));
-   * auth.revokeToken();
-   * await assertRejects(() => auth.token(), Error, "asked again");
-   * ```
+   * @param refused Only if the current token is still this one: of several
+   * calls that were refused with the same token, the first one drops it.
    */
   revokeToken(refused?: string): void {
     if (refused === undefined || this.#session?.token === refused) {
@@ -230,31 +199,20 @@ export class V1Auth implements Authenticator {
   }
 
   /**
-   * Ends the session: those who wait for a login are told so, and the token
-   * is handed over to be deleted on the server.
+   * Ends the session. Calls that wait for a login reject, and the token is
+   * returned so that it can be deleted on the server.
    *
-   * @param signal Cancels a login that is still on its way.
-   * @returns The token, also that of a login which is still on its way;
-   * undefined if nobody is logged in.
-   *
-   * @example
-   * ```ts
-   * import { V1Auth } from "@decapod/decapodlib";
-   * import { assertEquals } from "@std/assert";
-   *
-   * const auth = new V1Auth(() => Promise.reject(new Error("not reached")));
-   * assertEquals(auth.end(), undefined);
-   * ```
+   * @param signal Cancels a login that is under way.
+   * @returns The token, which a login under way may still deliver; undefined if
+   * nobody is logged in.
    */
   end(signal?: AbortSignal): Promise<Token> | undefined {
     const session = this.#session;
     if (session === undefined) return undefined;
     this.#session = undefined;
-    session.waiting++; // whoever ends it waits for its token
+    session.waiters++; // the caller waits for its token
     session.reject(
-      new DecapodError(
-        "Cannot go on: logout was called before the login ended",
-      ),
+      new DecapodError("Cannot log in: canceled by logout() or disposal"),
     );
     return signal
       ? abortable(session.login, signal).catch((error) => {
@@ -266,19 +224,20 @@ export class V1Auth implements Authenticator {
 
   #open(login: Login): Session {
     const controller = new AbortController();
-    let reject: Session["reject"] = () => {};
     const promise = login(controller.signal);
-    const shared = new Promise<Token>((resolve, refuse) => {
-      reject = refuse;
-      promise.then(resolve, refuse);
+    let reject: Session["reject"] = () => {};
+    const result = new Promise<Token>((resolve, fail) => {
+      reject = fail;
+      promise.then(resolve, fail);
     });
-    shared.catch(() => {}); // when nobody waits any more, nobody need know
+    result.catch(() => {}); // perhaps no call waits any more
     const session: Session = {
+      start: now(),
       login: promise,
-      shared,
+      result,
       reject,
       controller,
-      waiting: 0,
+      waiters: 0,
     };
     promise.then(
       (token) => session.token = token.id,
@@ -293,8 +252,26 @@ export class V1Auth implements Authenticator {
   }
 }
 
+function now(): number {
+  return performance.now();
+}
+
+/** Whether a promise is fulfilled or rejected within so many milliseconds. */
+async function isSettledWithin(
+  promise: Promise<unknown>,
+  wait: number,
+): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), wait);
+  });
+  const settled = promise.then(() => true, () => true);
+  return await Promise.race([settled, timeout])
+    .finally(() => clearTimeout(timer));
+}
+
 /**
- * Sends no token: for requests that need none.
+ * Sends no token, for requests that need none.
  *
  * @example
  * ```ts

@@ -185,34 +185,32 @@
  */
 
 export { type Authenticator, type Login, noAuth, V1Auth } from "./auth.ts";
-export {
-  type CinderOptions,
-  type ClientClass,
-  type ClientOptions,
-  type NewPlaybookConfiguration,
-  type NewServer,
-  type NewUser,
-  V1Client,
-  V1Client as Client,
-} from "./client.ts";
+export { type ClientClass, V1Client, V1Client as Client } from "./client.ts";
 export {
   type CloudConfigOptions,
   generateCloudConfig,
 } from "./cloud_config.ts";
 export * from "./errors.ts";
+export { Listing } from "./listing.ts";
 export type * from "./models.ts";
-export type { Change } from "./internal/editing.ts";
-export type {
-  ExecutionEvent,
-  FollowOptions,
-  Interval,
-  WaitOptions,
-} from "./internal/executions.ts";
-export { Listing, type ToArrayOptions } from "./internal/listing.ts";
-export type { ListOptions, PageOptions } from "./internal/list_query.ts";
-export type { TlsOptions } from "./internal/tls.ts";
 export type {
   Attempt,
+  Change,
+  CinderOptions,
+  ClientOptions,
+  CustomRequestOptions,
+  FollowOptions,
+  HeadersOption,
+  Interval,
+  ListOptions,
+  NewPlaybookConfiguration,
+  NewServer,
+  NewUser,
+  PageOptions,
   RequestOptions,
+  TlsOptions,
+  ToArrayOptions,
   TransportOptions,
-} from "./internal/transport.ts";
+  WaitOptions,
+} from "./options.ts";
+export { VERSION } from "./version.ts";

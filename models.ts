@@ -246,6 +246,21 @@ export interface ExecutionStepData {
 /** One Ansible task on one server. Its id is 24 hexadecimal digits. */
 export type ExecutionStep = Model<"execution_step", ExecutionStepData>;
 
+/** Something that happened to an execution. */
+export type ExecutionEvent =
+  | {
+    /** The execution has a new state. */
+    type: "state";
+    /** The execution in that state. */
+    execution: Execution;
+  }
+  | {
+    /** A step has finished. */
+    type: "step";
+    /** The step. */
+    step: ExecutionStep;
+  };
+
 /** The fields of a {@linkcode Token}. */
 export interface TokenData {
   /** When the token dies if it is not used, in UNIX seconds, with fraction. */

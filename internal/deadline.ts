@@ -1,102 +1,164 @@
-/** The life of one call: its deadline and its caller's signal in one. */
+/** Combines a time limit, the caller's AbortSignal and the end of the session. */
 
-/** The longest that is left to the platform, which holds on to it, in ms. */
-const LONGEST_LIGHT = 60_000;
+import { onAbort } from "./abort.ts";
+import { DecapodError, DecapodTimeoutError } from "../errors.ts";
 
-/** Ends what is done within it when the time is up or the caller aborts. */
-export class Scope {
-  /** Aborted when the scope ends before its work does. */
-  readonly signal: AbortSignal;
-  /** Whether something may have been changed of which no answer told. */
-  doubt = false;
-  readonly #controller: AbortController | undefined;
-  readonly #outer: AbortSignal | undefined;
+/** Why the library itself ended a call. */
+export interface Ending {
+  /** The class of the error. */
+  ErrorClass: typeof DecapodError;
+  /** What happened, for the error's message. */
+  reason: string;
+}
+
+/** Open deadlines, to end them all at logout. */
+export type OpenDeadlines = Set<Deadline>;
+
+/** The time limits, in ms, for which Deno's alarm is shared. */
+const MIN_ALARM = 1000;
+const MAX_ALARM = 60_000;
+
+/** Deno's latest alarm, for all calls that start at about the same time. */
+let alarm = { timeout: 0, start: 0, signal: AbortSignal.abort() };
+
+/**
+ * Aborts after a time limit or up to 1 % later. On Deno, setting and clearing
+ * a timer for each call would add 6 % to it.
+ */
+function sharedAlarm(timeout: number, start: number): AbortSignal {
+  if (alarm.timeout !== timeout || start - alarm.start > timeout / 100) {
+    const signal = AbortSignal.timeout(Math.ceil(timeout * 1.01));
+    alarm = { timeout, start, signal };
+  }
+  return alarm.signal;
+}
+
+/** Aborts its signal when a call has to end. */
+export class Deadline {
+  readonly #controller = new AbortController();
+  /** Aborted when the call has to end. */
+  readonly signal: AbortSignal = this.#controller.signal;
+  /** Why the library ended the call, if it did. */
+  ending: Ending | undefined;
   readonly #timeout: number;
-  readonly #late: () => Error;
-  #error: Error | undefined;
+  readonly #toError: (ending: Ending) => Error;
+  readonly #open: OpenDeadlines;
+  readonly #caller: AbortSignal | undefined;
+  readonly #unsubscribe: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #alarm: AbortSignal | undefined;
   #end: number;
+  #reject: ((reason: unknown) => void) | undefined;
+  #isOnWire = false;
+  #isCanceled = false;
 
   /**
-   * @param timeout Milliseconds until it ends by itself.
-   * @param late Makes the error to end with.
-   * @param outer The caller's signal.
-   * @param light Whether it can be the platform's own timeout: that costs
-   * least, but can neither be restarted nor keep a program running, and takes
-   * up memory until the time is up, whatever comes of the work.
+   * @param timeout In milliseconds; `Infinity` for no limit.
+   * @param toError Creates the error of a call that the library ended.
+   * @param open Contains the deadline until it is closed.
    */
   constructor(
     timeout: number,
-    late: () => Error,
-    outer?: AbortSignal,
-    light = false,
+    toError: (ending: Ending) => Error,
+    open: OpenDeadlines,
+    caller?: AbortSignal,
   ) {
-    outer?.throwIfAborted();
-    this.#late = late;
-    this.#outer = outer;
+    caller?.throwIfAborted();
     this.#timeout = timeout;
-    this.#end = performance.now() + timeout;
-    if (light && !outer && timeout <= LONGEST_LIGHT) {
-      this.signal = AbortSignal.timeout(Math.ceil(timeout)); // Node: no parts
-      return;
+    this.#toError = toError;
+    this.#open = open;
+    this.#caller = caller;
+    open.add(this);
+    // AbortSignal.any is not reliable: Node 20 loses its aborts.
+    if (caller) {
+      this.#unsubscribe = onAbort(caller, () => this.abort(caller.reason));
     }
-    // Not AbortSignal.any: Node 20 loses its aborts when it collects garbage.
-    this.#controller = new AbortController();
-    this.signal = this.#controller.signal;
-    outer?.addEventListener("abort", this);
-    this.restart();
+    const start = performance.now();
+    this.#end = start + timeout;
+    if ("Deno" in globalThis && timeout >= MIN_ALARM && timeout <= MAX_ALARM) {
+      this.#alarm = sharedAlarm(timeout, start);
+      this.#alarm.addEventListener("abort", this);
+    } else {
+      this.restart();
+    }
   }
 
-  /** Why it has ended: the caller's reason, or the error of being late. */
-  get reason(): unknown {
-    return this.#controller ? this.signal.reason : this.#error ??= this.#late();
-  }
-
-  /** Milliseconds until the deadline. */
+  /** Milliseconds left. */
   get remaining(): number {
     return this.#end - performance.now();
   }
 
-  /** Gives the whole time again. */
+  /** Starts the time limit again. */
   restart(): void {
     this.pause();
     this.#end = performance.now() + this.#timeout;
     if (this.#timeout === Infinity) return;
-    this.#timer = setTimeout(
-      () => this.#controller?.abort(this.#late()),
-      this.#timeout,
-    );
+    this.#timer = setTimeout(() => this.handleEvent(), this.#timeout);
   }
 
-  /** Stops the clock: whoever is at work is not the server. */
+  /** Stops the timer. */
   pause(): void {
     clearTimeout(this.#timer);
+    this.#alarm?.removeEventListener("abort", this);
+    this.#alarm = undefined;
   }
 
-  /** Lets go of the timer and of the caller's signal. */
+  /** Releases the timer and the caller's signal. */
   close(): void {
-    if (!this.#controller) return;
     this.pause();
-    this.#outer?.removeEventListener("abort", this);
+    this.#unsubscribe?.();
+    this.#open.delete(this);
   }
 
-  /** The caller's signal was aborted. */
+  /** Rejects when the call has to end; for one promise at a time. */
+  race<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject; // a listener would add 3 % to a call
+      if (this.signal.aborted) reject(this.signal.reason);
+      promise.then(resolve, reject);
+    });
+  }
+
+  /** The time is up. */
   handleEvent(): void {
-    this.#controller?.abort(this.#outer?.reason);
+    this.#finish({
+      ErrorClass: DecapodTimeoutError,
+      reason:
+        `no response within ${this.#timeout} ms (the server is slow or the timeout too short)`,
+    });
   }
-}
 
-/** A promise that is no longer waited for once the signal is aborted. */
-export function abortable<T>(
-  promise: Promise<T>,
-  signal: AbortSignal,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop);
-    promise.then(resolve, reject).finally(() =>
-      signal.removeEventListener("abort", stop)
-    );
-  });
+  /** Ends the call because the session ended. */
+  cancel(): void {
+    this.#isCanceled = true;
+    if (this.#isOnWire) return; // its response may still arrive
+    this.#finish({
+      ErrorClass: DecapodError,
+      reason: "canceled by logout() or disposal (is an await missing?)",
+    });
+  }
+
+  /** Lets a request on the wire finish before cancel() takes effect. */
+  beginRequest(): void {
+    this.#isOnWire = true;
+  }
+
+  /** The request has no result; whatever follows can be canceled. */
+  endRequest(): void {
+    this.#isOnWire = false;
+    if (this.#isCanceled) this.cancel();
+  }
+
+  /** Aborts the signal. */
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+    this.#reject?.(this.signal.reason);
+  }
+
+  #finish(ending: Ending): void {
+    if (this.signal.aborted) return;
+    if (this.#caller?.aborted) return this.abort(this.#caller.reason);
+    this.ending = ending;
+    this.abort(this.#toError(ending));
+  }
 }

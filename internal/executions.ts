@@ -1,82 +1,46 @@
-/** Waiting for an execution, and following it. */
+/** Waits for an execution, and follows it, by polling. */
 
 import { delay } from "@std/async/delay";
+import { abortable } from "./abort.ts";
+import type { Deadline, Ending } from "./deadline.ts";
+import {
+  DecapodAPIError,
+  DecapodConnectionError,
+  DecapodError,
+  DecapodExecutionError,
+  DecapodResponseError,
+  DecapodTimeoutError,
+  DecapodWaitTimeoutError,
+} from "../errors.ts";
+import { flatten } from "./generators.ts";
+import { readHeaders } from "./headers.ts";
+import type { Listing } from "../listing.ts";
+import type {
+  Execution,
+  ExecutionEvent,
+  ExecutionState,
+  ExecutionStep,
+  StepFields,
+} from "../models.ts";
+import {
+  FOLLOW_OPTIONS,
+  type FollowOptions,
+  INTERVAL,
+  type ListOptions,
+  type RequestOptions,
+  WAIT_OPTIONS,
+  type WaitOptions,
+} from "../options.ts";
+import { singleLine } from "./redact.ts";
+import type { Transport } from "./transport.ts";
 import {
   isObject,
   MAX_TIMER_DELAY,
   validate,
   validateOptions,
 } from "./validate.ts";
-import {
-  DecapodAPIError,
-  DecapodConnectionError,
-  DecapodExecutionError,
-  DecapodResponseError,
-  DecapodTimeoutError,
-  DecapodWaitTimeoutError,
-} from "../errors.ts";
-import type { Listing } from "./listing.ts";
-import type {
-  Execution,
-  ExecutionState,
-  ExecutionStep,
-  StepFields,
-} from "../models.ts";
-import type { ListOptions } from "./list_query.ts";
-import { oneLine } from "./redact.ts";
-import { abortable, Scope } from "./deadline.ts";
-import type { RequestOptions } from "./transport.ts";
 
-/** The shortest and the longest time between two looks, in ms. */
-export interface Interval {
-  /** The shortest, for the first looks and whenever something happens. */
-  min: number;
-  /** The longest, while nothing happens. */
-  max: number;
-}
-
-/** How to follow an execution. */
-export interface FollowOptions {
-  /**
-   * Milliseconds to go on for at the most; no limit unless said. A single look
-   * has the client's `timeout` besides.
-   */
-  timeout?: number;
-  /**
-   * Milliseconds between two looks: the shortest time, and up to ten times as
-   * long while nothing happens; or both bounds. 1,000 unless said.
-   */
-  interval?: number | Interval;
-  /** Ends it at once, with the signal's reason. The execution goes on. */
-  signal?: AbortSignal;
-  /** More headers for each request. */
-  headers?: RequestOptions["headers"];
-}
-
-/** How to wait for an execution. */
-export interface WaitOptions extends FollowOptions {
-  /** Called with the execution when it is first seen and at each change. */
-  onUpdate?: (execution: Execution) => void | Promise<void>;
-  /** The states to wait for; `["completed"]` unless said. */
-  expect?: ExecutionState[];
-}
-
-/** Something that happened to an execution. */
-export type ExecutionEvent =
-  | {
-    /** The execution is in a new state. */
-    type: "state";
-    /** The execution in that state. */
-    execution: Execution;
-  }
-  | {
-    /** A step has finished. */
-    type: "step";
-    /** The step. */
-    step: ExecutionStep;
-  };
-
-/** What is needed of a client. */
+/** The client methods that polling uses. */
 export interface ExecutionApi {
   getExecution(id: string, options: RequestOptions): Promise<Execution>;
   getExecutionVersion(
@@ -90,289 +54,354 @@ export interface ExecutionApi {
   ): Listing<ExecutionStep>;
 }
 
-const FOLLOW_OPTIONS = ["timeout", "interval", "signal", "headers"];
-const WAIT_OPTIONS = [...FOLLOW_OPTIONS, "onUpdate", "expect"];
+const TERMINAL_STATES: ExecutionState[] = ["completed", "canceled", "failed"];
 
-/** States that are an end. */
-const ENDS: ExecutionState[] = ["completed", "canceled", "failed"];
+/** The database's numbers of results that are failures: error, unreachable. */
+const FAILED_RESULTS = [2, 4];
 
-/** How results that are failures are called in the database. */
-const FAILURES = [2, 4]; // error, unreachable
+/** How long transient errors are ignored before the first response, in ms. */
+const NOT_SEEN_TIMEOUT = 60_000;
 
-/** How long an execution that was never seen is looked for, in ms. */
-const PATIENCE = 60_000;
+/** How many versions between two polls are reported one by one. */
+const MAX_REPLAYED_VERSIONS = 16;
 
-/** How many versions in a row can be missed and still be told. */
-const MISSED = 16;
-
-/** How many steps are read at a time. */
-const STEPS = 100;
-
-/** How often an error names a failed step. */
-const NAMED = 5;
+const STEPS_PER_PAGE = 100;
+const MAX_STEPS_IN_MESSAGE = 5;
 
 /** Waits until an execution is in one of the expected states. */
 export async function waitForExecution(
   api: ExecutionApi,
+  transport: Transport,
   id: string,
   options: WaitOptions = {},
 ): Promise<Execution> {
   validateOptions(options, WAIT_OPTIONS);
   const { onUpdate, expect = ["completed"] } = options;
-  const watch = openWatch(api, id, options);
+  const poller = new ExecutionPoller(api, transport, id, options);
   try {
     let version = 0;
     for (;;) {
-      const execution = await watch.look();
+      const execution = await poller.poll();
       if (execution.version !== version) {
         version = execution.version;
-        watch.hurry();
-        const told = Promise.resolve(onUpdate?.(execution));
-        await abortable(told, watch.request.signal);
+        poller.resetInterval();
+        const updated = Promise.resolve(onUpdate?.(execution));
+        await abortable(updated, poller.deadline.signal);
       }
-      const { state } = execution.data;
-      if (expect.includes(state)) return execution;
-      if (ENDS.includes(state)) throw await ended(api, execution, watch);
+      if (expect.includes(execution.data.state)) return execution;
+      if (isOver(execution)) throw await poller.executionError(execution);
     }
   } finally {
-    watch.close();
+    poller.close();
   }
 }
 
-/** Gives each change of state and each step, the end last. */
-export async function* followExecution(
+/** Yields each change of state and each step, the terminal state last. */
+export function followExecution(
   api: ExecutionApi,
+  transport: Transport,
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  validateOptions(options, FOLLOW_OPTIONS);
-  const { look, hurry, survive, close, request } = openWatch(api, id, options);
-  const seen = new Set<string>();
-  let since = 0; // when the last step finished
-  let atSince = 0; // how many steps finished just then
-  let last: Execution | undefined;
+  let poller: ExecutionPoller | undefined;
+  async function* events() {
+    validateOptions(options, FOLLOW_OPTIONS);
+    poller = new ExecutionPoller(api, transport, id, options);
+    try {
+      yield* readEvents(poller, api, id);
+    } finally {
+      poller.close();
+    }
+  }
+  const stop = () => poller?.deadline.abort(new DecapodError("Iteration left"));
+  return flatten(events(), (event) => [event], stop);
+}
 
-  /** The steps that were not given yet, in the order in which they finished. */
-  async function* unseen(query: ListOptions<StepFields> = {}) {
-    for await (
-      const step of api.getExecutionSteps(id, {
-        ...query,
-        ...request,
-        sortBy: { time_finished: 1, _id: 1 },
-        perPage: STEPS,
-      })
-    ) {
-      if (seen.has(step.id)) continue;
+async function* readEvents(
+  poller: ExecutionPoller,
+  api: ExecutionApi,
+  id: string,
+): AsyncGenerator<ExecutionEvent, void, undefined> {
+  const { request } = poller;
+  const steps = new StepReader(poller, api, id);
+  let last: Execution | undefined;
+  for (;;) {
+    const latest = await poller.poll();
+    const over = isOver(latest);
+    try {
+      // Each version since the last poll; an outdated copy has none.
+      let version = last
+        ? Math.max(last.version + 1, latest.version - MAX_REPLAYED_VERSIONS)
+        : latest.version;
+      for (; version <= latest.version; version++) {
+        const execution = version === latest.version ? latest : checkExecution(
+          await api.getExecutionVersion(id, version, request),
+        );
+        if (execution === latest && over) break; // its last steps come first
+        if (execution.data.state !== last?.data.state) {
+          poller.resetInterval();
+          yield { type: "state", execution };
+          request.signal?.throwIfAborted();
+        }
+        last = execution;
+      }
+      yield* steps.readNew(over);
+    } catch (error) {
+      poller.rethrowUnlessTransient(error);
+      continue;
+    }
+    if (over) return yield { type: "state", execution: latest };
+  }
+}
+
+/** Reads the steps of an execution that were not read before. */
+class StepReader {
+  readonly #seen = new Set<string>();
+  /** When the last step finished, and how many finished just then. */
+  #lastTime = 0;
+  #countAtLastTime = 0;
+
+  constructor(
+    readonly poller: ExecutionPoller,
+    readonly api: ExecutionApi,
+    readonly id: string,
+  ) {}
+
+  /** @param over Whether no further steps can be written. */
+  async *readNew(over: boolean): AsyncGenerator<ExecutionEvent> {
+    const { request } = this.poller;
+    const page = Math.floor(this.#countAtLastTime / STEPS_PER_PAGE) + 1;
+    const filter = { time_finished: { gte: this.#lastTime } };
+    yield* this.#read(this.#lastTime ? { filter, page } : {});
+    if (!over) return;
+    // Some may have been written late, with an earlier time.
+    const query = { ...request, perPage: 1 };
+    const { total } = await this.api.getExecutionSteps(this.id, query);
+    if (total > this.#seen.size) yield* this.#read({});
+  }
+
+  async *#read(
+    query: ListOptions<StepFields>,
+  ): AsyncGenerator<ExecutionEvent> {
+    const listing = this.api.getExecutionSteps(this.id, {
+      ...query,
+      ...this.poller.request,
+      sortBy: { time_finished: 1, _id: 1 },
+      perPage: STEPS_PER_PAGE,
+    });
+    for await (const step of listing) {
+      if (this.#seen.has(step.id)) continue;
       const finished = step.data?.time_finished;
       if (!Number.isSafeInteger(finished)) {
         throw new DecapodResponseError(
-          "Cannot read the steps: the answer has one that Decapod would not give",
+          `Cannot read the steps of execution ${this.id}: step ${step.id} has no time_finished`,
         );
       }
-      seen.add(step.id);
-      if (finished > since) [since, atSince] = [finished, 0];
-      if (finished === since) atSince++;
-      hurry();
-      yield { type: "step", step } as const;
-    }
-  }
-
-  try {
-    for (;;) {
-      const now = await look();
-      const over = ENDS.includes(now.data.state);
-      try {
-        // Each change of state since the last look; a stale copy has none.
-        let version = now.version;
-        if (last) version = Math.max(last.version + 1, version - MISSED);
-        for (; version <= now.version; version++) {
-          const execution = version === now.version
-            ? now
-            : checked(await api.getExecutionVersion(id, version, request));
-          if (execution === now && over) break; // first its last steps
-          if (execution.data.state !== last?.data.state) {
-            hurry();
-            yield { type: "state", execution };
-            request.signal.throwIfAborted();
-          }
-          last = execution;
-        }
-        const page = Math.floor(atSince / STEPS) + 1;
-        const filter = { time_finished: { gte: since } };
-        yield* unseen(since ? { filter, page } : {});
-        // Some may have come late, with a time before those given already.
-        if (over) {
-          const count = { ...request, perPage: 1 };
-          const { total } = await api.getExecutionSteps(id, count);
-          if (total > seen.size) yield* unseen();
-        }
-      } catch (error) {
-        survive(error);
-        continue;
+      this.#seen.add(step.id);
+      if (finished > this.#lastTime) {
+        this.#lastTime = finished;
+        this.#countAtLastTime = 0;
       }
-      if (over) return yield { type: "state", execution: now };
+      if (finished === this.#lastTime) this.#countAtLastTime++;
+      this.poller.resetInterval();
+      yield { type: "step", step };
     }
-  } finally {
-    close();
   }
 }
 
-/** Looks at an execution again and again. */
-function openWatch(
-  api: ExecutionApi,
-  id: string,
-  { timeout = Infinity, interval, signal, headers }: FollowOptions,
-) {
-  validate("id", id);
-  const { min, max } = readInterval(interval);
-  const scope = new Scope(timeout, late, signal);
-  const request = { signal: scope.signal, ...headers && { headers } };
-  const start = performance.now();
-  const states: Record<string, number> = {};
-  let seen: Execution | undefined;
-  let wait = 0;
+/** Polls an execution, at growing intervals and through transient errors. */
+class ExecutionPoller {
+  /** Ends the polling. */
+  readonly deadline: Deadline;
+  /** The options of each request. */
+  readonly request: RequestOptions;
+  readonly #api: ExecutionApi;
+  readonly #id: string;
+  readonly #timeout: number;
+  readonly #caller: AbortSignal | undefined;
+  readonly #min: number;
+  readonly #max: number;
+  readonly #start = performance.now();
+  readonly #states: Record<string, number> = {};
+  #latest: Execution | undefined;
+  #wait = 0;
 
-  function late(): DecapodWaitTimeoutError {
-    const within = `within ${timeout} ms`;
-    const looks = Object.entries(states)
-      .map(([state, times]) => `${state} ${times}×`).join(", ");
-    const what = seen === undefined
-      ? `did not end ${within}: it was never seen, the server gave no answer`
-      : ENDS.includes(seen.data.state)
-      ? `ended, but not all was done ${within}: it is ${seen.data.state} (seen ${looks})`
-      : `did not end ${within}: it is ${seen.data.state} (seen ${looks}) and goes on`;
-    return new DecapodWaitTimeoutError(oneLine(`Execution ${id} ${what}`), {
-      states: { ...states },
-      ...seen && { execution: seen },
+  constructor(
+    api: ExecutionApi,
+    transport: Transport,
+    id: string,
+    { timeout = Infinity, interval, signal, headers }: FollowOptions,
+  ) {
+    validate("id", id);
+    const { min, max } = readInterval(interval);
+    this.#api = api;
+    this.#id = id;
+    this.#timeout = timeout;
+    this.#caller = signal;
+    this.#min = min;
+    this.#max = max;
+    const record = readHeaders(headers);
+    this.deadline = transport.openLongDeadline(
+      (ending) => this.#endingError(ending),
+      signal,
+      timeout,
+    );
+    this.request = { signal: this.deadline.signal, headers: record };
+  }
+
+  /** The execution as it is now, as soon as the server can tell. */
+  async poll(): Promise<Execution> {
+    for (;;) {
+      await this.#waitForNextPoll();
+      try {
+        const execution = checkExecution(
+          await this.#api.getExecution(this.#id, this.request),
+        );
+        const { state } = execution.data;
+        this.#states[state] = (this.#states[state] ?? 0) + 1;
+        return this.#latest = execution;
+      } catch (error) {
+        this.rethrowUnlessTransient(error);
+      }
+    }
+  }
+
+  /** Returns to the shortest interval. */
+  resetInterval(): void {
+    this.#wait = this.#min;
+  }
+
+  /** Rethrows an error that waiting cannot help against. */
+  rethrowUnlessTransient(error: unknown): void {
+    this.deadline.signal.throwIfAborted();
+    const isEarly = performance.now() - this.#start < NOT_SEEN_TIMEOUT;
+    if (!isTransient(error) || !(this.#latest || isEarly)) throw error;
+  }
+
+  close(): void {
+    this.deadline.close();
+  }
+
+  /** The error for an execution that ended in another state than expected. */
+  async executionError(execution: Execution): Promise<DecapodExecutionError> {
+    const { id, data: { state, playbook_configuration } } = execution;
+    let failedSteps: ExecutionStep[] = [];
+    let detail = "";
+    let cause: unknown;
+    try {
+      const filter = { result: { in: FAILED_RESULTS } };
+      const query = { ...this.request, filter };
+      failedSteps = await this.#api.getExecutionSteps(id, query).toArray();
+      if (failedSteps.length > 0) detail = `: ${describeSteps(failedSteps)}`;
+    } catch (error) {
+      this.#caller?.throwIfAborted();
+      cause = error; // a timeout, too: how it ended matters more
+      detail = " (its failed steps could not be read)";
+    }
+    const { playbook_name } = playbook_configuration;
+    const what = `Execution ${id} of ${playbook_name} ended as ${state}`;
+    return new DecapodExecutionError(singleLine(what, 150) + detail, {
+      execution,
+      failedSteps,
+      cause,
     });
   }
 
-  /** Waits for the next look; the last one comes just before the deadline. */
-  async function pause(): Promise<void> {
-    const least = Math.max(min, wait * 0.75);
-    const most = Math.min(max, wait * 1.25);
-    const first = wait === 0;
-    wait = Math.min(Math.max(min, wait * 1.5), max);
-    if (first) return;
-    const left = scope.remaining - Math.min(500, timeout / 5);
-    if (left <= 0) throw late();
-    const jittered = least + Math.random() * (most - least);
-    await delay(Math.min(jittered, left), request);
+  /** The last poll is shortly before the deadline. */
+  async #waitForNextPoll(): Promise<void> {
+    const low = Math.max(this.#min, this.#wait * 0.75);
+    const high = Math.min(this.#max, this.#wait * 1.25);
+    const isFirst = this.#wait === 0;
+    const longer = Math.max(this.#min, this.#wait * 1.5);
+    this.#wait = Math.min(longer, this.#max);
+    this.deadline.signal.throwIfAborted();
+    if (isFirst) return;
+    const left = this.deadline.remaining - Math.min(500, this.#timeout / 5);
+    if (left <= 0) throw this.#waitTimeoutError();
+    const jittered = low + Math.random() * (high - low);
+    const { signal } = this.deadline;
+    await delay(Math.min(jittered, left), { signal });
   }
 
-  /** Rethrows what waiting does not help against. */
-  function survive(error: unknown): void {
-    request.signal.throwIfAborted();
-    const patient = seen || performance.now() - start < PATIENCE;
-    if (!isPassing(error) || !patient) throw error;
+  #endingError({ ErrorClass, reason }: Ending): Error {
+    return ErrorClass === DecapodTimeoutError
+      ? this.#waitTimeoutError()
+      : new ErrorClass(`Execution ${singleLine(this.#id, 80)}: ${reason}`);
   }
 
-  return {
-    /** What goes with each request. */
-    request,
-    /** The caller's own. */
-    ...signal && { signal },
-    survive,
-    /** The execution as it is now, as soon as the server can be asked. */
-    async look(): Promise<Execution> {
-      for (;;) {
-        await pause();
-        try {
-          const look = checked(await api.getExecution(id, request));
-          const { state } = look.data;
-          states[state] = (states[state] ?? 0) + 1;
-          return seen = look;
-        } catch (error) {
-          survive(error);
-        }
-      }
-    },
-    /** Goes back to the shortest interval: something happens. */
-    hurry() {
-      wait = min;
-    },
-    /** Lets go of the timer and of the caller's signal. */
-    close: () => scope.close(),
-  };
-}
-
-/** Refuses what cannot be worked with as an execution. */
-function checked(execution: Execution): Execution {
-  const { version, data } = execution;
-  if (
-    !Number.isSafeInteger(version) || typeof data?.state !== "string" ||
-    !isObject(data.playbook_configuration)
-  ) {
-    throw new DecapodResponseError(
-      "Cannot watch the execution: the answer is not one as Decapod gives it",
+  #waitTimeoutError(): DecapodWaitTimeoutError {
+    const within = `within ${this.#timeout} ms`;
+    const seen = Object.entries(this.#states)
+      .map(([state, count]) => `${state} ${count}×`).join(", ");
+    const latest = this.#latest;
+    const what = latest === undefined
+      ? `did not end ${within}: no poll got a response`
+      : isOver(latest)
+      ? `ended as ${latest.data.state}, but its steps could not all be read ${within} (polled ${seen})`
+      : `did not end ${within}: it is ${latest.data.state} and continues (polled ${seen})`;
+    return new DecapodWaitTimeoutError(
+      singleLine(`Execution ${this.#id} ${what}`),
+      {
+        states: { ...this.#states },
+        ...latest && { execution: latest },
+      },
     );
   }
-  return execution;
 }
 
-/** The error for an execution that ended otherwise. */
-async function ended(
-  api: ExecutionApi,
-  execution: Execution,
-  { request, signal }: { request: RequestOptions; signal?: AbortSignal },
-): Promise<DecapodExecutionError> {
-  const { id, data: { state, playbook_configuration } } = execution;
-  let failedSteps: ExecutionStep[] = [];
-  let why = "";
-  let cause: unknown;
-  try {
-    const filter = { result: { in: FAILURES } };
-    failedSteps = await api.getExecutionSteps(id, { ...request, filter })
-      .toArray();
-    const named = failedSteps.slice(0, NAMED).map(({ data }) =>
-      oneLine(
-        `"${data.name}" on server ${
-          data.server_id ?? "unknown"
-        } (${data.result})`,
-      )
-    );
-    const more = failedSteps.length - NAMED;
-    if (more > 0) named.push(`${more} more`);
-    if (named.length > 0) {
-      why = `: failed steps are ${named.join(", ")}; getExecutionLog says more`;
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    cause = error; // out of time, too: how it ended is worth more
-    failedSteps = [];
-    why = ": which steps failed could not be read";
-  }
-  return new DecapodExecutionError(
-    oneLine(
-      `Execution ${id} of ${playbook_configuration.playbook_name} ended as ${state}`,
-    ) + why,
-    { execution, failedSteps, cause },
+/**
+ * Whether an execution has ended. One that is canceled before it starts, in
+ * its second version, is executed by Decapod all the same.
+ */
+function isOver({ version, data: { state } }: Execution): boolean {
+  const isStillQueued = state === "canceled" && version === 2;
+  return TERMINAL_STATES.includes(state) && !isStillQueued;
+}
+
+function describeSteps(steps: ExecutionStep[]): string {
+  const names = steps.slice(0, MAX_STEPS_IN_MESSAGE).map(({ data }) =>
+    `"${singleLine(data.name, 60)}" on server ${
+      singleLine(data.server_id ?? "unknown", 40)
+    } (${singleLine(data.result, 20)})`
+  );
+  const more = steps.length - names.length;
+  if (more > 0) names.push(`${more} more`);
+  return singleLine(
+    `failed steps are ${names.join(", ")} (see getExecutionLog)`,
+    340,
   );
 }
 
-/** Whether it may be gone at the next look. */
-function isPassing(error: unknown): boolean {
+/** Throws if a response is not an execution. */
+function checkExecution(execution: Execution): Execution {
+  const { version, data } = execution;
+  const isValid = Number.isSafeInteger(version) &&
+    typeof data?.state === "string" && isObject(data.playbook_configuration);
+  if (isValid) return execution;
+  throw new DecapodResponseError(
+    "Cannot poll the execution: the response is not an execution of Decapod",
+  );
+}
+
+/** Whether the next poll may succeed. */
+function isTransient(error: unknown): boolean {
   return error instanceof DecapodAPIError
-    ? error.code === 429 || error.code >= 500
+    ? [408, 429].includes(error.code) || error.code >= 500
     : error instanceof DecapodConnectionError ||
       error instanceof DecapodTimeoutError ||
       error instanceof DecapodResponseError;
 }
 
-function readInterval(interval: number | Interval = 1000): Interval {
-  const given = isObject(interval)
+function readInterval(interval: FollowOptions["interval"] = 1000) {
+  const bounds = isObject(interval)
     ? interval
     : { min: interval, max: Math.min(10 * interval, MAX_TIMER_DELAY) };
-  // Both bounds are needed.
-  const { min = NaN, max = NaN } = given;
-  validateOptions(
-    { ...given, min, max },
-    ["min", "max"],
-    "interval",
-    "interval.",
-  );
+  const { min = NaN, max = NaN } = bounds; // both are required
+  validateOptions({ ...bounds, min, max }, INTERVAL, "interval", "interval.");
   if (min > max) {
-    throw new RangeError(`Invalid interval: min ${min} is above max ${max}`);
+    throw new RangeError(
+      `Invalid interval: must have min ≤ max, got min ${min} and max ${max}`,
+    );
   }
   return { min, max };
 }

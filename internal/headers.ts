@@ -1,39 +1,60 @@
-/** Headers that callers give: checked, joined, and kept out of messages. */
+/** Headers that callers pass in. */
 
+import type { HeadersOption } from "../options.ts";
 import { validate } from "./validate.ts";
 
-/** Headers by their names in lower case. */
+/** Headers by lower-case name. */
 export type HeaderRecord = Record<string, string>;
 
-/** Names whose values are nobody else's business. */
-const SECRET = /auth|cookie|token|secret|key|password|session/i;
+/** Header names whose values are secret. */
+const SECRET_NAMES = /auth|cookie|token|secret|key|password|session/i;
 
-/** The headers by their names in lower case, or an error without a value. */
-export function readHeaders(
-  given: Record<string, string> | Headers | undefined,
-): HeaderRecord {
-  if (given === undefined) return {};
-  validate("headers", given);
-  const entries = given instanceof Headers ? [...given] : Object.entries(given);
-  return Object.fromEntries(entries.map(([name, value]) => {
-    const what = `header "${name.replace(/[^\x20-\x7e]/g, "?")}"`;
-    validate(what, value);
-    // The platform trims what is at the ends, even an injected line break.
-    if (
-      !/^[\w!#$%&'*+.^`|~-]+$/.test(name) ||
-      /[^\t\x20-\x7e\x80-\xff]/.test(value)
-    ) {
-      throw new TypeError(
-        `Invalid ${what}: it has a character that HTTP does not allow`,
-      );
-    }
-    return [name.toLowerCase(), value.replace(/^[\t ]+|[\t ]+$/g, "")];
-  }));
+/** Reads headers; throws if one is invalid, without showing its value. */
+export function readHeaders(headers: HeadersOption | undefined): HeaderRecord {
+  if (headers === undefined) return {};
+  validate("headers", headers, [
+    "an object, a Headers or pairs of names and values",
+    isHeaders,
+  ]);
+  const pairs = isIterable(headers) ? [...headers] : Object.entries(headers);
+  return Object.fromEntries(pairs.map(readPair));
 }
 
-/** The values that a server could echo and that must not be shown then. */
+function readPair(pair: unknown): [name: string, value: string] {
+  if (!Array.isArray(pair) || pair.length !== 2) {
+    throw new TypeError("Invalid headers: must be pairs of names and values");
+  }
+  const [name, value] = pair;
+  validate("header name", name);
+  const label = `header "${name.slice(0, 80).replace(/[^\x20-\x7e]/g, "?")}"`;
+  validate(label, value);
+  // fetch would trim line breaks at the ends, even injected ones.
+  const isValid = /^[\w!#$%&'*+.^`|~-]+$/.test(name) &&
+    /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+  if (!isValid) {
+    throw new TypeError(
+      `Invalid ${label}: must contain only characters that HTTP allows`,
+    );
+  }
+  return [name.toLowerCase(), value.replace(/^[\t ]+|[\t ]+$/g, "")];
+}
+
+/** Whether there are pairs, or names of the object's own. */
+function isHeaders(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (isIterable(value)) return true;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype ||
+    Object.keys(value).length > 0;
+}
+
+function isIterable(value: object): value is Iterable<unknown> {
+  return Symbol.iterator in value;
+}
+
+/** The header values that a server could echo and that are secret. */
 export function headerSecrets(headers: HeaderRecord): string[] {
   return Object.entries(headers)
-    .filter(([name]) => SECRET.test(name))
+    .filter(([name]) => SECRET_NAMES.test(name))
     .flatMap(([, value]) => [value, value.replace(/^.*[\t ]/, "")]);
 }

@@ -1,5 +1,10 @@
-/** The query of a listing, with nothing in it that the server would misread. */
+/** Validates list options and writes the query of a listing. */
 
+import {
+  LIST_OPTIONS,
+  type ListOptionsLike,
+  PAGE_OPTIONS,
+} from "../options.ts";
 import {
   ARRAY,
   isObject,
@@ -9,45 +14,12 @@ import {
   validateOptions,
   type Validator,
 } from "./validate.ts";
-import type { Filter, SortBy } from "../models.ts";
-import { REQUEST_OPTIONS, type RequestOptions } from "./transport.ts";
 
-/** Which page a listing gives. */
-export interface PageOptions extends RequestOptions {
-  /** The number of the page to get, or to begin with; from 1. */
-  page?: number;
-  /** How many items a page holds; 25 unless said, without an upper bound. */
-  perPage?: number;
-  /** Everything on one page. */
-  all?: boolean;
-}
+/** What a listing contains. */
+export type ListKind = "model" | "step" | "version";
 
-/**
- * Which items a listing gives, and in which order.
- *
- * @typeParam Fields The names to filter and sort by.
- */
-export interface ListOptions<Fields> extends PageOptions {
-  /** Only the items for which all of this holds. */
-  filter?: Filter<Fields>;
-  /** The order of the items; each kind of model has its own unless said. */
-  sortBy?: SortBy<Fields>;
-}
-
-/** A listing's options of whatever kind. */
-export interface AnyListOptions extends PageOptions {
-  filter?: object;
-  sortBy?: object;
-}
-
-/** What a listing's items are. */
-export type Listed = "model" | "step" | "version";
-
-const PAGE_OPTIONS = [...REQUEST_OPTIONS, "page", "perPage", "all"];
-const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
-
-/** Names that match nothing, and what the server's database has instead. */
-const WRONG_NAMES: Record<Listed, Record<string, string>> = {
+/** Fields that match nothing, and the database's name for them. */
+const DATABASE_NAMES: Record<ListKind, Record<string, string>> = {
   model: { id: "model_id", time_updated: "time_created" },
   step: {
     id: "_id, which can only be sorted by",
@@ -60,17 +32,13 @@ const WRONG_NAMES: Record<Listed, Record<string, string>> = {
 
 const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
 
-/** What the server would ignore a whole filter for, if it is not like this. */
+/** The server would ignore the whole filter for any other value. */
 const VALUE: Validator = [
   "a string, an integer or a boolean",
   (value) => ["string", "boolean"].includes(typeof value),
 ];
 
-const NUMBER: Validator = [
-  "an integer",
-  Number.isSafeInteger,
-  RangeError,
-];
+const INTEGER: Validator = ["an integer", Number.isSafeInteger, RangeError];
 
 const RESULT: Validator = [
   "a number: ok 1, error 2, skipped 3, unreachable 4",
@@ -83,29 +51,30 @@ const DIRECTION: Validator = [
   RangeError,
 ];
 
-/** Refuses what the server would pass over in silence. */
-export function checkListOptions(
-  options: AnyListOptions,
-  listed: Listed,
+/** Throws if the server would silently ignore or misread an option. */
+export function validateListOptions(
+  options: ListOptionsLike,
+  kind: ListKind,
 ): void {
-  validateOptions(options, listed === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
+  validateOptions(options, kind === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
+  const names = DATABASE_NAMES[kind];
   const { filter, sortBy } = options;
-  const fields = (what: string, value: object | undefined) =>
-    entries(what, value, WRONG_NAMES[listed]);
-  for (const [name, key, condition] of fields("filter", filter)) {
-    const rule = listed === "step" && key === "result" ? RESULT : VALUE;
-    checkCondition(name, key, condition, rule);
+  for (const [label, field, condition] of fields("filter", filter, names)) {
+    const isResult = kind === "step" && field === "result";
+    validateCondition(label, field, condition, isResult ? RESULT : VALUE);
   }
-  const order = fields("sortBy", sortBy);
-  for (const [name, , direction] of order) validate(name, direction, DIRECTION);
+  const order = fields("sortBy", sortBy, names);
+  for (const [label, , direction] of order) {
+    validate(label, direction, DIRECTION);
+  }
   if (sortBy && order.length === 0) {
-    throw new TypeError("Invalid sortBy: a field is needed, there is none");
+    throw new TypeError("Invalid sortBy: must have a field, got none");
   }
 }
 
-/** The query of such options, as it stands in a URL. */
-export function queryText(
-  { page, perPage, all, filter, sortBy }: AnyListOptions,
+/** The query of list options as it appears in a URL. */
+export function encodeQuery(
+  { page, perPage, all, filter, sortBy }: ListOptionsLike,
 ): string {
   const json = (value: object) => encodeURIComponent(JSON.stringify(value));
   const parts: string[] = [];
@@ -117,64 +86,64 @@ export function queryText(
   return parts.join("&");
 }
 
-/** What of the options is for the request. */
-export function requestOptions(options: AnyListOptions): RequestOptions {
-  const { signal, timeout, retries, headers } = options;
-  return { signal, timeout, retries, headers };
-}
-
-function checkCondition(
-  name: string,
-  key: string,
+function validateCondition(
+  label: string,
+  field: string,
   condition: unknown,
-  rule: Validator,
+  validator: Validator,
 ): void {
-  if (key === "_id") {
-    throw new TypeError(`Invalid ${name}: the server can only sort by _id`);
+  if (field === "_id") {
+    throw new TypeError(
+      `Invalid ${label}: must be another field, the server can only sort by _id`,
+    );
   }
-  const checkValue = (name: string, value: unknown) =>
-    validate(name, value, typeof value === "number" ? NUMBER : rule);
-  if (!isObject(condition)) return checkValue(name, condition);
-  validateNames(name, condition, OPERATORS);
+  const validateValue = (label: string, value: unknown) =>
+    validate(label, value, typeof value === "number" ? INTEGER : validator);
+  if (!isObject(condition)) return validateValue(label, condition);
+  validateNames(label, condition, OPERATORS, "operator", `${label}.`);
   const operators = Object.entries(condition);
   for (const [operator, value] of operators) {
-    const shown = `${name}.${operator}`;
-    if (operator === "regexp") validate(shown, value);
-    else if (operator !== "in") checkValue(shown, value);
-    else if (Array.isArray(value)) {
-      for (const one of value) checkValue(shown, one);
-    } else validate(shown, value, ARRAY);
+    const name = `${label}.${operator}`;
+    if (operator === "regexp") validate(name, value);
+    else if (operator !== "in") validateValue(name, value);
+    else {
+      validate(name, value, ARRAY);
+      for (const one of Array.isArray(value) ? value : []) {
+        validateValue(name, one);
+      }
+    }
   }
-  if (
-    operators.length !== 1 && (operators.length === 0 || "regexp" in condition)
-  ) {
+  const isAmbiguous = "regexp" in condition && operators.length > 1;
+  if (isAmbiguous || operators.length === 0) {
     throw new TypeError(
-      `Invalid ${name}: an operator is needed, and regexp stands alone`,
+      `Invalid ${label}: must have ${
+        isAmbiguous ? "no other operator beside regexp" : "an operator"
+      }`,
     );
   }
 }
 
 /** The fields of a filter or an order, by names that the database has. */
-function entries(
-  what: string,
+function fields(
+  option: string,
   value: object | undefined,
-  wrong: Record<string, string>,
-): [name: string, key: string, value: unknown][] {
+  databaseNames: Record<string, string>,
+): [label: string, field: string, value: unknown][] {
   if (value === undefined) return [];
-  validate(what, value, OBJECT);
-  return Object.entries(value).map(([key, value]) => {
-    const name = `${what}.${key}`;
-    const right = key.startsWith("data.")
-      ? key.slice(5)
-      : Object.hasOwn(wrong, key) && wrong[key];
-    if (right) {
+  validate(option, value, OBJECT);
+  return Object.entries(value).map(([field, value]) => {
+    const label = `${option}.${field.slice(0, 80)}`;
+    const name = field.startsWith("data.")
+      ? field.slice(5)
+      : Object.hasOwn(databaseNames, field) && databaseNames[field];
+    if (name) {
       throw new TypeError(
-        `Invalid ${name}: the server's name for it is ${right}`,
+        `Invalid ${label}: must be the database's name, which is ${name}`,
       );
     }
-    if (/^$|(?:^|\.)\$/.test(key)) {
-      throw new TypeError(`Invalid ${name}: it is not the name of a field`);
+    if (/^$|(?:^|\.)\$/.test(field)) {
+      throw new TypeError(`Invalid ${label}: must be the name of a field`);
     }
-    return [name, key, value];
+    return [label, field, value];
   });
 }

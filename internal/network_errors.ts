@@ -1,114 +1,172 @@
-/** What a failed fetch means. Each runtime says it in its own words. */
+/** Explains why fetch failed. Each runtime words it differently. */
 
-import { inWords, oneLine, type Redact } from "./redact.ts";
+import { singleLine, toText } from "./redact.ts";
+import { detectRuntime } from "./runtime.ts";
 
-/** Why there was no answer. */
-export interface Reason {
-  /** What happened and what to do, as the end of a sentence. */
+/** What a failed fetch means. */
+export interface NetworkError {
+  /** What happened and what to do. */
   text: string;
-  /** Whether the request may have reached the server. */
-  sent: boolean;
+  /** Whether the server may have received the request. */
+  mayHaveReachedServer: boolean;
+  /** Whether the runtime's own time limit ended the request. */
+  isTimeout?: boolean;
 }
 
-/**
- * What the runtimes say, what it means, and whether the server may have got
- * the request. Capitals and blanks tell their words from a host's name.
- */
-const REASONS: [said: RegExp, text: string, sent?: boolean][] = [
+type Row = [
+  pattern: RegExp,
+  text: string,
+  mayHaveReachedServer?: boolean,
+  isTimeout?: boolean,
+];
+
+const HTTPS_HINT =
+  "check the port, and whether the URL should start with https://";
+const HTTP_HINT = "check whether the URL should start with http://";
+
+/** What to do about an untrusted certificate. */
+const TRUST_HINTS: Record<string, string> = {
+  Deno:
+    "pass the certificate of its CA as tls.ca or run deno with --cert; for a self-signed one also run it with --unsafely-ignore-certificate-errors=HOST",
+  Bun: "pass the certificate of its CA as tls.ca",
+  Node:
+    "set the environment variable NODE_EXTRA_CA_CERTS to the file of its CA's certificate",
+  workerd: "use a certificate of a public CA or a Tunnel",
+};
+
+/** What runtimes say. Upper case and spaces exclude names of hosts. */
+const ROWS: Row[] = [
   [
     /ENOTFOUND|EAI_AGAIN|dns error/,
-    "the host name cannot be resolved: check the URL",
+    "the host name cannot be resolved (check the URL)",
   ],
   [
-    /ECONNREF|[ny] refused/,
-    "connection refused: check that Decapod is running there, and the port",
+    /UND_ERR_HEADERS_TIMEOUT|UND_ERR_BODY_TIMEOUT/,
+    "Node's fetch gave up after its own limit of 300 s (for a longer timeout pass a fetch with longer limits)",
+    true,
+    true,
+  ],
+  [
+    /UND_ERR_CONNECT_TIMEOUT|tcp connect error: Connection timed out/,
+    "no connection in time (check the host, the port and the firewall)",
+  ],
+  [
+    /EMFILE|ENFILE|[Tt]oo many open files/,
+    "too many open files (send fewer requests at once or raise the limit of this process)",
+  ],
+  [
+    /EADDRNOTAVAIL|[Cc]annot assign requested address/,
+    "no local port or address is free (send fewer requests at once)",
+  ],
+  [
+    /ECONNREF|ConnectionRefused|[ny] refused/,
+    "connection refused (is Decapod running on this host and port?)",
   ],
   [
     /UNREACH|is unreachable|unreachable network|No route/,
-    "the host is unreachable: check the network and the URL",
+    "the host is unreachable (check the network and the URL)",
   ],
-  [/bad port|are blocked/, "fetch does not go to this port: use another"],
-  [/Requires net/, "Deno may not reach it: run with --allow-net"],
-  [/_EXPIRED| expired/, "the server's certificate has expired: renew it"],
+  [/bad port|are blocked/, "fetch does not allow this port (use another one)"],
+  [
+    /Requires net/,
+    "Deno is not allowed to connect (run it with --allow-net)",
+  ],
+  [/_EXPIRED| expired/, "the server's certificate has expired (renew it)"],
   [
     /NOT_YET|valid yet/,
-    "the server's certificate is not valid yet: check the clocks",
+    "the server's certificate is not valid yet (check the clocks)",
   ],
   [
     /ALTNAME|valid for/,
-    "the server's certificate is for another host name: check the URL",
+    "the server's certificate is for another host name (check the URL)",
   ],
   [
     /CertificateR|alert certificate r|HandshakeF|alert handshake f/,
-    "the server refused the TLS handshake: it wants a client certificate",
+    "the server rejected the TLS handshake (does it require a client certificate?)",
   ],
   [
     /CaUsedAs/,
-    "the server's certificate is that of a CA: have it sign one for the server",
+    "the server's certificate is a CA certificate (issue one for the server)",
+  ],
+  [/UNABLE_TO|SELF_S|invalid peer/, "the server's certificate is not trusted"],
+  [/WRONG_V|InvalidC/, `the server does not use TLS (${HTTP_HINT})`],
+  [
+    /EPROTO/, // Bun
+    `the TLS handshake failed (${HTTP_HINT}, or whether the server requires a client certificate)`,
   ],
   [
-    /UNABLE_TO|SELF_S|invalid peer/,
-    "the server's certificate is not trusted: give its CA as tls.ca",
+    /FailedToO/, // Bun: also an unknown host
+    "no connection could be opened (check the host name, and tls.ca, tls.cert and tls.key if they are set)",
   ],
+  [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not respond", true],
   [
-    /WRONG_V|InvalidC/,
-    "no TLS is spoken there: check whether the URL should begin with http://",
-  ],
-  [
-    /EPROTO/, // Bun, for both
-    "no TLS is spoken there, or the server wants a client certificate: check whether the URL should begin with http://",
-  ],
-  [
-    /FailedToO/, // Bun
-    "the TLS settings are of no use: check that tls.ca, tls.cert and tls.key are whole and belong together",
-  ],
-  [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not answer", true],
-  [
-    /HTTPP|invalid HTTP|Malformed_/,
-    "no HTTP is spoken there: check the port, and whether the URL should begin with https://",
+    /internal error; r/, // workerd
+    "the host name cannot be resolved, TLS failed or the server does not use HTTP (see the log of workerd)",
     true,
   ],
   [
-    /internal error; r/, // workerd, for any of these
-    "the host name cannot be resolved, TLS failed or no HTTP is spoken there: workerd's own log says which",
+    /Network conn/, // workerd
+    "connection refused or lost (is Decapod running on this host and port?)",
     true,
   ],
   [
-    /Network conn/, // workerd, for both
-    "the connection was refused or broke off: check that Decapod is running there",
+    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|handshake eof|reading a body|Connection reset|Broken pipe/,
+    "connection lost",
     true,
   ],
   [
-    /ECONNRESET|EPIPE|UND_ERR_S|connection (?:was )?closed|peer closed|handshake eof|reading a body|Connection reset|Broken pipe/,
-    "the connection broke off",
+    /HTTPP|HPE_|invalid HTTP|Malformed_/,
+    `the server does not use HTTP (${HTTPS_HINT})`,
     true,
   ],
 ];
 
-/** An error and all that it was caused by, the first cause last. */
-function chain(error: unknown, depth = 0): unknown[] {
-  const causes = !(error instanceof Error) || depth > 8
+/** An error and its causes, the first cause last. */
+function causes(error: unknown, depth = 0): unknown[] {
+  const next = !(error instanceof Error) || depth > 8
     ? []
     : error instanceof AggregateError
     ? error.errors
     : [error.cause ?? []].flat();
-  return [error, ...causes.flatMap((cause) => chain(cause, depth + 1))];
+  return [error, ...next.flatMap((cause) => causes(cause, depth + 1))];
 }
 
-/** Why a fetch from this URL failed. */
-export function explain(error: unknown, url: string, redact: Redact): Reason {
-  const errors = chain(error);
-  const all = errors.map((one) =>
-    inWords(one) + (one instanceof Error && "code" in one ? one.code : "")
-  );
-  const [, meaning, sent = false] =
-    REASONS.find(([said]) => said.test(`${all}`)) ?? [undefined, "", true];
-  const last = errors.at(-1);
-  const said = redact(last instanceof Error ? last.message : inWords(last));
-  const text = meaning || `the network failed: ${oneLine(said)}`;
-  // Node's fetch knows no more of a client certificate that is missing.
-  const hint = /broke off$/.test(text) && url.startsWith("https:")
-    ? ": the server may want another client certificate, or one at all"
-    : "";
-  return { text: text + hint, sent };
+/**
+ * Explains why fetch failed.
+ *
+ * @param isCustom Whether a custom `fetch` failed.
+ */
+export function describeNetworkError(
+  error: unknown,
+  isCustom: boolean,
+): NetworkError {
+  const chain = causes(error);
+  const all = chain.map((one) =>
+    toText(one) + (one instanceof Error && "code" in one ? ` ${one.code}` : "")
+  ).join("\n");
+  const row = ROWS.find(([pattern]) => pattern.test(all));
+  if (!row) {
+    const last = chain.at(-1);
+    const message = last instanceof Error ? last.message : toText(last);
+    return {
+      text: `${isCustom ? "the custom fetch" : "the network"} failed: ${
+        singleLine(message)
+      }`,
+      mayHaveReachedServer: true,
+    };
+  }
+  const [, text, mayHaveReachedServer = false, isTimeout = false] = row;
+  return {
+    text: text + trustHint(text, isCustom),
+    mayHaveReachedServer,
+    isTimeout,
+  };
+}
+
+function trustHint(text: string, isCustom: boolean): string {
+  if (!text.endsWith("not trusted")) return "";
+  const hint = isCustom
+    ? "make the custom fetch trust its CA"
+    : TRUST_HINTS[detectRuntime()] ?? "add its CA to the trusted ones";
+  return ` (${hint})`;
 }

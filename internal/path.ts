@@ -1,65 +1,80 @@
-/** Paths of the API, with values that cannot lead anywhere else. */
+/** Paths of the API whose values cannot lead to another endpoint. */
 
-import { validate } from "./validate.ts";
 import { REDACTED } from "./redact.ts";
+import { validate } from "./validate.ts";
 
-/** Fixed words, and the values between them. */
+/** Fixed text and the values between. */
 export interface Path {
-  words: TemplateStringsArray;
+  strings: readonly string[];
   values: (string | number)[];
 }
 
-/** What errors call a value, by the word before it; `id` unless it is here. */
-const NAMES: Record<string, string> = {
+/** The argument's name by the word before its value. Others are ids. */
+const ARGUMENT_NAMES: Record<string, string> = {
   cinder_integration: "clusterId",
   password_reset: "resetToken",
   version: "version",
 };
 
-/**
- * A path below `/v1/`. Nothing is checked before {@linkcode pathText}, so that
- * what is wrong with it rejects the call.
- */
+/** A path below `/v1/`; encodePath() validates it. */
 export function path(
-  words: TemplateStringsArray,
+  strings: TemplateStringsArray,
   ...values: (string | number)[]
 ): Path {
-  return { words, values };
+  return { strings, values };
 }
 
 /**
- * The path as it is sent, or an error that says which value is of no use.
+ * The path as it is sent. Throws if a value is invalid.
  *
- * @param secrets Values that must not stand in it.
+ * @param secrets Values to redact.
  */
-export function pathText({ words, values }: Path, secrets?: string[]): string {
-  let text = `/v1/${words[0]}`;
-  for (let index = 0; index < values.length; index++) {
-    const before = `${words[index]}`;
-    const value = values[index];
-    // An id as the server gives it needs no second look.
-    const plain = typeof value === "string" && before !== "/version/" &&
-      /^[\w-]+$/.test(value);
-    const sent = plain ? value : segment(before, value);
-    text += secrets?.includes(`${value}`) ? REDACTED : sent;
-    text += words[index + 1];
-  }
-  return `${text}/`;
+export function encodePath(
+  { strings, values }: Path,
+  secrets?: readonly string[],
+): string {
+  let text = `/v1/${strings[0]}`;
+  values.forEach((value, index) => {
+    const segment = encodeSegment(strings[index] ?? "", value);
+    text += secrets?.includes(`${value}`) ? REDACTED : segment;
+    text += strings[index + 1];
+  });
+  return text.endsWith("/") ? text : `${text}/`;
 }
 
-/** @param before The words that it follows. */
-function segment(before: string, value: unknown): string {
-  const name = NAMES[`${before.split("/").at(-2)}`] ?? "id";
+/** @param before The text before the value. */
+function encodeSegment(before: string, value: unknown): string {
+  const name = ARGUMENT_NAMES[before.split("/").at(-2) ?? ""] ?? "id";
   validate(name, value);
   const text = String(value);
-  // "." and ".." would be taken for steps in the path, encoded or not.
-  if (/^\.{0,2}$/.test(text)) {
+  // "." and ".." would change the path, even percent-encoded.
+  if (/^\.{0,2}$/.test(text) || !text.isWellFormed()) {
     throw new TypeError(
-      `Invalid ${name}: an id as the server gave it is needed, it is "${text}"`,
+      `Invalid ${name}: must be a value from the server, got ${
+        text === ""
+          ? "an empty string"
+          : text.isWellFormed()
+          ? `"${text}"`
+          : "malformed Unicode"
+      }`,
     );
   }
-  if (!text.isWellFormed()) {
-    throw new TypeError(`Invalid ${name}: it is not well-formed Unicode`);
-  }
   return encodeURIComponent(text);
+}
+
+/** The path of an endpoint that has no method; throws if it leads elsewhere. */
+export function relativePath(endpoint: string): Path {
+  validate("endpoint", endpoint);
+  const text = endpoint.replace(/^\/(?:v1\/)?/, "");
+  const segments = text.replace(/\/$/, "").split("/");
+  const isValid = segments.every((segment) =>
+    /^(?:[\w~!$&'()*+,;=:@.-]|%[0-9a-f]{2})+$/i.test(segment) &&
+    !/^(?:\.|%2e){1,2}$/i.test(segment)
+  );
+  if (!isValid) {
+    throw new TypeError(
+      "Invalid endpoint: must be a path below /v1/ without query, such as cluster/",
+    );
+  }
+  return { strings: [text], values: [] };
 }

@@ -1,131 +1,99 @@
-/** Keeps secrets out of whatever a person or a log may read. */
+/** Keeps secrets out of error messages, causes and attempt events. */
 
-/** What stands in a secret's place. */
+/** What replaces a secret. */
 export const REDACTED = "[redacted]";
 
-/** A text without its secrets. */
+/** Removes every known secret from a text. */
 export type Redact = (text: string) => string;
 
-/** How many backslashes one can become: more would take a long time. */
-const MOST = 8;
+/** Shorter secrets would garble messages and be betrayed by the gaps. */
+const MIN_SECRET = 4;
 
-/** How deep a foreign error is looked into. */
-const DEEPEST = 8;
+/** How deep the causes of an error are copied. */
+const MAX_DEPTH = 8;
 
-/** The most of a foreign text that a message quotes. */
-const QUOTED = 500;
-
-/** What HTML and forms write instead of a character. */
-const ENTITIES: Record<string, string> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&apos;",
-  " ": "\\+",
+const HTML_ENTITIES: Record<string, string> = {
+  "&": "&(?:amp|#0*38|#x0*26);",
+  "<": "&(?:lt|#0*60|#x0*3c);",
+  ">": "&(?:gt|#0*62|#x0*3e);",
+  '"': "&(?:quot|#0*34|#x0*22);",
+  "'": "&(?:apos|#0*39|#x0*27);",
 };
 
-const encoder = new TextEncoder();
-
-function hex(value: number, width: number): string {
-  return value.toString(16).padStart(width, "0");
+function escapePattern(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 }
 
-/**
- * All the ways to write a character, for a pattern that ignores case: raw, in
- * HTML, URL-encoded, JSON-escaped, the last two also more than once.
- */
-function spellings(character: string): string {
-  const code = Number(character.codePointAt(0));
-  const bytes = Array.from(encoder.encode(character));
-  const units = character.split("").map((unit) => unit.charCodeAt(0));
-  const forms = [
-    bytes.map((byte) => `%(?:25)*${hex(byte, 2)}`).join(""),
-    units.map((unit) => `\\\\{1,${MOST}}u${hex(unit, 4)}`).join(""),
-    `&#(?:0*${code}|x0*${hex(code, 1)});`,
-    character.replace(/[\\^$.*+?()[\]{}|/-]/, "\\$&"),
-  ];
-  const entity = ENTITIES[character];
-  if (entity) forms.push(entity);
-  const [, escape] = /^"\\(["bfnrt])"$/.exec(JSON.stringify(character)) ??
-    /(\/)/.exec(character) ?? [];
-  if (escape) forms.push(`\\\\{1,${MOST}}${escape}`);
-  return `(?:${forms.join("|")})`;
-}
-
-/** A secret as a pattern; each backslash in it may have become several. */
-function pattern(secret: string): string {
-  return secret.replace(
-    /\\+|[^\\]/gu,
-    (part) =>
-      part.startsWith("\\")
-        ? `${spellings("\\")}{${part.length},${MOST * part.length}}`
-        : spellings(part),
+/** Patterns of a secret in the encodings in which servers echo values. */
+function encodings(secret: string): string[] {
+  const json = JSON.stringify(secret).slice(1, -1);
+  const url = encodeURIComponent(secret.toWellFormed());
+  const form = new URLSearchParams([["", secret]]).toString().slice(1);
+  const ascii = json.replace(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+  const texts = [secret, json, ascii, ascii.replaceAll("/", "\\/")];
+  texts.push(url, encodeURIComponent(url), form, encodeURIComponent(form));
+  const html = escapePattern(secret)
+    .replace(/[&<>"']/g, (char) => HTML_ENTITIES[char] ?? char);
+  return [...texts.map(escapePattern), html];
 }
 
-/** Takes these secrets out of a text. */
-export function redacted(text: string, secrets: string[] = []): string {
-  const known = secrets.filter((secret) => secret)
-    .sort((a, b) => b.length - a.length);
-  try {
-    return known.length > 0
-      ? text.replace(new RegExp(known.map(pattern).join("|"), "gi"), REDACTED)
-      : text;
-  } catch {
-    return REDACTED; // a secret too long to be looked for: nothing is shown
-  }
+/** Replaces every secret in a text, in any case and any common encoding. */
+export function redacted(text: string, secrets: readonly string[]): string {
+  const patterns = secrets.filter(({ length }) => length >= MIN_SECRET)
+    .flatMap(encodings)
+    .sort((a, b) => b.length - a.length); // a secret may contain another
+  if (patterns.length === 0) return text;
+  const all = new RegExp([...new Set(patterns)].join("|"), "gi");
+  return text.replace(all, REDACTED);
 }
 
-/**
- * A foreign error without secrets: the error itself if there are none in it, a
- * copy of what can be shown otherwise.
- */
+/** A copy of an error: redacted name, message, stack, code and causes. */
 export function redactError(
   error: unknown,
   redact: Redact,
   depth = 0,
 ): unknown {
-  if (isClean(error, redact)) return error;
-  if (!(error instanceof Error)) return redact(inWords(error));
+  if (!(error instanceof Error)) return redact(toText(error));
   const copy = new Error(redact(error.message));
   copy.name = redact(error.name);
-  copy.stack = String(copy);
-  if (error.cause !== undefined && depth < DEEPEST) {
-    copy.cause = redactError(error.cause, redact, depth + 1);
+  copy.stack = redact(error.stack ?? "");
+  if ("code" in error) {
+    const { code } = error;
+    const safe = typeof code === "number" ? code : redact(toText(code));
+    Object.assign(copy, { code: safe });
+  }
+  const cause = error instanceof AggregateError && error.cause === undefined
+    ? error.errors[0]
+    : error.cause;
+  if (cause !== undefined && depth < MAX_DEPTH) {
+    copy.cause = redactError(cause, redact, depth + 1);
   }
   return copy;
 }
 
-/** What was thrown, if it is no error. */
-export function inWords(thrown: unknown): string {
+/** A thrown value as text. */
+export function toText(thrown: unknown): string {
   try {
     return String(thrown);
   } catch {
-    return `of type ${typeof thrown}`; // it cannot become a string
+    return `a value of type ${typeof thrown}`; // it has no toString
   }
 }
 
-/** Whether nothing in a value can tell a secret. */
-function isClean(value: unknown, redact: Redact, depth = 0): boolean {
-  if (Object(value) !== value) return redact(String(value)) === String(value);
-  // What a thing that is no error holds cannot be looked through.
-  if (!(value instanceof Error || Array.isArray(value)) || depth > DEEPEST) {
-    return false;
-  }
-  const keys = ["name", "message", ...Reflect.ownKeys(value)];
-  try {
-    return keys.every((key) =>
-      isClean(Reflect.get(value, key), redact, depth + 1)
-    );
-  } catch {
-    return false; // a getter of its own
-  }
+/** A text on one line without control characters, shortened in the middle. */
+export function singleLine(text: string, maxLength = 300): string {
+  const line = text.slice(0, 4 * maxLength)
+    .replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\s]+/gu, " ").trim();
+  return shorten(line, maxLength);
 }
 
-/** A foreign text on one line, cut where it gets long. */
-export function oneLine(text: string): string {
-  const line = text.slice(0, 4 * QUOTED)
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, " ").trim();
-  return line.length > QUOTED ? `${line.slice(0, QUOTED)}…` : line;
+/** A text with an ellipsis in the middle if it is too long. */
+export function shorten(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  const half = (maxLength - 1) / 2;
+  const [start, end] = [text.slice(0, Math.ceil(half)), text.slice(-half)];
+  return `${start}…${end}`.toWellFormed();
 }

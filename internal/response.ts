@@ -1,222 +1,294 @@
-/** One answer of the server: its status, its type, its body. */
+/** Reads a response, or creates the error that it stands for. */
 
-import { isObject } from "./validate.ts";
 import {
   DecapodAPIError,
   type DecapodError,
-  type DecapodErrorOptions,
   DecapodResponseError,
 } from "../errors.ts";
-import { oneLine, type Redact, REDACTED } from "./redact.ts";
+import { parseJson } from "./json.ts";
+import { REDACTED, singleLine } from "./redact.ts";
+import type { OutgoingRequest } from "./request.ts";
+import { parseRetryAfter } from "./retry_after.ts";
+import { isObject } from "./validate.ts";
 
-/** The call that an answer belongs to. */
-export interface Exchange {
-  /** Ends the reading of the body. */
-  readonly signal: AbortSignal;
-  /** Whether the runtime's own fetch gave the answer: it minds the signal. */
-  readonly light: boolean;
-  /** Takes the secrets out of a text. */
-  redact(text: string): string;
-  /** Makes an error that says which request it was. */
-  fail<Options extends DecapodErrorOptions>(
-    Class: new (message: string, options: Options) => DecapodError,
-    happened: string,
-    options: Options,
-  ): DecapodError;
-  /** What a caller gets to see of something that was thrown. */
-  shown(error: unknown): unknown;
-}
-
-/** Reads a body; undefined if it is not what it should be. */
+/** Reads the body of a successful response. */
 export type Read<T> = (
   response: Response,
-  exchange: Exchange,
-) => Promise<T | undefined> | T;
+  request: OutgoingRequest,
+) => Promise<T> | T;
 
-/** The media type of models. */
-export const JSON_TYPE = "application/json";
+const MAX_ERROR_BODY = 64 * 1024;
 
-/** The most of an error's body that is read, in bytes. */
-const LONGEST_ERROR_BODY = 64 * 1024;
+const URL_HINT = "check that the URL is that of the Decapod API";
 
-/** The longest wait that a server can ask for, in ms. */
-const LONGEST_RETRY_AFTER = 30_000;
-
-const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT$/;
-
-/** What to do about a status. */
-const ADVICE: Record<number, string> = {
-  401: " (check the login and the password)",
-  403: " (the method's documentation names the permission)",
-  413: " (the proxy in front of Decapod takes less at once)",
+/** What to do about statuses whose cause is not obvious. */
+const HINTS: Record<number, string> = {
+  401: "check the login and the password",
+  403: "the method's documentation names the permission",
+  407: "the proxy requires a login",
+  413: "the proxy in front of Decapod accepts less at once",
 };
 
-/** What is wrong with an answer that is no success of this type, if it is. */
-export function misfit(
+/** Statuses of proxies, which say nothing about the URL. */
+const PROXY_STATUSES = [407, 408, 413, 414, 429, 431];
+
+/** Encodings that the runtimes decode; Deno decodes two of them. */
+const DECODED = ["", "identity", "gzip", "br"];
+const DECODED_ELSEWHERE = ["x-gzip", "deflate", "zstd"];
+
+/** Whether the response is a success of the requested media type. */
+export function isExpected(
   response: Response,
-  type: string,
-  exchange: Exchange,
-): Promise<DecapodError> | DecapodError | undefined {
-  const { status, type: kind, ok } = response;
-  if (!ok) {
-    const place = header(response, "location", exchange)
-      .replace(/\/\/[^/?#]*@/g, `//${REDACTED}@`);
-    return kind === "opaqueredirect" || place && status < 400
-      ? unfit(
-        response,
-        exchange,
-        `a redirect to ${
-          place || "another place"
-        }, which would lose the method and the token: use the URL that Decapod itself has`,
-      )
-      : refusal(response, exchange);
-  }
-  return isType(response, type) ? undefined : unfit(
-    response,
-    exchange,
-    `${
-      header(response, "content-type", exchange) || "no content type"
-    } instead of ${type}: check that the URL is that of the Decapod API`,
-  );
+  { type }: OutgoingRequest,
+): boolean {
+  return response.ok && hasType(response, type);
 }
 
-/** An error that says what came instead of what was asked for. */
-export function unfit(
-  { status }: Response,
-  exchange: Exchange,
-  what: string,
-): DecapodError {
-  return exchange.fail(
+/** The error for any other response. */
+export async function responseError(
+  response: Response,
+  request: OutgoingRequest,
+): Promise<DecapodError> {
+  const header = (name: string) =>
+    singleLine(request.redact(response.headers.get(name) ?? ""));
+  const { status, ok, type } = response;
+  if (ok) {
+    const contentType = header("content-type");
+    return unexpected(
+      response,
+      request,
+      status === 204
+        ? `has no content (${URL_HINT})`
+        : `is ${
+          contentType || "of an unknown type"
+        } instead of ${request.type} (${URL_HINT})`,
+    );
+  }
+  const location = header("location")
+    .replace(/\/\/[^/?#]*@/g, `//${REDACTED}@`);
+  if (type === "opaqueredirect" || location && status < 400) {
+    return unexpected(
+      response,
+      request,
+      `is a redirect to ${
+        location || "another place"
+      }, which would lose the method and the token (use the URL that Decapod itself has)`,
+    );
+  }
+  return await apiError(response, request);
+}
+
+/** Throws if a custom fetch returned something other than a Response. */
+export function checkShape(
+  response: Response | undefined,
+  request: OutgoingRequest,
+): void {
+  const missing = !isObject(response)
+    ? "everything"
+    : typeof response.status !== "number"
+    ? "status"
+    : typeof response.headers?.get !== "function"
+    ? "headers"
+    : typeof response.text !== "function" &&
+        typeof response.arrayBuffer !== "function"
+    ? "text()"
+    : undefined;
+  if (missing === undefined) return;
+  throw request.error(
     DecapodResponseError,
-    `the answer (status ${status}) is ${what}`,
+    `the custom fetch did not return a Response: it lacks ${missing} (return a Response, such as Response.json({}))`,
     { outcomeUnknown: true },
   );
-}
-
-/** A header as it may be shown. */
-function header(
-  { headers }: Response,
-  name: string,
-  exchange: Exchange,
-): string {
-  return oneLine(exchange.redact(headers.get(name) ?? ""));
 }
 
 /** Reads a body as text. */
 export async function readText(
   response: Response,
-  exchange: Exchange,
+  request: OutgoingRequest,
 ): Promise<string> {
-  if (!exchange.light) return await collect(response, exchange);
-  const bytes = await response.arrayBuffer(); // much faster than pieces
+  checkEncoding(response, request);
+  if (isStreamed(response, request)) return await collect(response, request);
+  if (typeof response.arrayBuffer !== "function") {
+    return await request.deadline.race(response.text());
+  }
+  const bytes = await request.deadline.race(response.arrayBuffer());
   checkLength(response, bytes.byteLength);
-  return new TextDecoder().decode(bytes);
+  return append("", response, request, () => new TextDecoder().decode(bytes));
 }
 
 /** Reads a body as a JSON object. */
-export function readObject<T extends object>(
+export async function readObject<T extends object>(
   response: Response,
-  exchange: Exchange,
-): Promise<T | undefined> {
-  if (!exchange.light) return collect(response, exchange).then(parseObject<T>);
-  return response.text().then((text) => {
-    const value = parseObject<T>(text);
-    // What broke off is no JSON: only then is the length worth a look.
-    if (!value) checkLength(response, new TextEncoder().encode(text).length);
-    return value;
-  });
+  request: OutgoingRequest,
+): Promise<T> {
+  const text = isStreamed(response, request) ||
+      typeof response.text !== "function"
+    ? await readText(response, request)
+    : await request.deadline.race(response.text());
+  const parsed = parseJson<T>(text);
+  if (parsed && isObject(parsed.value)) {
+    if (request.spec.isValid?.(parsed.value) !== false) return parsed.value;
+  }
+  if (!parsed) {
+    checkEncoding(response, request);
+    checkLength(response, new TextEncoder().encode(text).length);
+  }
+  throw unexpected(
+    response,
+    request,
+    `is not the expected JSON object: it is ${
+      text === "" ? "empty" : parsed ? "of another shape" : "invalid JSON"
+    } (${URL_HINT})`,
+  );
 }
 
-/** Gives the pieces of a body, which has to be as long as it says. */
-export async function* readPieces(
-  response: Response, // kept whole: Deno forgets an abort otherwise
-  exchange: Exchange,
+/** Yields the chunks of a body. */
+export async function* readChunks(
+  response: Response, // kept whole: Deno loses an abort otherwise
+  request: OutgoingRequest,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { signal } = exchange;
-  const reader = response.body?.getReader();
-  if (!reader) return;
-  const stop = () => reader.cancel().catch(() => {});
-  signal.addEventListener("abort", stop);
+  checkEncoding(response, request);
+  const reader = response.body?.getReader?.();
+  if (!reader) {
+    yield new TextEncoder().encode(await readText(response, request));
+    return;
+  }
   let size = 0;
   try {
     for (;;) {
-      signal.throwIfAborted();
-      const { done, value } = await reader.read();
-      signal.throwIfAborted();
+      const { done, value } = await request.deadline.race(reader.read());
       if (done) return checkLength(response, size);
       size += value.length;
       yield value;
     }
   } catch (error) {
-    throw exchange.shown(error);
+    throw request.toError(error, response);
   } finally {
-    signal.removeEventListener("abort", stop);
-    stop();
+    reader.cancel().catch(() => {});
   }
 }
 
-/** A body as text, from its pieces; what comes after so many bytes is cut. */
+/** A custom fetch may ignore the signal; only a reader can cancel its body. */
+function isStreamed(
+  { body }: Response,
+  { isCustom }: OutgoingRequest,
+): boolean {
+  return isCustom && typeof body?.getReader === "function";
+}
+
+/** The text of a body, or of its first bytes. */
 async function collect(
   response: Response,
-  exchange: Exchange,
-  most = Infinity,
+  request: OutgoingRequest,
+  maxBytes = Infinity,
 ): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const piece of readPieces(response, exchange)) {
-    text += decoder.decode(piece, { stream: true });
-    if ((most -= piece.length) <= 0) break;
+  for await (const chunk of readChunks(response, request)) {
+    text = append(
+      text,
+      response,
+      request,
+      () => decoder.decode(chunk, { stream: true }),
+    );
+    if ((maxBytes -= chunk.length) <= 0) break;
   }
   return text + decoder.decode();
 }
 
-/** Some runtimes pass a body that broke off for a whole one. */
+/** Throws a useful error if a text becomes longer than a string can be. */
+function append(
+  text: string,
+  response: Response,
+  request: OutgoingRequest,
+  decode: () => string,
+): string {
+  try {
+    return text + decode();
+  } catch {
+    throw unexpected(
+      response,
+      request,
+      "is longer than a string can be (use streamExecutionLog)",
+    );
+  }
+}
+
+/** An error about a response that Decapod would not send. */
+function unexpected(
+  { status }: Response,
+  request: OutgoingRequest,
+  problem: string,
+): DecapodError {
+  return request.error(
+    DecapodResponseError,
+    `the response (status ${status}) ${problem}`,
+    { outcomeUnknown: true },
+  );
+}
+
+/** Some runtimes report a truncated body as complete. */
 function checkLength({ headers }: Response, size: number): void {
   const length = Number(headers.get("content-length"));
-  if (size < length && !headers.has("content-encoding")) {
+  const missing = length - size;
+  // A byte order mark has 3 bytes, which are not part of the text.
+  if (missing > 0 && missing !== 3 && !headers.has("content-encoding")) {
     throw new Error(`connection closed after ${size} of ${length} bytes`);
   }
 }
 
-/** Whether it has this media type, with whatever parameters. */
-function isType({ headers }: Response, type: string): boolean {
-  const given = headers.get("content-type") ?? "";
-  if (given === type) return true; // as a rule
-  const [essence = ""] = given.split(/[;,]/);
+/** Throws if the body is compressed in a way that the runtime ignores. */
+function checkEncoding(response: Response, request: OutgoingRequest): void {
+  const header = response.headers.get("content-encoding");
+  const encoding = header?.trim().toLowerCase() ?? "";
+  if (DECODED.includes(encoding)) return;
+  if (!("Deno" in globalThis) && DECODED_ELSEWHERE.includes(encoding)) return;
+  throw unexpected(
+    response,
+    request,
+    `is encoded as "${
+      singleLine(request.redact(encoding), 40)
+    }", which this runtime does not decode`,
+  );
+}
+
+function hasType({ headers }: Response, type: string): boolean {
+  const value = headers.get("content-type") ?? "";
+  if (value === type) return true;
+  const [essence = ""] = value.split(/[;,]/);
   return essence.trim().toLowerCase().replace(/\/.*\+/, "/") === type;
 }
 
 /** The error for an error status. */
-async function refusal(
+async function apiError(
   response: Response,
-  exchange: Exchange,
+  request: OutgoingRequest,
 ): Promise<DecapodError> {
   const { status, headers } = response;
-  const redact = (text: string) => exchange.redact(text);
-  // Where the body breaks off, the status alone says enough.
-  const body = await collect(response, exchange, LONGEST_ERROR_BODY)
+  // If the body is truncated, the status is enough.
+  const body = await collect(response, request, MAX_ERROR_BODY)
     .catch(() => "");
-  const { error, message } = isType(response, JSON_TYPE) &&
-      parseObject<{ error?: unknown; message?: unknown }>(body) || {
-    // First without secrets, then without tags: half a secret is not known.
-    message: oneLine(redact(body).replace(/<[^<>]*>/g, " ")),
-  };
-  const statusText = redact(response.statusText);
-  const name = typeof error === "string" ? redactName(error, redact) : "";
-  const description = typeof message === "string" ? redact(message) : "";
-  // A routing error says its status and its text once more in its name.
-  const headline = oneLine(name || statusText);
+  const json = hasType(response, "application/json")
+    ? parseJson<{ error?: unknown; message?: unknown } | null>(body)?.value
+    : undefined;
+  const text = (value: unknown) =>
+    typeof value === "string" ? request.redact(value) : "";
+  const statusText = text(response.statusText);
+  const name = redactName(json?.error, text);
+  const headline = singleLine(name || statusText);
   const title = headline.startsWith(`${status}`)
     ? headline
-    : `${status} ${headline}`;
-  const said = oneLine(description);
-  // An unknown path, as opposed to an unknown id.
-  const lost = status === 404 && headline.startsWith("404");
-  const advice = lost ? " (check the URL and the ids)" : ADVICE[status] ?? "";
-  const retryAfter = readRetryAfter(headers.get("retry-after") ?? "");
-  return exchange.fail(
+    : `${status} ${headline}`.trim();
+  const description = isObject(json)
+    ? text(json.message)
+    : withoutTags(text(body), title);
+  const detail = singleLine(description, 250);
+  const hint = request.sizeHint() ||
+    statusHint(status, headline, isObject(json));
+  const retryAfter = parseRetryAfter(headers.get("retry-after"));
+  return request.error(
     DecapodAPIError,
-    (title.includes(said) ? title : `${title}: ${said}`).trim() + advice,
+    (title.includes(detail) ? title : `${title}: ${detail}`) + hint,
     {
       code: status,
       error: name || statusText || `${status}`,
@@ -227,35 +299,28 @@ async function refusal(
   );
 }
 
-/**
- * What a JSON object says, or undefined. The parser's own error is of no use:
- * it quotes the text, and there may be a token in it.
- */
-function parseObject<T extends object>(text: string): T | undefined {
-  try {
-    const value: T | null = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+function statusHint(status: number, headline: string, isJson: boolean): string {
+  const isUnknownPath = status === 404 && headline.startsWith("404");
+  const hint = HINTS[status] ??
+    (isJson && isUnknownPath
+      ? "check the URL and the ids"
+      : !isJson && status < 500 && !PROXY_STATUSES.includes(status)
+      ? URL_HINT
+      : undefined);
+  return hint ? ` (${hint})` : "";
 }
 
-/** A class name is no echo, even if a secret happens to be a part of it. */
-function redactName(name: string, redact: Redact): string {
-  const shown = redact(name);
-  return /^(?:[A-Z][a-z]+){2,}$/.test(name) && shown !== REDACTED
+/** The text of a page without its title, which the error says already. */
+function withoutTags(html: string, title: string): string {
+  const text = singleLine(html.replace(/<[^<>]*>/g, " "));
+  return text.replaceAll(title, " ").replace(/\s+/g, " ").trim();
+}
+
+/** A class name stays readable even if a short secret is part of it. */
+function redactName(name: unknown, text: (value: unknown) => string): string {
+  const redacted = text(name);
+  return typeof name === "string" && /^(?:[A-Z][a-z]+){2,}$/.test(name) &&
+      redacted !== REDACTED
     ? name
-    : shown;
-}
-
-/** Milliseconds to wait; undefined if the header is none that HTTP knows. */
-function readRetryAfter(value: string): number | undefined {
-  const wait = /^\d+$/.test(value)
-    ? Number(value) * 1000
-    : HTTP_DATE.test(value)
-    ? Date.parse(value) - Date.now()
-    : NaN;
-  return Number.isNaN(wait)
-    ? undefined
-    : Math.min(Math.max(wait, 0), LONGEST_RETRY_AFTER);
+    : redacted;
 }

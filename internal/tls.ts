@@ -1,75 +1,76 @@
-/** TLS settings, in the words of the runtime's own fetch. */
+/** Passes TLS settings to the runtime's fetch. */
 
+import { TLS_OPTIONS, type TlsOptions } from "../options.ts";
+import { detectRuntime } from "./runtime.ts";
 import { validateOptions } from "./validate.ts";
 
-/** Whom to trust and who to be over HTTPS. All texts are PEM. */
-export interface TlsOptions {
-  /**
-   * Certificates of the CAs to trust: besides the system's on Deno, instead of
-   * them on Bun.
-   */
-  ca?: string;
-  /** The client's certificate; needs `key`. */
-  cert?: string;
-  /** The key of the client's certificate; needs `cert`. */
-  key?: string;
-  /** Whether to check the server's certificate; true unless said. */
-  verify?: boolean;
-}
-
-/** What goes into each fetch, and how to let go of it. */
+/** TLS settings of a client. */
 export interface TlsSession {
-  /** More members for fetch's init. */
+  /** Members to add to fetch's init. */
   init(): object;
-  /** Closes what was opened; the next `init()` opens it again. */
+  /** Closes what init() opened; the next init() opens it again. */
   close?(): void;
 }
 
-/** What must stand in each text. */
+/** The marker that each PEM text contains. */
 const PEM = [
   ["ca", "CERTIFICATE-----"],
   ["cert", "CERTIFICATE-----"],
   ["key", "PRIVATE KEY-----"],
 ] as const;
 
-/** Makes a session for these settings, or says what to use instead. */
+/** What to do where fetch has no TLS settings. */
+const ALTERNATIVES: Record<string, string> = {
+  Node:
+    "set the environment variable NODE_EXTRA_CA_CERTS to the file of the CA's certificate; for a client certificate pass the fetch of undici with an Agent",
+  workerd: "pass the fetch of an mTLS binding",
+};
+
+/** Creates the session; undefined if there is nothing to set. */
 export function openTls(
   tls: TlsOptions = {},
-  hasOwnFetch: boolean,
+  hasCustomFetch: boolean,
 ): TlsSession | undefined {
-  validateOptions(tls, ["ca", "cert", "key", "verify"], "tls", "tls.");
-  const { verify = true, ...texts } = tls;
-  const { ca, cert, key } = texts;
-  for (const [name, mark] of PEM) {
+  validateOptions(tls, TLS_OPTIONS, "tls", "tls.");
+  const { verify = true, ca, cert, key } = tls;
+  const texts = { ca, cert, key };
+  for (const [name, marker] of PEM) {
     const text = texts[name];
-    if (text !== undefined && !String(text).includes(mark)) {
+    if (text !== undefined && !String(text).includes(marker)) {
       throw new TypeError(
-        `Invalid tls.${name}: PEM text is needed, with ${mark} in it; read the file and give its text`,
+        `Invalid tls.${name}: must be PEM text that contains ${marker} (read the file and pass its text)`,
       );
     }
   }
   if (!cert !== !key) {
-    throw new TypeError("Invalid tls: cert and key go together");
+    throw new TypeError("Invalid tls: cert and key must be set together");
   }
   if (verify && !ca && !cert) return undefined;
-  if (hasOwnFetch) {
+  if (hasCustomFetch) {
     throw new TypeError(
-      "Cannot use tls with a fetch of your own: set TLS up in that fetch",
+      "Cannot use tls with a custom fetch: configure TLS in that fetch",
     );
   }
-  if ("Bun" in globalThis) {
-    return { init: () => ({ tls: { ...texts, rejectUnauthorized: verify } }) };
+  const runtime = detectRuntime();
+  if (runtime === "Bun") {
+    const settings = { ...definedOnly(texts), rejectUnauthorized: verify };
+    return { init: () => ({ tls: settings }) };
   }
-  if ("Deno" in globalThis) return openDenoTls({ ca, cert, key, verify });
+  if (runtime === "Deno") return openDenoTls({ ca, cert, key, verify });
   throw new TypeError(
-    "Cannot use tls: this runtime's fetch takes no TLS settings; give a fetch that does, on Node with an Agent of undici as its dispatcher, on Cloudflare Workers that of an mTLS binding",
+    `Cannot use tls: this runtime's fetch has no TLS settings; ${
+      ALTERNATIVES[runtime] ?? "pass a custom fetch that has"
+    }`,
   );
 }
 
-/**
- * Deno's fetch takes a client, which is open until it is closed, and no
- * settings; they are for whoever needs another client.
- */
+function definedOnly(texts: Record<string, string | undefined>): object {
+  return Object.fromEntries(
+    Object.entries(texts).filter(([, text]) => text !== undefined),
+  );
+}
+
+/** Deno's fetch accepts an HTTP client, which must be closed. */
 function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
   if (!verify) {
     throw new TypeError(
@@ -86,17 +87,17 @@ function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
       client ??= Deno.createHttpClient(settings);
       return { client, tls: settings };
     },
-    /** What is under way goes on to its end. */
+    /** Requests under way continue. */
     close() {
       client?.close();
       client = undefined;
     },
   };
   try {
-    session.init(); // reads the texts
+    session.init(); // parses the texts
   } catch (cause) {
     throw new TypeError(
-      `Invalid tls: Deno cannot use these texts (${cause})`,
+      `Invalid tls: must be certificates and a key that belong together, Deno reports: ${cause}`,
       { cause },
     );
   }

@@ -57,7 +57,6 @@ const VALIDATORS: Record<string, Validator> = {
       value.every((state) => typeof state === "string"),
   ],
   fetch: FUNCTION,
-  headers: OBJECT,
   hints: ARRAY,
   limit: integerFrom(0),
   max: MILLISECONDS,

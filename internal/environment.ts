@@ -1,0 +1,81 @@
+/** Reads a client's URL and options from the environment. */
+
+import type { Attempt, ClientOptions } from "../options.ts";
+import { detectRuntime } from "./runtime.ts";
+import { validate, type Validator } from "./validate.ts";
+
+const SECONDS: Validator = [
+  "a positive number of seconds up to 86400, which is a day",
+  (value) => Number(value) > 0 && Number(value) <= 86_400,
+  RangeError,
+];
+
+/** Values that mean no, for variables that are switches. */
+const OFF = ["", "0", "false", "no", "off"];
+
+/** Reads `DECAPOD_…`; throws if a variable is missing or cannot be used. */
+export function readEnvironment(
+  options: Partial<ClientOptions>,
+): { url: string; options: ClientOptions } {
+  const variables = environment();
+  const optional = (name: string) => variables[`DECAPOD_${name}`] || undefined;
+  const required = (name: string) => {
+    const value = optional(name);
+    if (value !== undefined) return value;
+    throw new TypeError(
+      detectRuntime() === "workerd"
+        ? "Cannot create a client from the environment: this runtime has none; use new Client(env.DECAPOD_URL, { login: env.DECAPOD_LOGIN, password: env.DECAPOD_PASSWORD })"
+        : `Cannot create a client from the environment: set DECAPOD_${name}`,
+    );
+  };
+  const isOn = (name: string) =>
+    !OFF.includes((optional(name) ?? "").toLowerCase());
+  const url = required("URL");
+  const login = options.login ?? required("LOGIN");
+  const password = options.password ?? required("PASSWORD");
+  const seconds = optional("TIMEOUT");
+  if (seconds) validate("DECAPOD_TIMEOUT", Number(seconds), SECONDS);
+  if (optional("SSL_CERTIFICATE") && !options.tls?.cert) {
+    throw new TypeError(
+      "Cannot use DECAPOD_SSL_CERTIFICATE: the client does not read files; pass the file's text as tls.cert and tls.key",
+    );
+  }
+  return {
+    url,
+    options: {
+      ...seconds && { timeout: Number(seconds) * 1000 },
+      ...isOn("NO_VERIFY") && { tls: { verify: false } },
+      ...options,
+      ...isOn("DEBUG") && { onAttempt: withLog(options.onAttempt) },
+      login,
+      password,
+    },
+  };
+}
+
+/** Logs each attempt to stderr in one line, then calls the hook. */
+function withLog(hook: ClientOptions["onAttempt"]): ClientOptions["onAttempt"] {
+  return (attempt) => {
+    console.error(describeAttempt(attempt));
+    if (!hook) return;
+    return Promise.resolve(attempt).then(hook).catch((error) =>
+      console.error(`decapodlib: onAttempt failed: ${error}`)
+    );
+  };
+}
+
+function describeAttempt(attempt: Attempt): string {
+  const { method, url, status, duration, error } = attempt;
+  const result = status ?? "no response";
+  const time = `${Math.round(duration)} ms`;
+  const number = `attempt ${attempt.attempt}`;
+  const failure = error instanceof Error ? `, ${error.name}` : "";
+  return `decapodlib: ${method} ${url}: ${result} (${time}, ${number}${failure})`;
+}
+
+function environment(): Record<string, string | undefined> {
+  const { process } = globalThis as {
+    process?: { env?: Record<string, string | undefined> };
+  };
+  return process?.env ?? {};
+}

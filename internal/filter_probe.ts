@@ -1,0 +1,64 @@
+/**
+ * Asks the server whether it understands a filter. A regular expression that
+ * its Python cannot compile makes Decapod ignore the whole filter and list
+ * everything.
+ */
+
+import type { Deadline } from "./deadline.ts";
+import { encodeQuery } from "./list_query.ts";
+import type { Page } from "../models.ts";
+import type { ListOptionsLike, RequestOptions } from "../options.ts";
+import type { RequestSpec } from "./request.ts";
+import type { Transport } from "./transport.ts";
+import { isObject } from "./validate.ts";
+
+/** A field that no document has: no item matches unless it is ignored. */
+const NO_SUCH_FIELD = "decapodlib_no_such_field";
+
+/** How many filters a client remembers. */
+const MAX_VERIFIED = 1000;
+
+/** The filters that a client's server understands. */
+const verifiedFilters = new WeakMap<Transport, Set<string>>();
+
+/** The conditions of a filter that have a `regexp`, by field. */
+export function regexpsOf(
+  { filter }: ListOptionsLike,
+): [field: string, condition: object][] {
+  return Object.entries(filter ?? {})
+    .filter(([, condition]) => isObject(condition) && "regexp" in condition);
+}
+
+/** Throws if the server would ignore a filter because of a `regexp`. */
+export async function verifyFilter(
+  transport: Transport,
+  spec: RequestSpec,
+  listOptions: ListOptionsLike,
+  options: RequestOptions,
+  deadline: Deadline,
+): Promise<void> {
+  const patterns = regexpsOf(listOptions);
+  const verified = verifiedFilters.get(transport) ?? new Set();
+  verifiedFilters.set(transport, verified);
+  const key = JSON.stringify([spec.path, patterns]);
+  if (verified.has(key)) return;
+  const query = encodeQuery({
+    filter: { ...listOptions.filter, [NO_SUCH_FIELD]: 0 },
+    perPage: 1,
+  });
+  const { total } = await transport.json<Page<unknown>>(
+    { ...spec, query },
+    options,
+    deadline,
+  );
+  if (total > 0) {
+    const names = patterns.map(([field]) => `filter.${field}.regexp`);
+    throw new TypeError(
+      `Invalid ${
+        names.join(" or ")
+      }: must be a regular expression in Python's syntax, the server would ignore the whole filter`,
+    );
+  }
+  if (verified.size >= MAX_VERIFIED) verified.clear();
+  verified.add(key);
+}

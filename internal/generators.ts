@@ -1,0 +1,96 @@
+/** Async generators: items of batches, lines of chunks. */
+
+/**
+ * Yields the items of each batch. Written by hand for two reasons: return()
+ * takes effect while a next() is pending, and a generator would add to each
+ * item as much as a page adds to all of its items.
+ *
+ * @param batches The batches; closed when the iteration ends.
+ * @param itemsOf The items of a batch.
+ * @param stop Aborts what next() waits for.
+ * @param signal Ends the iteration between two items.
+ */
+export function flatten<Batch, T>(
+  batches: AsyncGenerator<Batch, void, undefined>,
+  itemsOf: (batch: Batch) => readonly T[],
+  stop?: () => void,
+  signal?: AbortSignal,
+): AsyncGenerator<T, void, undefined> {
+  let items: readonly T[] = [];
+  let index = 0;
+  let isDone = false;
+  let pending: Promise<void> | undefined;
+
+  async function readBatch(): Promise<void> {
+    try {
+      const batch = await batches.next();
+      if (isDone) return;
+      isDone = batch.done === true;
+      items = batch.done ? [] : itemsOf(batch.value);
+      index = 0;
+    } catch (error) {
+      if (isDone) return; // the iteration was left meanwhile
+      isDone = true;
+      throw error;
+    } finally {
+      pending = undefined;
+    }
+  }
+
+  async function leave(): Promise<IteratorReturnResult<undefined>> {
+    isDone = true;
+    items = [];
+    stop?.();
+    await batches.return();
+    return { done: true, value: undefined };
+  }
+
+  const iterator: AsyncGenerator<T, void, undefined> = {
+    next() {
+      if (signal?.aborted && !isDone) {
+        return leave().then(() => {
+          throw signal.reason;
+        });
+      }
+      const value = items[index];
+      if (value !== undefined) {
+        index++;
+        return Promise.resolve({ done: false, value });
+      }
+      if (isDone) return Promise.resolve({ done: true, value: undefined });
+      pending ??= readBatch();
+      return pending.then(() => iterator.next());
+    },
+    return: leave,
+    async throw(error) {
+      await leave();
+      throw error;
+    },
+    [Symbol.asyncIterator]: () => iterator,
+    async [Symbol.asyncDispose]() {
+      await leave();
+    },
+  };
+  return iterator;
+}
+
+/**
+ * Yields the lines of a text that arrives in chunks, a batch for each chunk,
+ * without `\n` or `\r\n`. A last line without a line break counts, too.
+ */
+export async function* lines(
+  chunks: AsyncIterable<string>,
+): AsyncGenerator<string[], void, undefined> {
+  let rest = "";
+  for await (const chunk of chunks) {
+    const end = chunk.lastIndexOf("\n");
+    if (end === -1) {
+      rest += chunk;
+      continue;
+    }
+    const text = rest + chunk.slice(0, end);
+    yield `${text}\n`.split(text.includes("\r") ? /\r?\n/ : "\n").slice(0, -1);
+    rest = chunk.slice(end + 1);
+  }
+  if (rest !== "") yield [rest];
+}

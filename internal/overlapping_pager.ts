@@ -1,0 +1,100 @@
+/**
+ * Pages by number of items that can be deleted or moved meanwhile.
+ *
+ * Each page begins with an item that was yielded before. If it is unchanged,
+ * nothing before the page is missing. Otherwise earlier pages are read again.
+ */
+
+import type { Page } from "../models.ts";
+import type { ListOptionsLike } from "../options.ts";
+import {
+  type HasId,
+  MAX_EMPTY_PAGES,
+  type Pager,
+  pagingError,
+  type Step,
+} from "./pager.ts";
+
+/** @param keyOf What tells items apart. */
+export function overlappingPager<T extends HasId>(
+  first: ListOptionsLike,
+  keyOf: (item: T) => string,
+): Pager<T> {
+  /** The version of each item that was yielded or seen. */
+  const seen = new Map<string, number>();
+  /** The caller's page size, and where the first page began. */
+  let size = 0;
+  let start = 0;
+  /** Everything before this position was yielded. */
+  let position = 0;
+  /** The position of the latest new item. */
+  let furthest = 0;
+  /** How many pages to go back when a page does not overlap. */
+  let stepBack = 1;
+  let emptyPages = 0;
+
+  const advance = (page: Page<T>): Step<T> => {
+    const { items: rows, total, per_page } = page;
+    const from = (page.page - 1) * per_page;
+    const isFirst = size === 0;
+    if (isFirst) {
+      size = per_page || 1; // 0 if there is nothing at all
+      start = from;
+    }
+    const overlaps = from <= start ||
+      rows.some((row) => seen.get(keyOf(row)) === row.version);
+    if (!overlaps) {
+      position = Math.max(start, position - stepBack * size);
+      stepBack *= 2;
+    }
+    const items = overlaps ? takeNew(rows, from, isFirst) : [];
+    const isShort = rows.length < per_page;
+    const isLast = overlaps && position >= from + rows.length &&
+      (position === total || isShort && (position > total || !items.length));
+    if (isLast) return { items, total, next: undefined };
+    if (items.length > 0) {
+      emptyPages = 0;
+      furthest = Math.max(furthest, position);
+    } else if (++emptyPages > furthest / size + MAX_EMPTY_PAGES) {
+      throw pagingError("the server keeps returning the same items");
+    }
+    return { items, total, next: nextPage() };
+  };
+
+  /** The new items of a page, no more than the caller's page size. */
+  function takeNew(rows: T[], from: number, isFirst: boolean): T[] {
+    const items: T[] = [];
+    stepBack = 1;
+    position = Math.max(from, start);
+    for (const row of rows.slice(position - from)) {
+      if (!seen.has(keyOf(row))) {
+        if (!isFirst && items.length === size) break;
+        items.push(row);
+      }
+      seen.set(keyOf(row), row.version);
+      position++;
+    }
+    return items;
+  }
+
+  function nextPage(): ListOptionsLike {
+    if (position <= start) return first;
+    const perPage = overlappingSize(position, size);
+    const page = Math.floor((position - 1) / perPage) + 1;
+    return { ...first, page, perPage };
+  }
+
+  return { first, advance };
+}
+
+/**
+ * The page size nearest to the usual one whose page begins shortly before a
+ * position: at most a quarter of the page is read again.
+ */
+function overlappingSize(position: number, size: number): number {
+  for (let distance = 0;; distance++) {
+    for (const near of [size + 1 - distance, size + 1 + distance]) {
+      if ((position - 1) % near + 1 <= near / 4) return near;
+    }
+  }
+}

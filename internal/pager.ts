@@ -1,0 +1,32 @@
+/** What every way of paging has in common. */
+
+import { DecapodResponseError } from "../errors.ts";
+import type { Page } from "../models.ts";
+import type { ListOptionsLike } from "../options.ts";
+
+/** What tells items apart. */
+export interface HasId {
+  id: string;
+  version: number;
+}
+
+/** Decides which items of a page are new and which page follows. */
+export interface Pager<T> {
+  first: ListOptionsLike;
+  advance(page: Page<T>): Step<T>;
+}
+
+/** The new items of a page, and what to request next if anything follows. */
+export interface Step<T> {
+  items: T[];
+  total: number;
+  next: ListOptionsLike | undefined;
+}
+
+/** Requests in a row that may bring nothing new. */
+export const MAX_EMPTY_PAGES = 10;
+
+/** The error for a server that does not page as a Decapod does. */
+export function pagingError(problem: string): DecapodResponseError {
+  return new DecapodResponseError(`Cannot list: ${problem}`);
+}

@@ -1,0 +1,237 @@
+/** Creates listings: reads page after page, one ahead of its consumer. */
+
+import type { Deadline } from "./deadline.ts";
+import { DecapodError } from "../errors.ts";
+import { regexpsOf, verifyFilter } from "./filter_probe.ts";
+import { flatten } from "./generators.ts";
+import { readHeaders } from "./headers.ts";
+import { Listing } from "../listing.ts";
+import {
+  encodeQuery,
+  type ListKind,
+  validateListOptions,
+} from "./list_query.ts";
+import type { Page } from "../models.ts";
+import type { ListOptionsLike, RequestOptions } from "../options.ts";
+import { overlappingPager } from "./overlapping_pager.ts";
+import {
+  type HasId,
+  MAX_EMPTY_PAGES,
+  type Pager,
+  pagingError,
+  type Step,
+} from "./pager.ts";
+import type { Path } from "./path.ts";
+import type { Transport } from "./transport.ts";
+import { isObject } from "./validate.ts";
+
+/** Creates the listing of a path: of models, of versions or of steps. */
+export function createListing<T extends HasId>(
+  transport: Transport,
+  path: Path,
+  kind: ListKind,
+  options: ListOptionsLike = {},
+): Listing<T> {
+  const spec = { method: "GET", path, isValid: isPage } as const;
+  let headers: RequestOptions["headers"]; // pairs can be read only once
+  const requestOptions = (): RequestOptions => {
+    validateListOptions(options, kind);
+    headers ??= readHeaders(options.headers);
+    const { signal, timeout, retries } = options;
+    return { signal, timeout, retries, headers };
+  };
+  const getPage = async (wanted: ListOptionsLike, signal = options.signal) => {
+    const request = { ...requestOptions(), signal };
+    const page = { ...spec, query: encodeQuery(wanted) };
+    if (regexpsOf(wanted).length === 0) {
+      return await transport.json<Page<T>>(page, request);
+    }
+    return await transport.withDeadline(spec, request, async (deadline) => {
+      await verifyFilter(transport, spec, wanted, request, deadline);
+      return await transport.json<Page<T>>(page, request, deadline);
+    });
+  };
+
+  /** @param limit How many items are wanted. */
+  function pages(limit = Infinity): AsyncGenerator<Page<T>, void, undefined> {
+    let deadline: Deadline | undefined;
+    async function* iteratePages() {
+      const { signal } = requestOptions();
+      deadline = transport.openLongDeadline(
+        ({ ErrorClass, reason }) => new ErrorClass(`Listing: ${reason}`),
+        signal,
+      );
+      try {
+        const pager = choosePager<T>(options, kind);
+        yield* readAhead(pager, getPage, deadline.signal, options.page, limit);
+      } finally {
+        deadline.close();
+      }
+    }
+    const stop = () => deadline?.abort(new DecapodError("Iteration left"));
+    return flatten(iteratePages(), (page) => [page], stop);
+  }
+
+  return new Listing(
+    () => getPage(options),
+    pages,
+    isObject(options) ? options.signal : undefined,
+  );
+}
+
+/** Yields pages with new items, and requests the next one meanwhile. */
+async function* readAhead<T>(
+  { first, advance }: Pager<T>,
+  getPage: (options: ListOptionsLike, signal: AbortSignal) => Promise<Page<T>>,
+  signal: AbortSignal,
+  firstNumber = 1,
+  limit: number,
+): AsyncGenerator<Page<T>, void, undefined> {
+  let prefetched: Promise<Page<T>> | undefined = getPage(first, signal);
+  let number = firstNumber;
+  let count = 0;
+  let perPage: number | undefined;
+  while (prefetched !== undefined) {
+    const page: Page<T> = await prefetched;
+    perPage ??= page.per_page;
+    const { items, total, next } = advance(page);
+    count += items.length;
+    prefetched = next && count < limit ? getPage(next, signal) : undefined;
+    prefetched?.catch(() => {}); // it is awaited in the next round
+    if (items.length === 0 && (next || number > firstNumber)) continue;
+    signal.throwIfAborted();
+    yield { ...page, items, page: number++, per_page: perPage, total };
+    signal.throwIfAborted();
+  }
+}
+
+function choosePager<T extends HasId>(
+  options: ListOptionsLike,
+  kind: ListKind,
+): Pager<T> {
+  const { sortBy, all } = options;
+  if (kind === "version") {
+    return all ? singlePage(options) : numberedPager<T>(options, newestFirst());
+  }
+  // Equal items must not change places between two pages.
+  const sorted = { ...options, sortBy: { ...sortBy, _id: 1, ...sortBy } };
+  const byId = { ...options, sortBy: { model_id: 1 } };
+  if (all) {
+    return singlePage(sortBy || kind === "step" ? sorted : byId);
+  }
+  if (kind === "step") return numberedPager<T>(sorted, unseen());
+  const filter = new Map<string, unknown>(Object.entries(options.filter ?? {}));
+  if ((filter.get("is_latest") ?? true) !== true) {
+    return overlappingPager(sorted, ({ id, version }) => `${id}/${version}`);
+  }
+  if (sortBy) return overlappingPager(sorted, ({ id }) => id);
+  const id = filter.get("model_id") ?? {};
+  const condition = isObject(id) ? id : { eq: id };
+  // regexp cannot stand beside another condition on the id.
+  return "regexp" in condition
+    ? overlappingPager(byId, ({ id }) => id)
+    : keysetPager(byId, condition);
+}
+
+function singlePage<T>(first: ListOptionsLike): Pager<T> {
+  const advance = ({ items, total }: Page<T>) => ({
+    items,
+    total,
+    next: undefined,
+  });
+  return { first, advance };
+}
+
+/**
+ * Requests what comes after the last id: nothing that is created or deleted
+ * before it moves the rest.
+ */
+function keysetPager<T extends HasId>(
+  first: ListOptionsLike,
+  condition: object,
+): Pager<T> {
+  let lastId: string | undefined;
+  let count = 0;
+  const advance = (page: Page<T>): Step<T> => {
+    const { items } = page;
+    const skipped = lastId === undefined ? (page.page - 1) * page.per_page : 0;
+    const total = count + page.total;
+    count += skipped + items.length;
+    const isAfter = isAscending(items, lastId);
+    if (lastId !== undefined && !isAfter) {
+      throw pagingError(
+        `the server was asked for ids after "${lastId}" and returned others`,
+      );
+    }
+    const end = skipped + items.length;
+    const isLast = end === page.total ||
+      end > page.total && items.length < page.per_page;
+    lastId = items.at(-1)?.id;
+    if (lastId === undefined || isLast) {
+      return { items, total, next: undefined };
+    }
+    if (!isAfter) throw pagingError("the server did not sort by model_id");
+    const filter = { ...first.filter, model_id: { ...condition, gt: lastId } };
+    return { items, total, next: { ...first, page: undefined, filter } };
+  };
+  return { first, advance };
+}
+
+/** Whether each id comes after the one before. */
+function isAscending(items: HasId[], after = ""): boolean {
+  return items.every(({ id }) => {
+    const ascending = id > after;
+    after = id;
+    return ascending;
+  });
+}
+
+/** Requests page after page of items that are never deleted. */
+function numberedPager<T extends HasId>(
+  first: ListOptionsLike,
+  isNew: (item: HasId) => boolean,
+): Pager<T> {
+  let emptyPages = 0;
+  const advance = (page: Page<T>): Step<T> => {
+    const { items: rows, page: number, per_page: size, total } = page;
+    const items = rows.filter(isNew);
+    if ((number - 1) * size + rows.length >= total) {
+      return { items, total, next: undefined };
+    }
+    emptyPages = items.length > 0 ? 0 : emptyPages + 1;
+    if (emptyPages > MAX_EMPTY_PAGES) {
+      throw pagingError("the server keeps returning the same items");
+    }
+    // A short page has grown since: it is read again.
+    const next = rows.length < size ? number : number + 1;
+    return { items, total, next: { ...first, page: next } };
+  };
+  return { first, advance };
+}
+
+/** New versions appear in front and move the others back. */
+function newestFirst(): (item: HasId) => boolean {
+  let lowest = Infinity;
+  return ({ version }) => {
+    if (version >= lowest) return false;
+    lowest = version;
+    return true;
+  };
+}
+
+function unseen(): (item: HasId) => boolean {
+  const ids = new Set<string>();
+  return ({ id }) => !ids.has(id) && Boolean(ids.add(id));
+}
+
+function isPage(body: object): boolean {
+  const { items, page, per_page, total }: Partial<Page<unknown>> = body;
+  return Array.isArray(items) &&
+    items.every((item) =>
+      isObject(item) && "id" in item &&
+      typeof item.id === "string"
+    ) &&
+    [page, per_page, total].every((count) =>
+      Number.isSafeInteger(count) && Number(count) >= 0
+    ) && page !== 0;
+}

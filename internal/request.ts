@@ -1,0 +1,174 @@
+/** One outgoing request: URL, headers, redaction, errors that name it. */
+
+import type { Authenticator } from "../auth.ts";
+import type { Deadline } from "./deadline.ts";
+import {
+  DecapodConnectionError,
+  DecapodError,
+  type DecapodErrorOptions,
+  DecapodTimeoutError,
+} from "../errors.ts";
+import { type HeaderRecord, headerSecrets } from "./headers.ts";
+import { serializeJson } from "./json.ts";
+import { describeNetworkError } from "./network_errors.ts";
+import { encodePath, type Path } from "./path.ts";
+import { redacted, redactError, shorten } from "./redact.ts";
+
+/** What a method of the client requests. */
+export interface RequestSpec {
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  path: Path;
+  query?: string;
+  body?: unknown;
+  /** Checks the shape of the response. Defaults to any object. */
+  isValid?: (body: object) => boolean;
+  /** Values of this request to redact. */
+  secrets?: readonly string[];
+  /** Provides the token. Defaults to the client's session. */
+  auth?: Authenticator;
+  /** Whether the client's retries apply although it is not a GET. */
+  idempotent?: boolean;
+}
+
+/** Constructs an error of some class. */
+export type ErrorClass<Options> = new (
+  message: string,
+  options: Options,
+) => DecapodError;
+
+const MAX_MESSAGE = 500;
+const MAX_URL_IN_MESSAGE = 160;
+
+/** Lines that Decapod's nginx accepts, in bytes. */
+const MAX_LINE = 4096;
+
+/** Whether sending it twice could make a change twice. */
+export function isUnsafe({ method, idempotent }: RequestSpec): boolean {
+  return method !== "GET" && !idempotent;
+}
+
+/** The URL of a request; throws if a value in its path is invalid. */
+export function requestUrl(
+  base: string,
+  { path, query }: RequestSpec,
+  secrets?: readonly string[],
+): string {
+  return base + encodePath(path, secrets) + (query ? `?${query}` : "");
+}
+
+/** An error that names the request. */
+export function requestError<Options extends DecapodErrorOptions>(
+  base: string,
+  spec: RequestSpec,
+  Class: ErrorClass<Options>,
+  reason: string,
+  options: Options,
+): DecapodError {
+  const { method } = spec;
+  const url = requestUrl(base, spec, spec.secrets);
+  const outcomeUnknown = isUnsafe(spec) && options.outcomeUnknown === true;
+  const suffix = outcomeUnknown
+    ? "; the change may have been applied, check before retrying"
+    : "";
+  const message = `${method} ${shorten(url, MAX_URL_IN_MESSAGE)}: ${reason}`;
+  return new Class(shorten(message, MAX_MESSAGE - suffix.length) + suffix, {
+    ...options,
+    method,
+    url,
+    outcomeUnknown,
+  });
+}
+
+/** A request, with what its errors need to know. */
+export class OutgoingRequest {
+  readonly url: string;
+  readonly body: string | undefined;
+  /** Whether an earlier attempt may have applied the change. */
+  outcomeUnknown = false;
+  /** Whether the current attempt was handed to fetch. */
+  sent = false;
+
+  /**
+   * @param base The server's URL.
+   * @param spec What is requested.
+   * @param type The media type that its response should have.
+   * @param secrets The secrets of the client.
+   * @param isCustom Whether a custom fetch sends it.
+   */
+  constructor(
+    readonly base: string,
+    readonly spec: RequestSpec,
+    readonly type: string,
+    readonly headers: HeaderRecord,
+    readonly deadline: Deadline,
+    readonly secrets: readonly string[],
+    readonly isCustom: boolean,
+  ) {
+    this.url = requestUrl(base, spec);
+    if (spec.body !== undefined) this.body = serializeJson(spec.body);
+  }
+
+  /** Replaces every known secret in a text. */
+  redact(text: string): string {
+    return redacted(text, [
+      ...this.secrets,
+      ...this.spec.secrets ?? [],
+      ...headerSecrets(this.headers),
+    ]);
+  }
+
+  /** An error that names the request. */
+  error<Options extends DecapodErrorOptions>(
+    Class: ErrorClass<Options>,
+    reason: string,
+    options: Options,
+  ): DecapodError {
+    return requestError(this.base, this.spec, Class, reason, {
+      ...options,
+      outcomeUnknown: this.outcomeUnknown || options.outcomeUnknown,
+    });
+  }
+
+  /**
+   * The error that the caller gets for whatever was thrown.
+   *
+   * @param response The response, if its headers arrived.
+   */
+  toError(thrown: unknown, response?: Response): unknown {
+    const { signal, ending } = this.deadline;
+    if (ending) {
+      const { ErrorClass, reason } = ending;
+      return this.error(ErrorClass, reason, { outcomeUnknown: this.sent });
+    }
+    if (signal.aborted) return signal.reason; // the caller's own
+    if (thrown instanceof DecapodError) return thrown;
+    const error = describeNetworkError(thrown, this.isCustom);
+    const { isTimeout, mayHaveReachedServer } = error;
+    // After the headers, whatever the runtime says, the body broke off.
+    const text = response && !isTimeout
+      ? `the connection was lost while the response was read (${error.text})`
+      : error.text;
+    return this.error(
+      isTimeout ? DecapodTimeoutError : DecapodConnectionError,
+      this.redact(text) + this.sizeHint(),
+      {
+        cause: redactError(thrown, (text) => this.redact(text)),
+        outcomeUnknown: mayHaveReachedServer || response !== undefined,
+      },
+    );
+  }
+
+  /** What to do if the URL or a header is too long for Decapod's nginx. */
+  sizeHint(): string {
+    const { length } = this.url.slice(new URL(this.url).origin.length);
+    if (length > MAX_LINE - 20) {
+      return ` (the URL has ${this.url.length} characters, Decapod's nginx accepts about ${MAX_LINE}: filter by fewer values per request)`;
+    }
+    const [name] = Object.entries(this.headers)
+      .find(([name, value]) => name.length + value.length > MAX_LINE - 20) ??
+      [];
+    return name
+      ? ` (the header ${name} is too long, Decapod's nginx accepts about ${MAX_LINE} characters)`
+      : "";
+  }
+}

@@ -1,0 +1,154 @@
+/** The endpoints that every versioned model has. */
+
+import { delay } from "@std/async/delay";
+import { abortable } from "./abort.ts";
+import type { Deadline } from "./deadline.ts";
+import { DecapodAPIError } from "../errors.ts";
+import type { Listing } from "../listing.ts";
+import type { Model } from "../models.ts";
+import type { Change, ListOptionsLike, RequestOptions } from "../options.ts";
+import { createListing } from "./pagination.ts";
+import { type Path, path } from "./path.ts";
+import { backoff, type Transport } from "./transport.ts";
+import { isObject, validate } from "./validate.ts";
+
+/** With fewer attempts, ten editors at once starve each other. */
+const MAX_ATTEMPTS = 50;
+
+/** Lists, reads and changes the models of one kind. */
+export class Resource<M extends Model<string, object>> {
+  readonly #transport: Transport;
+  readonly #name: M["model"];
+
+  /** @param name The model's name, which is also its path. */
+  constructor(transport: Transport, name: M["model"]) {
+    this.#transport = transport;
+    this.#name = name;
+  }
+
+  list(options?: ListOptionsLike): Listing<M> {
+    const models = path`${this.#name}`;
+    return createListing(this.#transport, models, "model", options);
+  }
+
+  listVersions(id: string, options?: ListOptionsLike): Listing<M> {
+    const versions = path`${this.#name}/${id}/version`;
+    return createListing(this.#transport, versions, "version", options);
+  }
+
+  get(id: string, options?: RequestOptions): Promise<M> {
+    return this.#send("GET", path`${this.#name}/${id}`, options);
+  }
+
+  getVersion(
+    id: string,
+    version: number,
+    options?: RequestOptions,
+  ): Promise<M> {
+    const one = path`${this.#name}/${id}/version/${version}`;
+    return this.#send("GET", one, options);
+  }
+
+  create<T extends object = M>(
+    body: object,
+    options?: RequestOptions,
+  ): Promise<T> {
+    return this.#send("POST", path`${this.#name}`, options, body);
+  }
+
+  async update(model: M, options?: RequestOptions): Promise<M> {
+    if (!isObject(model) || "then" in model) {
+      throw new TypeError(
+        `Invalid ${this.#name}: must be a whole model as it was read, got ${
+          isObject(model) ? "a promise (is an await missing?)" : typeof model
+        }`,
+      );
+    }
+    const one = path`${this.#name}/${model.id}`;
+    return await this.#send("PUT", one, options, model);
+  }
+
+  /** Reads, changes and writes; again if someone else wrote meanwhile. */
+  edit(
+    id: string,
+    change: Change<M["data"]>,
+    options?: RequestOptions,
+  ): Promise<M> {
+    const one = path`${this.#name}/${id}`;
+    const get = { method: "GET", path: one, isValid: hasData } as const;
+    const put = { method: "PUT", path: one } as const;
+    return this.#transport.withDeadline(put, options, async (deadline, own) => {
+      validate("change", change);
+      const read = () => this.#transport.json<M>(get, own, deadline);
+      // A retried write could undo what another editor wrote meanwhile.
+      const once = { ...own, retries: 0 };
+      let model = await read();
+      for (let attempt = 1;; attempt++) {
+        const data = await changed(model, change, deadline);
+        try {
+          const body = { ...model, data };
+          return await this.#transport.json<M>(
+            { ...put, body },
+            once,
+            deadline,
+          );
+        } catch (error) {
+          if (!mayBeRace(error) || attempt === MAX_ATTEMPTS) throw error;
+          const { signal } = deadline;
+          await delay(backoff(attempt, 20, 1000), { signal });
+          const latest = await read();
+          // The same version: the data itself is a duplicate.
+          if (latest.version === model.version && !isStale(error)) throw error;
+          model = latest;
+        }
+      }
+    });
+  }
+
+  delete(id: string, options?: RequestOptions): Promise<M> {
+    return this.#send("DELETE", path`${this.#name}/${id}`, options);
+  }
+
+  #send<T extends object = M>(
+    method: "GET" | "POST" | "PUT" | "DELETE",
+    path: Path,
+    options?: RequestOptions,
+    body?: object,
+  ): Promise<T> {
+    return this.#transport.json({ method, path, body }, options);
+  }
+}
+
+async function changed<Data extends object>(
+  model: { data: Data },
+  change: Change<Data>,
+  { signal }: Deadline,
+): Promise<Data> {
+  const data = await abortable(
+    Promise.resolve(model.data).then(change),
+    signal,
+  );
+  if (isObject(data)) return data;
+  throw new TypeError(
+    "Invalid change: must return the new data, returned no object",
+  );
+}
+
+/** Whether another editor may have written since the model was read. */
+function mayBeRace(error: unknown): boolean {
+  // Decapod reports writes that overlap as duplicates.
+  return isStale(error) ||
+    isError(error, "CannotUpdateModelWithSuchParameters");
+}
+
+function isStale(error: unknown): boolean {
+  return isError(error, "CannotUpdateManagedFieldsError");
+}
+
+function isError(error: unknown, name: string): boolean {
+  return error instanceof DecapodAPIError && error.error === name;
+}
+
+function hasData(model: { data?: unknown }): boolean {
+  return isObject(model.data);
+}

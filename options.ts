@@ -1,0 +1,342 @@
+/**
+ * Everything that callers pass in: options and arguments that are objects.
+ *
+ * Every optional member also accepts `undefined`, which means its default.
+ *
+ * @example
+ * ```ts
+ * import { Client, type ClientOptions } from "@decapod/decapodlib";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: ClientOptions = {
+ *   login: "root",
+ *   password: "secret",
+ *   timeout: 10_000,
+ * };
+ * const client = new Client("https://decapod.example", options);
+ * assertEquals(client.url, "https://decapod.example");
+ * ```
+ *
+ * @module
+ */
+
+import type {
+  Execution,
+  ExecutionState,
+  Filter,
+  HintValue,
+  SortBy,
+} from "./models.ts";
+
+/** Headers to send: an object, a `Headers`, a `Map` or other pairs. */
+export type HeadersOption =
+  | Record<string, string>
+  | Headers
+  | Iterable<readonly [string, string]>;
+
+/** The last argument of every method. */
+export interface RequestOptions {
+  /** Aborts the call at once; it rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Milliseconds for the whole call: login, attempts, waits and the body.
+   * Defaults to the client's `timeout`.
+   */
+  timeout?: number | undefined;
+  /**
+   * How often to retry after a network failure, 408, 429, 502, 503 or 504.
+   * Defaults to the client's `retries` for GET requests and to 0 for others:
+   * a change may have been applied although no response arrived.
+   */
+  retries?: number | undefined;
+  /**
+   * Additional headers. An `Authorization` header replaces the session's
+   * token, and the call does not log in.
+   */
+  headers?: HeadersOption | undefined;
+}
+
+/** The names of {@linkcode RequestOptions}. */
+export const REQUEST_OPTIONS = ["signal", "timeout", "retries", "headers"];
+
+/** TLS settings: trusted CAs and the client certificate. All text is PEM. */
+export interface TlsOptions {
+  /**
+   * Certificates of trusted CAs: in addition to the system's on Deno, instead
+   * of them on Bun.
+   */
+  ca?: string | undefined;
+  /** The client's certificate; requires `key`. */
+  cert?: string | undefined;
+  /** The private key of the client's certificate; requires `cert`. */
+  key?: string | undefined;
+  /**
+   * Whether to verify the server's certificate.
+   *
+   * @default {true}
+   */
+  verify?: boolean | undefined;
+}
+
+/** The names of {@linkcode TlsOptions}. */
+export const TLS_OPTIONS = ["ca", "cert", "key", "verify"];
+
+/** One attempt to send a request, as `onAttempt` receives it. */
+export interface Attempt {
+  /** The HTTP method. */
+  method: string;
+  /** The URL without secrets. */
+  url: string;
+  /** The number of the attempt within its call, from 1. */
+  attempt: number;
+  /** Milliseconds until the body was read or the attempt failed. */
+  duration: number;
+  /** The HTTP status, if there was a response. */
+  status?: number;
+  /** The error, if the attempt failed. */
+  error?: unknown;
+}
+
+/** How a client sends requests. */
+export interface TransportOptions {
+  /**
+   * Milliseconds for a call.
+   *
+   * @default {60_000}
+   */
+  timeout?: number | undefined;
+  /**
+   * How often a GET request or a login is retried.
+   *
+   * @default {2}
+   */
+  retries?: number | undefined;
+  /** Headers for every request. */
+  headers?: HeadersOption | undefined;
+  /** TLS settings: trusted CAs and the client certificate. */
+  tls?: TlsOptions | undefined;
+  /**
+   * Replaces the runtime's `fetch` and is called the same way. It must not
+   * retry POST, PUT or DELETE requests itself.
+   */
+  fetch?:
+    | ((url: string, init: RequestInit) => Promise<Response>)
+    | undefined;
+  /**
+   * Called after each attempt, for logs and metrics. What it throws or
+   * rejects with is ignored.
+   */
+  onAttempt?: ((attempt: Attempt) => void) | undefined;
+}
+
+/** How a client reaches a server and logs in. */
+export interface ClientOptions extends TransportOptions {
+  /** The login of a Decapod user. */
+  login: string;
+  /** The user's password. */
+  password: string;
+}
+
+/** The names of {@linkcode ClientOptions}. */
+export const CLIENT_OPTIONS = [
+  "login",
+  "password",
+  "timeout",
+  "retries",
+  "headers",
+  "tls",
+  "fetch",
+  "onAttempt",
+];
+
+/** Which pages a listing returns. */
+export interface PageOptions extends RequestOptions {
+  /** The page to get, or to start the iteration at; from 1. */
+  page?: number | undefined;
+  /**
+   * Items per page, without an upper bound.
+   *
+   * @default {25}
+   */
+  perPage?: number | undefined;
+  /** Whether to get all items as one page. */
+  all?: boolean | undefined;
+}
+
+/** The names of {@linkcode PageOptions}. */
+export const PAGE_OPTIONS = [...REQUEST_OPTIONS, "page", "perPage", "all"];
+
+/**
+ * Which items a listing returns and in which order.
+ *
+ * @typeParam Fields The fields to filter and sort by.
+ */
+export interface ListOptions<Fields> extends PageOptions {
+  /** Conditions that all must hold for an item. */
+  filter?: Filter<Fields> | undefined;
+  /** The order of the items. Defaults to the order of the kind of model. */
+  sortBy?: SortBy<Fields> | undefined;
+}
+
+/** The names of {@linkcode ListOptions}. */
+export const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
+
+/** The list options of any kind of model. */
+export interface ListOptionsLike extends PageOptions {
+  /** Conditions that all must hold for an item. */
+  filter?: object | undefined;
+  /** The order of the items. */
+  sortBy?: object | undefined;
+}
+
+/** Options of {@linkcode Listing.toArray}. */
+export interface ToArrayOptions {
+  /** The maximum number of items. Defaults to all. */
+  limit?: number | undefined;
+}
+
+/** The names of {@linkcode ToArrayOptions}. */
+export const TO_ARRAY_OPTIONS = ["limit"];
+
+/** The shortest and the longest time between two polls, in ms. */
+export interface Interval {
+  /** The shortest time, used first and after each change. */
+  min: number;
+  /** The longest time, reached while nothing changes. */
+  max: number;
+}
+
+/** The names of {@linkcode Interval}. */
+export const INTERVAL = ["min", "max"];
+
+/** Options of {@linkcode V1Client.followExecution}. */
+export interface FollowOptions {
+  /**
+   * Milliseconds to follow. Defaults to no limit. Each poll also has the
+   * client's `timeout`.
+   */
+  timeout?: number | undefined;
+  /**
+   * Milliseconds between two polls: the shortest time, which grows up to
+   * tenfold while nothing changes, or both bounds.
+   *
+   * @default {1_000}
+   */
+  interval?: number | Interval | undefined;
+  /**
+   * Stops at once with the signal's reason. The execution is not canceled.
+   */
+  signal?: AbortSignal | undefined;
+  /** Additional headers for each request. */
+  headers?: HeadersOption | undefined;
+}
+
+/** The names of {@linkcode FollowOptions}. */
+export const FOLLOW_OPTIONS = ["timeout", "interval", "signal", "headers"];
+
+/** Options of {@linkcode V1Client.waitForExecution}. */
+export interface WaitOptions extends FollowOptions {
+  /**
+   * Called with the execution on the first poll and after each change. It is
+   * awaited; what it throws or rejects with ends the wait.
+   */
+  onUpdate?: ((execution: Execution) => void | Promise<void>) | undefined;
+  /**
+   * The states to wait for.
+   *
+   * @default {["completed"]}
+   */
+  expect?: ExecutionState[] | undefined;
+}
+
+/** The names of {@linkcode WaitOptions}. */
+export const WAIT_OPTIONS = [...FOLLOW_OPTIONS, "onUpdate", "expect"];
+
+/** Options of {@linkcode V1Client.getCinderIntegration}. */
+export interface CinderOptions extends RequestOptions {
+  /**
+   * The folder that the files are for.
+   *
+   * @default {"/etc/ceph"}
+   */
+  root?: string | undefined;
+}
+
+/** The names of {@linkcode CinderOptions}. */
+export const CINDER_OPTIONS = [...REQUEST_OPTIONS, "root"];
+
+/** A user to create. */
+export interface NewUser {
+  /** The login name; unique. */
+  login: string;
+  /** The e-mail address, to which the password is sent; unique. */
+  email: string;
+  /** The name to show; must not be empty. */
+  fullName: string;
+  /** The id of the user's role. Defaults to no role. */
+  roleId?: string | null | undefined;
+}
+
+/** The names of {@linkcode NewUser}. */
+export const NEW_USER = ["login", "email", "fullName", "roleId"];
+
+/** A server to discover. */
+export interface NewServer {
+  /** The host's system UUID, as `dmidecode` prints it. */
+  serverId: string;
+  /** An address or fully qualified name at which Decapod reaches the host. */
+  host: string;
+  /** The user that Ansible logs in as. */
+  username: string;
+}
+
+/** The names of {@linkcode NewServer}. */
+export const NEW_SERVER = ["serverId", "host", "username"];
+
+/** A playbook configuration to create. */
+export interface NewPlaybookConfiguration {
+  /** The name to show. */
+  name: string;
+  /** The cluster's id. */
+  clusterId: string;
+  /** The playbook's id. */
+  playbookId: string;
+  /** The ids of the servers to run on; duplicates are removed. */
+  serverIds: string[];
+  /** Values for the playbook's hints. Others have the playbook's defaults. */
+  hints?: HintValue[] | undefined;
+  /**
+   * Whether to execute the configuration at once.
+   *
+   * @default {false}
+   */
+  runAfter?: boolean | undefined;
+}
+
+/** The names of {@linkcode NewPlaybookConfiguration}. */
+export const NEW_PLAYBOOK_CONFIGURATION = [
+  "name",
+  "clusterId",
+  "playbookId",
+  "serverIds",
+  "hints",
+  "runAfter",
+];
+
+/**
+ * Returns new data for the current data of a model; see the `edit…` methods.
+ *
+ * @typeParam Data The fields of the model.
+ */
+export type Change<Data> = (data: Data) => Data | Promise<Data>;
+
+/** Options of {@linkcode V1Client.request}. */
+export interface CustomRequestOptions extends RequestOptions {
+  /** The query parameters. */
+  query?: Record<string, string | number | boolean> | undefined;
+  /** The body, sent as JSON. */
+  body?: object | undefined;
+}
+
+/** The names of {@linkcode CustomRequestOptions}. */
+export const CUSTOM_REQUEST_OPTIONS = [...REQUEST_OPTIONS, "query", "body"];
