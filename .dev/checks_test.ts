@@ -14,6 +14,7 @@ import { countLines } from "./lines.ts";
 import { ROOT } from "./process.ts";
 import { checkPublished } from "./published.ts";
 import { testProgress } from "./runner.ts";
+import { TARGETS } from "../tests/runtimes/targets.ts";
 
 const output = (code: number, stdout: string, stderr = "") => ({
   code,
@@ -25,11 +26,18 @@ Deno.test("quickChecks() and slowChecks() are steps of the workflow", async () =
   const workflow = await Deno.readTextFile(
     `${ROOT}.github/workflows/test.yml`,
   );
-  const steps = [...workflow.matchAll(/deno task check (\S+)/g)];
-  // The runtimes have a job for each version.
-  const names = [...quickChecks(), ...slowChecks("")].map(({ name }) => name)
-    .filter((name) => name !== "runtimes");
-  assertEquals(steps.map(([, name]) => name), names);
+  const [checks = "", runtimes = ""] = workflow.split("\n  runtimes:\n");
+  const steps = [...checks.matchAll(/deno task check (\S+)/g)];
+  const names = [...quickChecks(), ...slowChecks("")].map(({ name }) => name);
+  assertEquals(
+    [...steps.map(([, name]) => name), "runtimes"].sort(),
+    names.sort(),
+  );
+  const matrix = [...runtimes.matchAll(/^ +- (\S+)$/gm)];
+  assertEquals(
+    matrix.map(([, name]) => name),
+    TARGETS.filter(({ when }) => when !== "named").map(({ name }) => name),
+  );
 });
 
 Deno.test("testSummary() counts the last summary of a run", () => {

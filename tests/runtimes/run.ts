@@ -17,11 +17,11 @@ import { type Output, run } from "../../.dev/process.ts";
 import { standInRegistry } from "../../.dev/registry.ts";
 import {
   load,
-  type Program,
   provideProgram,
   provideTools,
   type Tools,
 } from "../../.dev/tools.ts";
+import config from "../../deno.json" with { type: "json" };
 import { generateCloudConfig } from "../../mod.ts";
 import { issue } from "./certificates.ts";
 import { OPTIONS } from "./cloud_config.ts";
@@ -30,47 +30,8 @@ import type { Result, Runtime, Settings } from "./kit.ts";
 import { Servers } from "./servers.ts";
 import type { End } from "./suite.ts";
 import { printTable } from "./table.ts";
+import { type Kind, type Target, TARGETS } from "./targets.ts";
 import { checkWithDeno, checkWithTypeScript } from "./types.ts";
-
-/** What the suite runs on, or what checks its types. */
-type Kind = Runtime | "typescript";
-
-/** One row of the table. */
-interface Target {
-  name: string;
-  kind: Kind;
-  /** @default The Deno that runs this. */
-  program?: Program;
-  /** Without arguments it runs always, or on CI only, or never. */
-  when: "always" | "ci" | "named";
-  /** Of workerd. */
-  compatibilityDate?: string;
-}
-
-/** The oldest and the newest supported versions, and those of Node between. */
-const TARGETS: Target[] = [
-  { name: "deno2.0", kind: "deno", program: "deno2.0", when: "named" },
-  { name: "deno", kind: "deno", when: "always" },
-  { name: "bun1.2", kind: "bun", program: "bun1.2", when: "named" },
-  { name: "bun1.4", kind: "bun", program: "bun1.4", when: "always" },
-  { name: "node20", kind: "node", program: "node20", when: "ci" },
-  { name: "node22", kind: "node", program: "node22", when: "ci" },
-  { name: "node24", kind: "node", program: "node24", when: "ci" },
-  { name: "node26", kind: "node", program: "node26", when: "always" },
-  ...(["2024-09-23", "2026-07-01"] as const).map((date): Target => ({
-    name: `workerd${date.slice(0, 4)}`,
-    kind: "workerd",
-    compatibilityDate: date,
-    when: date < "2026" ? "ci" : "always",
-  })),
-  ...(["typescript5.4", "typescript5.9", "typescript7"] as const)
-    .map((program): Target => ({
-      name: program,
-      kind: "typescript",
-      program,
-      when: program === "typescript7" ? "always" : "ci",
-    })),
-];
 
 /** The time limit of a run of the suite, which takes seconds. */
 const LIMIT_MS = 120_000;
@@ -251,16 +212,17 @@ async function foreignModules(
   { registry }: World,
   { kind }: Target,
   consumer: Consumer,
-  library = "",
+  imported = "",
 ): Promise<string> {
   const own = pathToFileURL(consumer.folder).href + "/";
   if (kind === "bun" || kind === "node") {
-    return library.startsWith(`${own}node_modules/`) ? "" : library;
+    return imported.startsWith(`${own}node_modules/`) ? "" : imported;
   }
   const { stdout } = await consumer.deno(["info", "--json", "main.ts"]);
   const { modules }: { modules: { specifier: string }[] } = JSON.parse(stdout);
   const specifiers = modules.map(({ specifier }) => specifier);
-  if (!specifiers.includes(`${registry.url}@decapod/decapodlib/1.0.0/mod.ts`)) {
+  const library = `${registry.url}@decapod/decapodlib/${config.version}/mod.ts`;
+  if (!specifiers.includes(library)) {
     return "the library is not from the registry";
   }
   return specifiers.filter((specifier) =>
@@ -410,6 +372,7 @@ const unknown = Deno.args.filter((arg) =>
 );
 if (unknown.length > 0) {
   const names = TARGETS.map(({ name }) => name).join(", ");
-  throw new Error(`Unknown runtime ${unknown.join(", ")}. Known: ${names}`);
+  console.error(`Unknown runtime "${unknown.join('", "')}". Known: ${names}`);
+  Deno.exit(1);
 }
 Deno.exitCode = printTable(await runAll(wanted), strict);
