@@ -6,6 +6,10 @@ import { table } from "./table.ts";
 /** Folders that are counted as a whole. */
 const FOLDERS = ["tests", "examples", ".dev"];
 
+/** Strings and regular expressions, which may contain a backtick. */
+const QUOTED =
+  /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\/(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\[])+\//g;
+
 /** The lines of a file, and those that are neither blank nor only comment. */
 export interface Lines {
   code: number;
@@ -34,7 +38,8 @@ export function countLines(text: string): Lines {
     if (inComment) inComment = !line.endsWith("*/");
     if (comment || line === "") continue;
     code++;
-    const ticks = line.match(/(?<!\\)`/g)?.length ?? 0;
+    const source = template === "" ? line.replace(QUOTED, "") : line;
+    const ticks = source.match(/(?<!\\)`/g)?.length ?? 0;
     if (ticks % 2 === 0) continue;
     if (template !== "") template = "";
     else template = line.includes("`#!") ? "program" : "text";
