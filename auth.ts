@@ -159,7 +159,7 @@ export class V1Auth implements Authenticator {
   async login(
     signal?: AbortSignal,
     login: Login = this.#login,
-    maxWait = Infinity,
+    maxWait?: number,
   ): Promise<Token> {
     signal?.throwIfAborted();
     const current = this.#session;
@@ -170,7 +170,7 @@ export class V1Auth implements Authenticator {
       const result = signal
         ? abortable(session.result, signal)
         : session.result;
-      if (!isJoining || maxWait === Infinity) return await result;
+      if (!isJoining || maxWait === undefined) return await result;
       const wait = Math.min(maxWait, session.start + 2 * maxWait - now());
       if (await isSettledWithin(result, wait)) return await result;
       // On an edge runtime the request that started the login may have ended,

@@ -1,10 +1,10 @@
 /**
- * What can go wrong on the way to Decapod and back. Everything that happens
- * there is a {@linkcode DecapodError}; misuse of the library is a `TypeError`
- * or a `RangeError`, thrown before anything is sent.
+ * Errors. Whatever happens on the way to the server and back is a
+ * {@linkcode DecapodError}; misuse is a `TypeError` or `RangeError`, and
+ * nothing is sent.
  *
- * Each message says which request it was, what happened and what to do, on one
- * line. No password and no token is in any of them.
+ * A message has one line of at most 500 characters, which says what happened to
+ * which request and what to do. It contains no passwords and no tokens.
  *
  * @example
  * ```ts
@@ -16,8 +16,7 @@
  *   await client.getUser("11111111-1111-4111-8111-111111111111");
  * } catch (error) {
  *   if (!(error instanceof DecapodAPIError)) throw error;
- *   assertEquals(error.code, 404);
- *   assertEquals(error.error, "NotFound");
+ *   assertEquals([error.code, error.error], [404, "NotFound"]);
  * }
  * ```
  *
@@ -26,21 +25,28 @@
 
 import type { Execution, ExecutionStep } from "./models.ts";
 
-/** What a {@linkcode DecapodError} is made of, besides its message. */
+/** The properties of a {@linkcode DecapodError} besides its message. */
 export interface DecapodErrorOptions {
-  /** What brought it about. */
+  /** The error that caused this one. */
   cause?: unknown;
   /** The HTTP method of the request. */
   method?: string;
-  /** The URL of the request, without secrets. */
+  /** The URL of the request without secrets. */
   url?: string;
-  /** Whether the request may have taken effect; false unless said. */
-  outcomeUnknown?: boolean;
+  /**
+   * Whether the change may have been applied.
+   *
+   * @default {false}
+   */
+  outcomeUnknown?: boolean | undefined;
 }
 
 /**
- * Something went wrong on the way to Decapod or back. The base of all errors
- * of this library.
+ * The base class of all errors on the way to the server and back.
+ *
+ * Errors that were sent through `postMessage` or cloned lose their class and
+ * fields: send {@linkcode DecapodError.toJSON}. If two copies of this package
+ * can meet, compare `name` instead of using `instanceof`.
  *
  * @example
  * ```ts
@@ -58,16 +64,16 @@ export class DecapodError extends Error {
   override readonly name: string = "DecapodError";
   /** The HTTP method of the request, if there was one. */
   declare readonly method?: string;
-  /** The URL of the request, without secrets, if there was one. */
+  /** The URL of the request without secrets, if there was one. */
   declare readonly url?: string;
   /**
-   * Whether a POST, PUT or DELETE may have taken effect although this error
-   * came instead of an answer. Look before you send it again.
+   * Whether a POST, PUT or DELETE may have been applied although no response
+   * confirmed it. Check before retrying.
    */
   declare readonly outcomeUnknown: boolean;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param message What happened, to what, and what to do.
    * @param options The cause and the request.
@@ -80,29 +86,15 @@ export class DecapodError extends Error {
     Object.assign(this, { outcomeUnknown: false, ...fields });
   }
 
-  /** What brought it about: the same as `cause`. */
+  /** The error that caused this one, like `cause`. */
   get exception(): unknown {
     return this.cause;
   }
 
   /**
-   * The error as a plain object, for a log that writes JSON.
+   * The error as a plain object, for logs in JSON.
    *
-   * @returns Name, message and the fields of the class; not the cause.
-   *
-   * @example
-   * ```ts
-   * import { DecapodError } from "@decapod/decapodlib";
-   * import { assertEquals } from "@std/assert";
-   *
-   * const error = new DecapodError("Cannot reach Decapod", { method: "GET" });
-   * assertEquals(error.toJSON(), {
-   *   name: "DecapodError",
-   *   message: "Cannot reach Decapod",
-   *   method: "GET",
-   *   outcomeUnknown: false,
-   * });
-   * ```
+   * @returns The name, the message and the fields of the class, not the cause.
    */
   toJSON(): Record<string, unknown> {
     return {
@@ -112,7 +104,7 @@ export class DecapodError extends Error {
   }
 }
 
-/** What a {@linkcode DecapodAPIError} is made of, besides its message. */
+/** The properties of a {@linkcode DecapodAPIError} besides its message. */
 export interface DecapodAPIErrorOptions extends DecapodErrorOptions {
   /** The HTTP status. */
   code: number;
@@ -120,22 +112,24 @@ export interface DecapodAPIErrorOptions extends DecapodErrorOptions {
   error: string;
   /** The server's explanation. */
   description: string;
-  /** How long the server asks to wait before another attempt, in ms. */
+  /** Milliseconds that the server asks to wait before another attempt. */
   retryAfter?: number;
 }
 
-/** An error as the server puts it. */
+/** An error as the server describes it. */
 export interface APIErrorBody {
   /** The HTTP status. */
   code: number;
   /** The server's name for the error. */
   error: string;
   /** The server's explanation. */
+  message: string;
+  /** The same explanation under the name of Python's decapodlib. */
   description: string;
 }
 
 /**
- * The server, or a proxy in front of it, answered with an error status.
+ * The server, or a proxy in front of it, responded with an error status.
  *
  * @example
  * ```ts
@@ -157,46 +151,44 @@ export class DecapodAPIError extends DecapodError {
   /** The HTTP status. */
   declare readonly code: number;
   /**
-   * The server's name for the error, such as `NotFound`; for an answer that
-   * is not Decapod's own, the status as text.
+   * The server's name for the error, such as `NotFound`; the status text if
+   * the response is not Decapod's own.
    */
   declare readonly error: string;
   /** The server's explanation; empty if there is none. */
   declare readonly description: string;
-  /** How long the server asks to wait before another attempt, in ms. */
+  /** Milliseconds that the server asks to wait before another attempt. */
   declare readonly retryAfter?: number;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param message What happened, to what, and what to do.
-   * @param options What the server said.
+   * @param options What the server responded.
    */
   constructor(message: string, options: DecapodAPIErrorOptions) {
     super(message, options);
   }
 
-  /** The error as the server put it: code, error and description. */
+  /** The error as the server describes it. */
   get json(): APIErrorBody {
     const { code, error, description } = this;
-    return { code, error, description };
+    return { code, error, message: description, description };
   }
 }
 
 /**
- * No answer came, or it broke off: the server is down, unknown or
- * unreachable, the connection was reset, TLS failed. `cause` says more.
+ * No response arrived, or not all of it: the server is down or unreachable,
+ * the connection was lost, or TLS failed. `cause` is a copy of the runtime's
+ * own error.
  *
  * @example
  * ```ts
  * import { Client, DecapodConnectionError } from "@decapod/decapodlib";
  * import { assertRejects } from "@std/assert";
  *
- * const client = new Client("http://127.0.0.1:1", {
- *   login: "root",
- *   password: "secret",
- *   retries: 0,
- * });
+ * const credentials = { login: "root", password: "secret" };
+ * const client = new Client("http://127.0.0.1:1", { ...credentials, retries: 0 });
  * await assertRejects(() => client.getInfo(), DecapodConnectionError);
  * ```
  */
@@ -206,18 +198,18 @@ export class DecapodConnectionError extends DecapodError {
 }
 
 /**
- * The answer did not come, or did not end, within the timeout.
+ * The response did not arrive, or not all of it, within the timeout.
  *
  * @example
  * ```ts
  * import { Client, DecapodTimeoutError } from "@decapod/decapodlib";
  * import { assertRejects } from "@std/assert";
  *
- * const client = new Client("http://127.0.0.1:1", {
+ * const client = new Client("http://decapod.example", {
  *   login: "root",
  *   password: "secret",
  *   timeout: 20,
- *   fetch: () => new Promise(() => {}), // a server that never answers
+ *   fetch: () => new Promise(() => {}), // a server that never responds
  * });
  * await assertRejects(() => client.getInfo(), DecapodTimeoutError);
  * ```
@@ -228,23 +220,19 @@ export class DecapodTimeoutError extends DecapodError {
 }
 
 /**
- * An answer came, but not one that Decapod gives: HTML, no JSON, a redirect.
- * As a rule the URL is that of something else.
+ * A response that Decapod does not send: HTML, invalid JSON, a redirect. Often
+ * the URL is that of another server.
  *
  * @example
  * ```ts
  * import { Client, DecapodResponseError } from "@decapod/decapodlib";
  * import { assertRejects } from "@std/assert";
  *
+ * const headers = { "content-type": "text/html" };
  * const client = new Client("http://www.example.com", {
  *   login: "root",
  *   password: "secret",
- *   fetch: () =>
- *     Promise.resolve(
- *       new Response("<h1>Hello</h1>", {
- *         headers: { "content-type": "text/html" },
- *       }),
- *     ),
+ *   fetch: () => Promise.resolve(new Response("<h1>Hello</h1>", { headers })),
  * });
  * await assertRejects(
  *   () => client.getInfo(),
@@ -258,21 +246,20 @@ export class DecapodResponseError extends DecapodError {
   override readonly name: string = "DecapodResponseError";
 }
 
-/** What a {@linkcode DecapodExecutionError} is made of. */
+/** The properties of a {@linkcode DecapodExecutionError}. */
 export interface DecapodExecutionErrorOptions extends DecapodErrorOptions {
   /** The execution as it ended. */
   execution: Execution;
-  /** Its steps that failed. */
+  /** Its failed steps. */
   failedSteps: ExecutionStep[];
 }
 
 /**
- * An execution ended otherwise than it was waited for.
+ * An execution ended in another state than expected.
  *
  * @example
  * ```ts
  * import { DecapodExecutionError } from "@decapod/decapodlib";
- * import type { Execution } from "@decapod/decapodlib";
  * import { assertEquals } from "@std/assert";
  *
  * function report(error: DecapodExecutionError): string {
@@ -280,24 +267,23 @@ export interface DecapodExecutionErrorOptions extends DecapodErrorOptions {
  *   return `${execution.data.state}, ${failedSteps.length} steps failed`;
  * }
  *
- * const execution: Execution = {
- *   id: "231c54ee-384b-4fce-8ad4-7e029c7d13cb",
- *   model: "execution",
- *   version: 3,
- *   initiator_id: null,
- *   time_updated: 1479300415,
- *   time_deleted: 0,
- *   data: {
- *     state: "failed",
- *     playbook_configuration: {
- *       id: "9a962393-a1bd-4a96-a9dc-fc151327eea7",
- *       version: 1,
- *       playbook_name: "cluster_deploy",
+ * const error = new DecapodExecutionError("Execution failed", {
+ *   execution: {
+ *     id: "231c54ee-384b-4fce-8ad4-7e029c7d13cb",
+ *     model: "execution",
+ *     version: 3,
+ *     initiator_id: null,
+ *     time_updated: 1479300415,
+ *     time_deleted: 0,
+ *     data: {
+ *       state: "failed",
+ *       playbook_configuration: {
+ *         id: "9a962393-a1bd-4a96-a9dc-fc151327eea7",
+ *         version: 1,
+ *         playbook_name: "cluster_deploy",
+ *       },
  *     },
  *   },
- * };
- * const error = new DecapodExecutionError("Execution failed", {
- *   execution,
  *   failedSteps: [],
  * });
  * assertEquals(report(error), "failed, 0 steps failed");
@@ -308,11 +294,11 @@ export class DecapodExecutionError extends DecapodError {
   override readonly name: string = "DecapodExecutionError";
   /** The execution as it ended. */
   declare readonly execution: Execution;
-  /** Its steps that ended in an error or did not reach their server. */
+  /** Its steps with the result `error` or `unreachable`. */
   declare readonly failedSteps: ExecutionStep[];
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param message What happened, to what, and what to do.
    * @param options The execution and its failed steps.
@@ -322,17 +308,16 @@ export class DecapodExecutionError extends DecapodError {
   }
 }
 
-/** What a {@linkcode DecapodWaitTimeoutError} is made of. */
+/** The properties of a {@linkcode DecapodWaitTimeoutError}. */
 export interface DecapodWaitTimeoutErrorOptions extends DecapodErrorOptions {
-  /** The execution when it was last seen. */
+  /** The execution as last seen. */
   execution?: Execution;
-  /** How often it was seen in which state. */
+  /** How many polls saw each state. */
   states: Record<string, number>;
 }
 
 /**
- * An execution did not end within the time that was given to wait for it. It
- * goes on running.
+ * An execution did not end within the timeout of the wait. It continues.
  *
  * @example
  * ```ts
@@ -348,20 +333,19 @@ export interface DecapodWaitTimeoutErrorOptions extends DecapodErrorOptions {
  *   () => client.waitForExecution("231c54ee", { timeout: 50 }),
  *   DecapodWaitTimeoutError,
  * );
- * assertEquals(error.execution, undefined); // it was never seen
- * assertEquals(error.states, {});
+ * assertEquals([error.execution, error.states], [undefined, {}]);
  * ```
  */
 export class DecapodWaitTimeoutError extends DecapodTimeoutError {
   /** The name of the class. */
   override readonly name: string = "DecapodWaitTimeoutError";
-  /** The execution when it was last seen; undefined if it never was. */
+  /** The execution as last seen; undefined if no poll got a response. */
   declare readonly execution?: Execution;
-  /** How often it was seen in which state. */
+  /** How many polls saw each state. */
   declare readonly states: Record<string, number>;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param message What happened, to what, and what to do.
    * @param options What was seen.

@@ -1,10 +1,9 @@
 /**
- * The types of everything that Decapod sends: models, listings, playbooks,
- * permissions. Field names are the wire's own, so that a model that was read
- * can be changed and sent back as it is.
+ * The types of what Decapod sends and receives. Field names are those of the
+ * wire, so a model that was read can be changed and sent back.
  *
- * Fields that a newer server adds stay in the objects; states and results are
- * open unions, because a newer server may know more of them.
+ * Responses are not validated field by field: fields that a newer server adds
+ * are kept, and states and results may have other values.
  *
  * @example
  * ```ts
@@ -20,10 +19,10 @@
  * @module
  */
 
-/** Any string besides the ones that are known today. */
+/** Another string: a newer server may have more values. */
 export type OtherString = string & Record<never, never>;
 
-/** Anything that JSON can say. */
+/** A JSON value. */
 export type JsonValue =
   | string
   | number
@@ -32,18 +31,18 @@ export type JsonValue =
   | JsonValue[]
   | JsonObject;
 
-/** A JSON object of free form. */
+/** A JSON object. */
 export interface JsonObject {
   /** The value under a key. */
   [key: string]: JsonValue;
 }
 
 /**
- * What all models have in common. Nothing is changed in place on the server:
- * each change and each deletion makes a new version.
+ * What all models have in common. Every change and every deletion creates a new
+ * version.
  *
  * @typeParam Name The model's name on the wire.
- * @typeParam Data The fields that are the model's own.
+ * @typeParam Data The fields of this kind of model.
  */
 export interface Model<Name extends string, Data> {
   /** The model's id, the same in all versions. */
@@ -58,7 +57,7 @@ export interface Model<Name extends string, Data> {
   time_updated: number;
   /** When the model was deleted, in UNIX seconds; 0 if it was not. */
   time_deleted: number;
-  /** The model's own fields. */
+  /** The fields of this kind of model. */
   data: Data;
 }
 
@@ -70,11 +69,11 @@ export interface UserData {
   email: string;
   /** The name to show; never empty. */
   full_name: string;
-  /** The id of the user's role; null for a user who may do nothing. */
+  /** The id of the user's role; null for a user without permissions. */
   role_id: string | null;
 }
 
-/** Somebody who can log in. */
+/** A user of Decapod. */
 export type User = Model<"user", UserData>;
 
 /** Permissions of one class. */
@@ -89,7 +88,7 @@ export interface PermissionGroup {
 export interface RoleData {
   /** The role's name; unique. */
   name: string;
-  /** What users with this role may do. */
+  /** The permissions of users with this role. */
   permissions: PermissionGroup[];
 }
 
@@ -104,8 +103,11 @@ export interface ClusterServer {
   version: number;
   /** The fully qualified name of the host. */
   fqdn: string;
-  /** The address of the host. */
-  ip: string;
+  /**
+   * The address of the host; null if it was announced by an IPv6 address or by
+   * a name that has no IPv4 address.
+   */
+  ip: string | null;
   /** The name of the server model. */
   server_name: string;
 }
@@ -121,7 +123,7 @@ export interface ClusterData {
 /** A Ceph cluster. */
 export type Cluster = Model<"cluster", ClusterData>;
 
-/** Whether Decapod may work on a server. */
+/** Whether Decapod may change a server. */
 export type ServerState =
   | "operational"
   | "off"
@@ -137,11 +139,14 @@ export interface ServerData {
   username: string;
   /** The fully qualified name of the host. */
   fqdn: string;
-  /** The address of the host. */
-  ip: string;
-  /** Whether Decapod may work on it. */
+  /**
+   * The address of the host; null if it was announced by an IPv6 address or by
+   * a name that has no IPv4 address.
+   */
+  ip: string | null;
+  /** Whether Decapod may change it. */
   state: ServerState;
-  /** The id of the cluster that it belongs to; null if to none. */
+  /** The id of its cluster; null if it has none. */
   cluster_id: string | null;
   /** What Ansible found out about the host. */
   facts: JsonObject;
@@ -150,7 +155,7 @@ export interface ServerData {
 /** A host that Decapod manages. Its id is the host's system UUID. */
 export type Server = Model<"server", ServerData>;
 
-/** What a playbook is run with. */
+/** The variables and the inventory of a playbook. */
 export interface PlaybookSettings {
   /** Ansible's extra variables. */
   global_vars: JsonObject;
@@ -166,23 +171,24 @@ export interface PlaybookConfigurationData {
   playbook_id: string;
   /** The id of the cluster that it is for. */
   cluster_id: string;
-  /** What the playbook is run with. */
+  /** The variables and the inventory of the playbook. */
   configuration: PlaybookSettings;
   /**
-   * Only in the answer to a creation: the id of the execution that `runAfter`
-   * started, null if none was asked for.
+   * Only in the response to a creation: the id of the execution that `runAfter`
+   * started, or null.
    */
   created_execution_id?: string | null;
 }
 
-/** A playbook made ready to be run on servers of a cluster. */
+/** A playbook that is configured for servers of a cluster. */
 export type PlaybookConfiguration = Model<
   "playbook_configuration",
   PlaybookConfigurationData
 >;
 
 /**
- * Where an execution stands. `completed`, `failed` and `canceled` are ends.
+ * The state of an execution. `completed` and `failed` are terminal, `canceled`
+ * as well unless the execution had not started.
  */
 export type ExecutionState =
   | "created"
@@ -193,7 +199,7 @@ export type ExecutionState =
   | "failed"
   | OtherString;
 
-/** Which playbook configuration an execution runs. */
+/** The playbook configuration of an execution. */
 export interface ExecutedConfiguration {
   /** The playbook configuration's id. */
   id: string;
@@ -205,16 +211,16 @@ export interface ExecutedConfiguration {
 
 /** The fields of an {@linkcode Execution}. */
 export interface ExecutionData {
-  /** Where the execution stands. */
+  /** The state. */
   state: ExecutionState;
-  /** What is run. */
+  /** What is executed. */
   playbook_configuration: ExecutedConfiguration;
 }
 
-/** One run of a playbook configuration. */
+/** An execution of a playbook configuration. */
 export type Execution = Model<"execution", ExecutionData>;
 
-/** How a step ended. */
+/** The result of a step. */
 export type StepResult =
   | "ok"
   | "error"
@@ -231,9 +237,9 @@ export interface ExecutionStepData {
   role: string;
   /** Ansible's task. */
   name: string;
-  /** How it ended. */
+  /** The result. */
   result: StepResult;
-  /** What Ansible said of a failure; empty if there was none. */
+  /** Ansible's description of a failure; empty if there was no failure. */
   error: JsonObject;
   /** The server that it ran on; null if the server is not known. */
   server_id: string | null;
@@ -263,16 +269,16 @@ export type ExecutionEvent =
 
 /** The fields of a {@linkcode Token}. */
 export interface TokenData {
-  /** When the token dies if it is not used, in UNIX seconds, with fraction. */
+  /** When an unused token expires, in UNIX seconds with a fraction. */
   expires_at: number;
-  /** Who logged in. */
+  /** The user who logged in. */
   user: User;
 }
 
-/** A session. The token string itself is the model's `id`: keep it secret. */
+/** A session. The token itself is the model's `id`, which is a secret. */
 export type Token = Model<"token", TokenData>;
 
-/** A parameter that a playbook takes. */
+/** A parameter of a playbook. */
 export interface PlaybookHint {
   /** The hint's id. */
   id: string;
@@ -280,13 +286,13 @@ export interface PlaybookHint {
   type: string;
   /** What it does. */
   description: string;
-  /** The value that is used when the hint is left out. */
+  /** The default value. */
   default_value: JsonValue;
-  /** The values to choose from; empty if there is nothing to choose. */
+  /** The allowed values; empty if any value is allowed. */
   values: JsonValue[];
 }
 
-/** A playbook that the server can run. */
+/** A playbook of the server. */
 export interface Playbook {
   /** The playbook's id. */
   id: string;
@@ -298,7 +304,7 @@ export interface Playbook {
   required_server_list: boolean;
   /** Which servers may be listed. */
   server_list_policy: string;
-  /** The parameters that it takes. */
+  /** Its parameters. */
   hints: PlaybookHint[];
 }
 
@@ -310,7 +316,7 @@ export interface HintValue {
   value: string | number | boolean;
 }
 
-/** What the server says of itself. */
+/** The server's time and version. */
 export interface Info {
   /** The server's clock. */
   time: {
@@ -325,13 +331,13 @@ export interface Info {
   version: string;
 }
 
-/** What the server has to say when there is no model to send. */
+/** A message of the server. */
 export interface Message {
   /** The message. */
   message: string;
 }
 
-/** A list that is not cut into pages. */
+/** A list without pages. */
 export interface Items<T> {
   /** The items. */
   items: T[];
@@ -341,16 +347,16 @@ export interface Items<T> {
 export interface Page<T> extends Items<T> {
   /** The number of the page, from 1. */
   page: number;
-  /** How many items a page holds at the most. */
+  /** The maximum number of items on a page. */
   per_page: number;
-  /** How many items there are on all pages together. */
+  /** How many items all pages have together. */
   total: number;
 }
 
-/** What a filter can compare with; numbers have to be whole. */
+/** The values of a filter. Numbers must be integers. */
 export type FilterValue = string | number | boolean;
 
-/** The ways to compare. Several on one field all have to hold. */
+/** The operators of a filter. If a field has several, all must match. */
 export interface FilterOperators<V extends FilterValue> {
   /** Equal. */
   eq?: V;
@@ -367,13 +373,14 @@ export interface FilterOperators<V extends FilterValue> {
   /** One of these. */
   in?: V[];
   /**
-   * A regular expression in Python's dialect, searched for anywhere. It stands
-   * alone: the server ignores all other operators beside it.
+   * A regular expression that matches anywhere in the value. Python compiles
+   * it and PCRE matches it, so it must mean the same to both. It cannot be
+   * combined with other operators.
    */
   regexp?: string;
 }
 
-/** The fields of the database that all models have. */
+/** The database fields of all models. */
 export interface ModelFields {
   /** The model's id. */
   model_id: string;
@@ -419,6 +426,8 @@ export interface ServerFields extends NamedFields {
   state: ServerState;
   /** The cluster's id. */
   cluster_id: string;
+  /** A fact of Ansible, such as `facts.ansible_hostname`. */
+  [fact: `facts.${string}`]: FilterValue;
 }
 
 /** What playbook configurations can be filtered by and sorted by. */
@@ -427,6 +436,8 @@ export interface PlaybookConfigurationFields extends NamedFields {
   playbook_id: string;
   /** The cluster's id. */
   cluster_id: string;
+  /** A part of the configuration, such as `configuration.global_vars.cluster`. */
+  [part: `configuration.${string}`]: FilterValue;
 }
 
 /** What executions can be filtered by and sorted by. */
@@ -441,11 +452,13 @@ export interface ExecutionFields extends ModelFields {
 
 /** What steps can be filtered by and sorted by. */
 export interface StepFields {
+  /** The execution's id. */
+  execution_id: string;
   /** Ansible's role. */
   role: string;
   /** Ansible's task. */
   name: string;
-  /** How it ended, as a number: ok 1, error 2, skipped 3, unreachable 4. */
+  /** The result as a number: ok 1, error 2, skipped 3, unreachable 4. */
   result: number;
   /** The server's id. */
   server_id: string;
@@ -455,17 +468,12 @@ export interface StepFields {
   time_finished: number;
 }
 
-/** Names that the wire has and the database has not. */
-export interface WireOnlyFields {
-  /** The database says `model_id`. */
-  id?: never;
-  /** The database says `time_created`. */
-  time_updated?: never;
-}
-
 /**
- * Which items a listing gives: all conditions have to hold. The names are
- * those of the server's database, `facts.ansible_hostname` reaches inside.
+ * Which items a listing returns: all conditions must match. The names are those
+ * of the server's database: `model_id`, not `id`; `time_created`, not
+ * `time_updated`. For a field of a newer server write `{…} as Filter<…>`.
+ *
+ * @typeParam Fields The fields to filter by.
  *
  * @example
  * ```ts
@@ -479,27 +487,17 @@ export interface WireOnlyFields {
  * assertEquals(Object.keys(filter).length, 2);
  * ```
  */
-export type Filter<Fields> =
-  & {
-    [Key in keyof Fields]?:
-      | Fields[Key]
-      | FilterOperators<Fields[Key] & FilterValue>;
-  }
-  & WireOnlyFields
-  & {
-    /** Any other field, such as one of the facts: `facts.ansible_hostname`. */
-    [key: string]:
-      | FilterValue
-      | FilterOperators<FilterValue>
-      | FilterOperators<string>
-      | FilterOperators<number>
-      | FilterOperators<boolean>
-      | undefined;
-  };
+export type Filter<Fields> = {
+  [Key in keyof Fields]?:
+    | Fields[Key]
+    | FilterOperators<Fields[Key] & FilterValue>;
+};
 
 /**
- * In which order a listing gives its items: 1 ascending, -1 descending; the
- * first name counts most. `_id` is the order of creation.
+ * The order of a listing: 1 ascending, -1 descending, the first field first.
+ * `_id` is the order of creation of the current versions.
+ *
+ * @typeParam Fields The fields to sort by.
  *
  * @example
  * ```ts
@@ -510,10 +508,16 @@ export type Filter<Fields> =
  * assertEquals(JSON.stringify(newestFirst), '{"time_created":-1,"login":1}');
  * ```
  */
-export type SortBy<Fields> =
-  & { [Key in keyof Fields | "_id"]?: 1 | -1 }
-  & WireOnlyFields
-  & {
-    /** Any other field. */
-    [key: string]: 1 | -1 | undefined;
-  };
+export type SortBy<Fields> = { [Key in keyof Fields | "_id"]?: 1 | -1 };
+
+/**
+ * Names of models that the database does not have.
+ *
+ * @deprecated Filters and orders accept only the names of the database.
+ */
+export interface WireOnlyFields {
+  /** The database's name is `model_id`. */
+  id?: never;
+  /** The database's name is `time_created`. */
+  time_updated?: never;
+}

@@ -1,7 +1,7 @@
 /** Items that come many at a time, given one by one. */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { each, lines } from "../internal/items.ts";
+import { flatten, lines } from "../internal/generators.ts";
 
 const own = (batch: number[]) => batch;
 
@@ -18,15 +18,15 @@ function batches(...all: number[][]) {
   return { told, items: give() };
 }
 
-Deno.test("each() gives all items in order, whoever asks before the last came", async () => {
+Deno.test("flatten() gives all items in order, whoever asks before the last came", async () => {
   const { items } = batches([1, 2], [], [3], [4, 5]);
-  const iterator = each(items, own);
+  const iterator = flatten(items, own);
   const asked = Array.from({ length: 7 }, () => iterator.next());
   const values = (await Promise.all(asked)).map(({ value }) => value);
   assertEquals(values, [1, 2, 3, 4, 5, undefined, undefined]);
 });
 
-Deno.test("each() ends what it reads from, however it is left", async () => {
+Deno.test("flatten() ends what it reads from, however it is left", async () => {
   const ways: ((items: AsyncGenerator<number>) => Promise<unknown>)[] = [
     (items) => items.return(undefined),
     (items) => assertRejects(() => items.throw(new Error("mine")), Error, "m"),
@@ -37,7 +37,7 @@ Deno.test("each() ends what it reads from, however it is left", async () => {
   ];
   for (const leave of ways) {
     const { told, items } = batches([1, 2], [3]);
-    const iterator = each(items, own);
+    const iterator = flatten(items, own);
     assertEquals(await iterator.next(), { done: false, value: 1 });
     await leave(iterator);
     assertEquals(told.left, true);
@@ -45,9 +45,9 @@ Deno.test("each() ends what it reads from, however it is left", async () => {
   }
 });
 
-Deno.test("each() gives nothing more once it is left, whatever comes late", async () => {
+Deno.test("flatten() gives nothing more once it is left, whatever comes late", async () => {
   const { told, items } = batches([1, 2, 3]);
-  const iterator = each(items, own);
+  const iterator = flatten(items, own);
   const asked = iterator.next();
   await iterator.return();
   assertEquals(told.left, true);
@@ -55,21 +55,21 @@ Deno.test("each() gives nothing more once it is left, whatever comes late", asyn
   assertEquals([await asked, await iterator.next()], [end, end]);
 });
 
-Deno.test("each() fails once, with what its source failed with", async () => {
+Deno.test("flatten() fails once, with what its source failed with", async () => {
   async function* broken(): AsyncGenerator<number[], void, undefined> {
     yield await Promise.resolve([1]);
     throw new Error("broken");
   }
-  const iterator = each(broken(), own);
+  const iterator = flatten(broken(), own);
   await iterator.next();
   await assertRejects(() => iterator.next(), Error, "broken");
   assertEquals((await iterator.next()).done, true);
 });
 
-Deno.test("each() ends between two items when it is aborted", async () => {
+Deno.test("flatten() ends between two items when it is aborted", async () => {
   const controller = new AbortController();
   const { told, items } = batches([1, 2, 3]);
-  const iterator = each(items, own, controller.signal);
+  const iterator = flatten(items, own, controller.signal);
   await iterator.next();
   controller.abort("enough");
   assertEquals(await iterator.next().catch((reason) => reason), "enough");

@@ -3,7 +3,7 @@
  * and 26 and workerd were seen to say; the suite in `runtimes` has them say it.
  */
 import { assertEquals } from "@std/assert";
-import { explain } from "../internal/network_errors.ts";
+import { describeNetworkError } from "../internal/network_errors.ts";
 import { redacted } from "../internal/redact.ts";
 
 /** An error with a code, as Bun and Node have them. */
@@ -146,13 +146,13 @@ const SENT: [string, Error[]][] = [
 
 const redact = (text: string) => redacted(text, ["s3cret"]);
 
-Deno.test("explain() knows each runtime's words", () => {
+Deno.test("describeNetworkError() knows each runtime's words", () => {
   for (const [reasons, sent] of [[UNSENT, false], [SENT, true]] as const) {
     for (const [text, errors] of reasons) {
       for (const error of errors) {
-        const reason = explain(error, "http://decapod.example", redact);
+        const reason = describeNetworkError(error, false);
         assertEquals(
-          [reason.text.includes(text), reason.sent],
+          [reason.text.includes(text), reason.mayHaveReachedServer],
           [true, sent],
           `${reason.text} instead of ${text}`,
         );
@@ -161,7 +161,7 @@ Deno.test("explain() knows each runtime's words", () => {
   }
 });
 
-Deno.test("explain() thinks of client certificates where TLS breaks off", () => {
+Deno.test("describeNetworkError() thinks of client certificates where TLS breaks off", () => {
   const error = wrapped(coded("UND_ERR_SOCKET", "other side closed"));
   const explained = (url: string) => explain(error, url, redact).text;
   assertEquals(
@@ -171,7 +171,7 @@ Deno.test("explain() thinks of client certificates where TLS breaks off", () => 
   assertEquals(explained("http://decapod.example"), "the connection broke off");
 });
 
-Deno.test("explain() is not misled by the names of hosts", () => {
+Deno.test("describeNetworkError() is not misled by the names of hosts", () => {
   const error = wrapped(
     "error sending request for url (https://econnrefused.expired.example/enotfound): " +
       "client error (Connect): invalid peer certificate: UnknownIssuer",
@@ -183,7 +183,7 @@ Deno.test("explain() is not misled by the names of hosts", () => {
   );
 });
 
-Deno.test("explain() quotes what it does not know, without secrets", () => {
+Deno.test("describeNetworkError() quotes what it does not know, without secrets", () => {
   const text = (error: unknown) => explain(error, "http://x", redact).text;
   assertEquals(
     text(wrapped("The flux\ncapacitor, s3cret, is empty")),

@@ -17,7 +17,7 @@ import {
   DecapodResponseError,
   type V1Client,
 } from "../mod.ts";
-import { oneLine, redacted, redactError } from "../internal/redact.ts";
+import { redacted, redactError, singleLine } from "../internal/redact.ts";
 import { chance } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { assertNoSecrets, spellings, texts } from "./support/secrets.ts";
@@ -530,10 +530,10 @@ Deno.test("where a secret cannot be looked for nothing is shown", () => {
   assertEquals(redact("anything"), "[redacted]");
 });
 
-Deno.test("oneLine() is one line, and not a long one", () => {
-  assertEquals(oneLine(" a\r\n\tb\u2028c\u0000d\x1b[1m "), "a b c d [1m");
-  assertEquals(oneLine("x".repeat(501)), `${"x".repeat(500)}…`);
-  assertEquals(oneLine("x".repeat(500)), "x".repeat(500));
+Deno.test("singleLine() is one line, and not a long one", () => {
+  assertEquals(singleLine(" a\r\n\tb\u2028c\u0000d\x1b[1m "), "a b c d [1m");
+  assertEquals(singleLine("x".repeat(501)), `${"x".repeat(500)}…`);
+  assertEquals(singleLine("x".repeat(500)), "x".repeat(500));
 });
 
 Deno.test("redactError() keeps away from an error whose parts cannot be read", () => {
