@@ -20,8 +20,8 @@ export interface Lines {
  * Counts the lines of a formatted TypeScript file.
  *
  * Works line by line: the formatter puts comments on lines of their own. In a
- * template literal every line is code, but in one that begins with `#!` lines
- * that begin with `#` are comments of the program in it.
+ * template literal every line is code, except the comments of a program in it:
+ * lines that begin with `#` where the literal begins with `#!` or `"""`.
  */
 export function countLines(text: string): Lines {
   const lines = text.trimEnd().split("\n").map((line) => line.trim());
@@ -42,7 +42,7 @@ export function countLines(text: string): Lines {
     const ticks = source.match(/(?<!\\)`/g)?.length ?? 0;
     if (ticks % 2 === 0) continue;
     if (template !== "") template = "";
-    else template = line.includes("`#!") ? "program" : "text";
+    else template = /`(#!|""")/.test(line) ? "program" : "text";
   }
   return { code, all: lines.length };
 }
