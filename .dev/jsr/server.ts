@@ -15,15 +15,18 @@ import {
   type TypeScript,
 } from "./npm_form.ts";
 
+/** Responds to a request; the parts of the path are given by name. */
+type Handler = (
+  parts: Record<string, string>,
+  request: Request,
+) => Response | undefined | Promise<Response | undefined>;
+
 /** A registry that runs until disposal. */
 export class JsrServer implements AsyncDisposable {
   /** The value for JSR_URL; a new path each time, so no cache is stale. */
   readonly url: string;
   /** The registry of the npm scope `@jsr`. */
   readonly npmUrl: string;
-  /** The requests in order. */
-  readonly requests: string[] = [];
-
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #std: string;
   readonly #typescript: TypeScript;
@@ -53,75 +56,49 @@ export class JsrServer implements AsyncDisposable {
 
   async #respond(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
-    this.requests.push(`${request.method} ${pathname}`);
     // `deno publish` expects the API at the root.
     const base = pathname.startsWith("/api/")
       ? "/"
       : new URL(this.url).pathname;
     if (!pathname.startsWith(base)) return problem(404, "notFound");
     const path = decodeURIComponent(pathname.slice(base.length));
-    for (const [method, pattern, respond] of this.#routes) {
-      const match = pattern.exec(path);
-      if (match && method === request.method) {
-        return await respond(match.groups ?? {}, request) ??
-          problem(404, "notFound");
-      }
+    for (const [route, respond] of Object.entries(this.#routes)) {
+      const pattern = route.replace(/:(\w+)/g, "(?<$1>[^/]+)")
+        .replace("*", "(?<file>.+)");
+      const match = new RegExp(`^${pattern}$`).exec(
+        `${request.method} ${path}`,
+      );
+      const response = match && await respond(match.groups ?? {}, request);
+      if (response) return response;
     }
     return problem(404, "notFound");
   }
 
-  readonly #routes: [
-    string,
-    RegExp,
-    (
-      found: Record<string, string>,
-      request: Request,
-    ) =>
-      | Response
-      | undefined
-      | Promise<Response | undefined>,
-  ][] = [
+  /** `:name` stands for a part of the path, `*` for the rest. */
+  readonly #routes: Record<string, Handler> = {
     // For `deno publish`.
-    [
-      "GET",
-      /^api\/scopes\/(?<scope>[^/]+)\/packages\/(?<name>[^/]+)$/,
-      ({ scope, name }) => Response.json({ scope, name }),
-    ],
-    [
-      "POST",
-      /^api\/scopes\/(?<scope>[^/]+)\/packages\/(?<name>[^/]+)\/versions\/(?<version>[^/]+)$/,
-      (found, request) => this.#publish(found, request),
-    ],
-    [
-      "GET",
-      /^api\/publish_status\/(?<id>.+)$/,
-      ({ id }) => Response.json({ id, status: "success", error: null }),
-    ],
+    "GET api/scopes/:scope/packages/:name": ({ scope, name }) =>
+      Response.json({ scope, name }),
+    "POST api/scopes/:scope/packages/:name/versions/:version": (
+      found,
+      request,
+    ) => this.#publish(found, request),
+    "GET api/publish_status/:id": ({ id }) =>
+      Response.json({ id, status: "success", error: null }),
     // For imports of Deno.
-    [
-      "GET",
-      /^(?<name>@decapod\/[^/]+)\/(?<file>.+)$/,
-      ({ name = "", file = "" }) => this.#jsrFile(name, file),
-    ],
-    ["GET", /^(?<path>@std\/.+)$/, ({ path = "" }) => this.#stdFile(path)],
+    "GET @decapod/:name/*": ({ name, file = "" }) =>
+      this.#jsrFile(`@decapod/${name}`, file),
+    "GET @std/*": ({ file }) => this.#stdFile(`@std/${file}`),
     // For npm and Bun.
-    [
-      "GET",
-      /^npm\/@jsr\/(?<name>[^/]+)$/,
-      async ({ name = "" }) => {
-        const found = await this.#npmPackage(name);
-        return found && Response.json(found.document(this.npmUrl));
-      },
-    ],
-    [
-      "GET",
-      /^npm\/~\/(?<name>[^/]+)\.tgz$/,
-      async ({ name = "" }) => {
-        const found = await this.#npmPackage(name);
-        return found && new Response(found.tarball);
-      },
-    ],
-  ];
+    "GET npm/@jsr/:name": async ({ name = "" }) => {
+      const found = await this.#npmPackage(name);
+      return found && Response.json(found.document(this.npmUrl));
+    },
+    "GET npm/~/:name.tgz": async ({ name = "" }) => {
+      const found = await this.#npmPackage(name);
+      return found && new Response(found.tarball);
+    },
+  };
 
   async #publish(
     { scope, name, version = "" }: Record<string, string>,

@@ -17,11 +17,11 @@ import { type Output, run } from "../../.dev/process.ts";
 import { standInRegistry } from "../../.dev/registry.ts";
 import {
   load,
-  type Program,
   provideProgram,
   provideTools,
   type Tools,
 } from "../../.dev/tools.ts";
+import config from "../../deno.json" with { type: "json" };
 import { generateCloudConfig } from "../../mod.ts";
 import { issue } from "./certificates.ts";
 import { OPTIONS } from "./cloud_config.ts";
@@ -30,47 +30,8 @@ import type { Result, Runtime, Settings } from "./kit.ts";
 import { Servers } from "./servers.ts";
 import type { End } from "./suite.ts";
 import { printTable } from "./table.ts";
+import { type Kind, type Target, TARGETS } from "./targets.ts";
 import { checkWithDeno, checkWithTypeScript } from "./types.ts";
-
-/** What the suite runs on, or what checks its types. */
-type Kind = Runtime | "typescript";
-
-/** One row of the table. */
-interface Target {
-  name: string;
-  kind: Kind;
-  /** @default The Deno that runs this. */
-  program?: Program;
-  /** Without arguments it runs always, or on CI only, or never. */
-  when: "always" | "ci" | "named";
-  /** Of workerd. */
-  compatibilityDate?: string;
-}
-
-/** The oldest and the newest supported versions, and those of Node between. */
-const TARGETS: Target[] = [
-  { name: "deno2.0", kind: "deno", program: "deno2.0", when: "named" },
-  { name: "deno", kind: "deno", when: "always" },
-  { name: "bun1.2", kind: "bun", program: "bun1.2", when: "named" },
-  { name: "bun1.4", kind: "bun", program: "bun1.4", when: "always" },
-  { name: "node20", kind: "node", program: "node20", when: "ci" },
-  { name: "node22", kind: "node", program: "node22", when: "ci" },
-  { name: "node24", kind: "node", program: "node24", when: "ci" },
-  { name: "node26", kind: "node", program: "node26", when: "always" },
-  ...(["2024-09-23", "2026-07-01"] as const).map((date): Target => ({
-    name: `workerd${date.slice(0, 4)}`,
-    kind: "workerd",
-    compatibilityDate: date,
-    when: date < "2026" ? "ci" : "always",
-  })),
-  ...(["typescript5.4", "typescript5.9", "typescript7"] as const)
-    .map((program): Target => ({
-      name: program,
-      kind: "typescript",
-      program,
-      when: program === "typescript7" ? "always" : "ci",
-    })),
-];
 
 /** The time limit of a run of the suite, which takes seconds. */
 const LIMIT_MS = 120_000;
@@ -211,10 +172,11 @@ async function toJavaScript(tools: Tools, consumer: Consumer): Promise<void> {
 }
 
 /** Runs the suite on one target; an incomplete run is a failure too. */
-async function runTarget(world: World, target: Target): Promise<Result[]> {
-  const program = target.program
-    ? await provideProgram(target.program)
-    : Deno.execPath();
+async function runTarget(
+  world: World,
+  target: Target,
+  program: string,
+): Promise<Result[]> {
   const use = USES[target.kind];
   await using consumer = await use.consumer(world, program);
   await copySuite(consumer);
@@ -251,16 +213,17 @@ async function foreignModules(
   { registry }: World,
   { kind }: Target,
   consumer: Consumer,
-  library = "",
+  imported = "",
 ): Promise<string> {
   const own = pathToFileURL(consumer.folder).href + "/";
   if (kind === "bun" || kind === "node") {
-    return library.startsWith(`${own}node_modules/`) ? "" : library;
+    return imported.startsWith(`${own}node_modules/`) ? "" : imported;
   }
   const { stdout } = await consumer.deno(["info", "--json", "main.ts"]);
   const { modules }: { modules: { specifier: string }[] } = JSON.parse(stdout);
   const specifiers = modules.map(({ specifier }) => specifier);
-  if (!specifiers.includes(`${registry.url}@decapod/decapodlib/1.0.0/mod.ts`)) {
+  const library = `${registry.url}@decapod/decapodlib/${config.version}/mod.ts`;
+  if (!specifiers.includes(library)) {
     return "the library is not from the registry";
   }
   return specifiers.filter((specifier) =>
@@ -369,15 +332,18 @@ async function runAll(
   targets: Target[],
 ): Promise<Map<string, Result[] | string>> {
   const rows = new Map<string, Result[] | string>();
+  // Without network or for other machines, some programs cannot be installed.
+  const skip = (error: unknown, ...skipped: Target[]) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    for (const { name } of skipped) rows.set(name, reason);
+  };
   let tools: Tools;
   let node: string;
   try {
     tools = await provideTools();
     node = await provideProgram("node26");
   } catch (error) {
-    // No network, or no such programs for this machine.
-    const reason = error instanceof Error ? error.message : String(error);
-    for (const { name } of targets) rows.set(name, reason);
+    skip(error, ...targets);
     return rows;
   }
   await using registry = new JsrServer(
@@ -394,22 +360,28 @@ async function runAll(
     limit: () => AbortSignal.timeout(LIMIT_MS),
   };
   for (const target of targets) {
-    rows.set(target.name, await runTarget(world, target));
+    let program = Deno.execPath();
+    try {
+      if (target.program) program = await provideProgram(target.program);
+    } catch (error) {
+      skip(error, target);
+      continue;
+    }
+    rows.set(target.name, await runTarget(world, target, program));
   }
   return rows;
 }
 
 const strict = Deno.env.get("CI") !== undefined;
-const wanted = TARGETS.filter(({ name, when }) =>
-  Deno.args.length > 0
-    ? Deno.args.includes(name)
-    : when === "always" || when === "ci" && strict
-);
-const unknown = Deno.args.filter((arg) =>
-  !TARGETS.some(({ name }) => name === arg)
-);
+const named = (arg: string) =>
+  TARGETS.filter(({ name, kind }) => arg === name || arg === kind);
+const unknown = Deno.args.filter((arg) => named(arg).length === 0);
 if (unknown.length > 0) {
   const names = TARGETS.map(({ name }) => name).join(", ");
-  throw new Error(`Unknown runtime ${unknown.join(", ")}. Known: ${names}`);
+  console.error(`Unknown runtime "${unknown.join('", "')}". Known: ${names}`);
+  Deno.exit(1);
 }
+const wanted = Deno.args.length > 0
+  ? Deno.args.flatMap(named)
+  : TARGETS.filter(({ newest }) => newest || strict);
 Deno.exitCode = printTable(await runAll(wanted), strict);

@@ -1,4 +1,5 @@
 /** The table of what passed where. */
+import { table } from "../../.dev/table.ts";
 import type { Result } from "./kit.ts";
 
 /**
@@ -27,16 +28,7 @@ export function printTable(
       ),
     ]);
   }
-  const widths = ["", ...sections].map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0))
-  );
-  for (const row of rows) {
-    const cells = row.map((cell, column) => {
-      const width = widths[column] ?? 0;
-      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
-    });
-    console.log(`  ${cells.join("  ")}`.trimEnd());
-  }
+  console.log(table(rows));
   let skipped = 0;
   for (const [name, results] of targets) {
     if (typeof results === "string") {
