@@ -1,6 +1,13 @@
 /** The headers option: what may be given, and where it is sent. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import type { HeadersOption } from "../mod.ts";
 import { chance } from "./support/patch.ts";
 import { assertNoSecrets } from "./support/secrets.ts";
@@ -163,32 +170,32 @@ const INVALID: [name: string, headers: unknown][] = [
   ["an empty name", { "": SECRET }],
 ];
 
-for (const [name, headers] of INVALID) {
-  Deno.test(`headers may not be or have ${name}`, async () => {
-    const client = makeClient("http://decapod.example", {
-      fetch: () => Promise.reject(new Error("Cannot happen: it was sent")),
-    });
+Deno.test("headers that are invalid are rejected by name, without their values", async () => {
+  const client = makeClient("http://decapod.example", {
+    fetch: () => Promise.reject(new Error("Cannot happen: it was sent")),
+  });
+  for (const [name, invalid] of INVALID) {
+    const headers = untyped<HeadersOption>(invalid);
     const errors = [
+      await assertRejects(() => client.getInfo({ headers }), Error, "", name),
       await assertRejects(
-        () => client.getInfo({ headers: untyped(headers) }),
-        TypeError,
-        "Invalid header",
-      ),
-      await assertRejects(
-        () => client.getUsers({ headers: untyped(headers) }).toArray(),
-        TypeError,
-        "Invalid header",
+        () => client.getUsers({ headers }).toArray(),
+        Error,
+        "",
+        name,
       ),
       assertThrows(
-        () =>
-          makeClient("http://decapod.example", { headers: untyped(headers) }),
-        TypeError,
-        "Invalid header",
+        () => makeClient("http://decapod.example", { headers }),
+        Error,
+        "",
+        name,
       ),
     ];
     for (const error of errors) {
-      assert(!error.message.includes("\n"));
+      assertInstanceOf(error, TypeError, name);
+      assertMatch(error.message, /^Invalid header/, name);
+      assert(!error.message.includes("\n"), name);
       assertNoSecrets(error, [SECRET]);
     }
-  });
-}
+  }
+});
