@@ -198,9 +198,9 @@ const logHeaders = new Headers({ "content-type": "text/plain" });
 
 /** What mocks return, and what they lack. */
 const POOR: [name: string, value: unknown, lacks: string][] = [
-  ["nothing", undefined, "everything"],
-  ["null", null, "everything"],
-  ["a string", "{}", "everything"],
+  ["nothing", undefined, "status"],
+  ["null", null, "status"],
+  ["a string", "{}", "status"],
   ["an empty object", {}, "status"],
   ["only json()", { json: () => INFO }, "status"],
   ["no headers", { ok: true, status: 200, json: () => INFO }, "headers"],
@@ -209,6 +209,7 @@ const POOR: [name: string, value: unknown, lacks: string][] = [
     { ok: true, status: 200, headers: {} },
     "headers",
   ],
+  ["text that is no function", { status: 200, headers, text: "{}" }, "text()"],
   ["no text()", { ok: true, status: 200, headers, json: () => INFO }, "text()"],
 ];
 

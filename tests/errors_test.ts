@@ -196,12 +196,12 @@ const RESPONSES: {
   {
     name: "HTML",
     response: new Response(
-      "<html><head><title>502</title></head>\n<body>Try <b>later</b></body>",
+      "<html><head><title>502</title><style>p {}</style></head>\n<body>Try <b>later</b></body>",
       { status: 502, headers: { "content-type": "text/html" } },
     ),
-    says: "502 Bad Gateway: 502 Try later",
+    says: "502 Bad Gateway: Try later",
     error: "Bad Gateway",
-    description: "502 Try later",
+    description: "Try later",
   },
   {
     name: "HTML that is too long",

@@ -4,7 +4,10 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DecapodConnectionError } from "../mod.ts";
+import { fileURLToPath } from "node:url";
+import { findProxy } from "../internal/proxy.ts";
+import { userAgent } from "../internal/runtime.ts";
+import { DecapodConnectionError, VERSION } from "../mod.ts";
 import { describeNetworkError } from "../internal/network_errors.ts";
 import { makeClient } from "./support/server.ts";
 import { pretend } from "./support/runtime.ts";
@@ -255,4 +258,126 @@ Deno.test("createCluster() is not sent if the connection is refused", async () =
   assertEquals(error.outcomeUnknown, false);
   assert(error.cause instanceof Error);
   assertEquals(error.exception, error.cause);
+});
+
+/** Variables of the environment, URLs, and the proxy that is found. */
+const PROXIES: [
+  variables: Record<string, string>,
+  url: string,
+  proxy: string | undefined,
+][] = [
+  [{}, "http://a.example/", undefined],
+  [{ HTTP_PROXY: "http://p:3128" }, "http://a.example/", "http://p:3128"],
+  [{ HTTP_PROXY: "http://p:3128" }, "https://a.example/", undefined],
+  [{ HTTPS_PROXY: "http://p:3128" }, "https://a.example/", "http://p:3128"],
+  [
+    { http_proxy: "http://low", HTTP_PROXY: "http://up" },
+    "http://a.example/",
+    "http://low",
+  ],
+  [
+    { HTTP_PROXY: "http://ann:s3cret@p:3128/x" },
+    "http://a.example/",
+    "http://p:3128",
+  ],
+  [{ HTTP_PROXY: "no url" }, "http://a.example/", undefined],
+  ...["a.example", ".example", "*.example", "b, a.example", "*", "a.example:80"]
+    .map((NO_PROXY): [Record<string, string>, string, undefined] => [
+      { HTTP_PROXY: "http://p", NO_PROXY },
+      "http://a.example/",
+      undefined,
+    ]),
+  ...["b.example", "ample", ""].map(
+    (NO_PROXY): [Record<string, string>, string, string] => [
+      { HTTP_PROXY: "http://p", NO_PROXY },
+      "http://a.example/",
+      "http://p",
+    ],
+  ),
+];
+
+/** Runs with these variables of the environment and no others. */
+function withEnv(variables: Record<string, string>, work: () => void): void {
+  pretend({ Bun: {}, process: { env: variables } }, work);
+}
+
+Deno.test("findProxy() returns the proxy of the environment without credentials", () => {
+  for (const [variables, url, proxy] of PROXIES) {
+    withEnv(variables, () => {
+      assertEquals(findProxy(url), proxy, JSON.stringify(variables));
+    });
+  }
+});
+
+Deno.test("findProxy() knows which runtimes honour the environment", () => {
+  const HTTP_PROXY = "http://p";
+  const versions = { node: "26.0.0" };
+  const runtimes: [names: Record<string, unknown>, isUsed: boolean][] = [
+    [{ process: { versions, env: { HTTP_PROXY } } }, false],
+    [
+      { process: { versions, env: { HTTP_PROXY, NODE_USE_ENV_PROXY: "1" } } },
+      true,
+    ],
+    [{ process: { env: { HTTP_PROXY } } }, false],
+    [{ process: undefined }, false],
+    [{ Bun: {}, process: undefined }, false],
+  ];
+  for (const [names, isUsed] of runtimes) {
+    pretend({ navigator: {}, ...names }, () => {
+      assertEquals(findProxy("http://a/"), isUsed ? HTTP_PROXY : undefined);
+    });
+  }
+});
+
+/** A program that calls a server through a proxy that is down. */
+const PROGRAM = `
+import { Client } from ${
+  JSON.stringify(new URL("../mod.ts", import.meta.url).href)
+};
+const options = { login: "root", password: "secret", retries: 0 };
+const client = new Client("http://decapod.example", options);
+await client.getInfo().catch((error) => console.log(error.message));
+`;
+
+Deno.test("getInfo() names a proxy that is down, without its credentials", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const host = `127.0.0.1:${listener.addr.port}`;
+  listener.close();
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  const config = fileURLToPath(new URL("../deno.json", import.meta.url));
+  const run = async (...permissions: string[]) => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--config", config, ...permissions, file],
+      env: { HTTP_PROXY: `http://ann:s3cret@${host}`, NO_COLOR: "1" },
+    }).output();
+    return new TextDecoder().decode(stdout);
+  };
+  try {
+    await Deno.writeTextFile(file, PROGRAM);
+    const named = await run("--allow-net", "--allow-env");
+    assert(named.includes(`through the proxy http://${host}`), named);
+    assert(!named.includes("s3cret"), named);
+    const silent = await run("--allow-net"); // an error asks for no permission
+    assert(silent.includes("connection refused"), silent);
+    assert(!silent.includes("proxy http"), silent);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+/** Globals of runtimes, and the User-Agent there. */
+const AGENTS: [Record<string, unknown>, agent: string][] = [
+  [{ Bun: { version: "1.4.0" } }, "Bun/1.4.0"],
+  [{ process: { versions: { node: "26.0.0" } } }, "Node/26.0.0"],
+  [{ navigator: { userAgent: "Cloudflare-Workers" } }, "workerd"],
+  [{ process: undefined }, "other"],
+];
+
+Deno.test("userAgent() names the version and the runtime", () => {
+  assertEquals(userAgent(), `decapodlib/${VERSION} Deno/${Deno.version.deno}`);
+  for (const [names, agent] of AGENTS) {
+    pretend({ navigator: {}, ...names }, () => {
+      assertEquals(userAgent(), `decapodlib/${VERSION} ${agent}`);
+    });
+  }
 });

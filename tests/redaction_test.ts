@@ -444,7 +444,7 @@ Deno.test("DecapodAPIError redacts passwords of 4 characters and more, also in n
     apiError(404, "NotFound", "It is NotFound")
   );
   const cases: [password: string, error: string, description: string][] = [
-    ["Foun", "NotFound", "It is Not[redacted]d"],
+    ["Foun", "Not[redacted]d", "It is Not[redacted]d"],
     ["NotFound", "[redacted]", "It is [redacted]"],
   ];
   for (const [password, name, description] of cases) {

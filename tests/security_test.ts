@@ -127,7 +127,7 @@ Deno.test("login(), getUser() and others encode values so that none becomes a he
   }
 });
 
-Deno.test("getClusters() and errors are safe from __proto__ in JSON", async () => {
+Deno.test("getClusters() and errors treat keys of JSON such as constructor as data", async () => {
   const evil =
     '{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}}';
   const model = (data: string) =>

@@ -17,6 +17,7 @@ import {
   DecapodResponseError,
   DecapodTimeoutError,
   type V1Client,
+  VERSION,
 } from "../mod.ts";
 import { chance, replace, without } from "./support/patch.ts";
 import { http, type Peer, RawServer } from "./support/raw.ts";
@@ -710,16 +711,32 @@ Deno.test("getExecutionLog() names streamExecutionLog() if the log is longer tha
     fetch: () => {
       attempts++;
       const headers = { "content-type": "text/plain" };
-      return Promise.resolve(new Response("log", { headers }));
+      return Promise.resolve({
+        ok: true,
+        status: 200,
+        statusText: "OK",
+        text: () => Promise.reject(new RangeError("Invalid string length")),
+        headers: new Headers(headers),
+        arrayBuffer: () => Promise.resolve(new ArrayBuffer(2 ** 29)),
+      });
     },
-  });
-  using _ = replace(TextDecoder.prototype, "decode", () => {
-    throw new RangeError("Cannot create a string longer than 0x1fffffe8");
   });
   await assertRejects(
     () => client.getExecutionLog("id"),
     DecapodResponseError,
-    "streamExecutionLog",
+    "(use streamExecutionLog)",
   );
   assertEquals(attempts, 1);
+});
+
+Deno.test("getInfo() sends a User-Agent with VERSION, which headers can replace", async () => {
+  await using server = new TestServer(() => Response.json(INFO));
+  const client = server.client();
+  await client.getInfo();
+  await client.getInfo({ headers: { "User-Agent": "own/1" } });
+  const agents = server.exchanges.map(({ headers }) =>
+    headers.get("user-agent")
+  );
+  const { deno } = Deno.version;
+  assertEquals(agents, [`decapodlib/${VERSION} Deno/${deno}`, "own/1"]);
 });

@@ -36,6 +36,10 @@ const RIGHT = [
   "(await client.waitForExecution('1', { expect: ['canceled'], interval: { min: 1, max: 2 } })) satisfies Execution;",
   "for await (const event of client.followExecution('1')) { if (event.type === 'step') event.step satisfies ExecutionStep; else event.execution satisfies Execution; }",
   "for await (const line of client.streamExecutionLog('1')) line satisfies string;",
+  "new Client('http://a', { login: 'a', password: 'b', fetch });",
+  "new Client('http://a', { login: 'a', password: 'b', fetch: (url, init) => fetch(url, init) });",
+  "declare const mock: (url: string) => Promise<{ ok: boolean; status: number; statusText: string; headers: Map<string, string> & { get(name: string): string | null }; text(): Promise<string>; arrayBuffer(): Promise<ArrayBuffer> }>; new Client('http://a', { login: 'a', password: 'b', fetch: mock });",
+  "(await client.request<{ items: string[] }>('GET', 'user/')) satisfies { items: string[] };",
 ];
 
 /** Code that does not compile, and a part of the error. */
