@@ -719,6 +719,21 @@ Deno.test("fromEnv() logs each attempt in one line to stderr with DECAPOD_DEBUG"
   assertEquals(texts.length - attempts.length, 4); // failures of the last hook
 });
 
+Deno.test("fromEnv() logs attempts without a response with DECAPOD_DEBUG", async () => {
+  const lines: string[] = [];
+  using _ = replace(console, "error", (line) => void lines.push(line));
+  let client: V1Client | undefined;
+  withEnv({ ...ENV, URL: "http://127.0.0.1:1", DEBUG: "yes" }, () => {
+    client = Client.fromEnv({ retries: 0 });
+  });
+  await client?.getInfo().catch(() => {});
+  assertEquals(lines.length, 1);
+  assertMatch(
+    lines[0] ?? "",
+    /^decapodlib: GET http:\S+\/info\/: no response .*DecapodConnectionError/,
+  );
+});
+
 Deno.test("fromEnv() logs nothing without DECAPOD_DEBUG", async () => {
   await using server = new TestServer(() => Response.json(INFO));
   const lines: unknown[] = [];

@@ -146,6 +146,19 @@ Deno.test("request() sends what JSON represents exactly as it is", async () => {
   ]);
 });
 
+Deno.test("request() rejects a body that is a Map or a Set", async () => {
+  await using server = new TestServer(() => Response.json({}));
+  const client = server.client({ headers: { authorization: "token" } });
+  for (const body of [new Map([["a", 1]]), new Set([1])]) {
+    await assertRejects(
+      () => client.request("POST", "x/", { body }),
+      TypeError,
+      "Invalid body: must be",
+    );
+  }
+  assertEquals(server.exchanges, []);
+});
+
 Deno.test("request() rejects a body that refers to itself", async () => {
   await using server = new TestServer(() => Response.json({}));
   const client = server.client({ headers: { authorization: "token" } });

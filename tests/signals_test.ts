@@ -240,6 +240,22 @@ Deno.test("signal ends a call whose custom body ignores it", async () => {
   assertEquals(counted.listeners, 0);
 });
 
+Deno.test("signal's reason wins if an abort listener of the caller logs out", async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const client = makeClient("http://decapod.example", {
+    fetch: () => Promise.resolve(Response.json(null, { status: 503 })),
+    onAttempt: () => attempted.resolve(),
+  });
+  const attempted = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => client.logout());
+  const call = client.getInfo({ signal }).catch((reason) => reason);
+  await attempted.promise;
+  await new Promise((resolve) => setTimeout(resolve)); // the backoff began
+  controller.abort("enough");
+  assertEquals(await call, "enough");
+});
+
 Deno.test("signal may be aborted by the custom fetch itself", async () => {
   const { controller, signal } = new CountedSignal();
   const client = makeClient("http://decapod.example", {
