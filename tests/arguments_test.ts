@@ -29,8 +29,8 @@ type Misuse = typeof TypeError | typeof RangeError;
 async function assertMisuse(
   call: (client: V1Client) => unknown,
   Class: Misuse,
-  says: string,
-  label = says,
+  part: string,
+  label = part,
 ): Promise<void> {
   await using server = new TestServer(() => Response.json(INFO));
   let error;
@@ -41,7 +41,7 @@ async function assertMisuse(
   }
   assertInstanceOf(error, Class, label);
   assertEquals(error.constructor, Class, label);
-  assertStringIncludes(error.message, says, label);
+  assertStringIncludes(error.message, part, label);
   assertEquals(server.exchanges, [], label);
 }
 
@@ -223,9 +223,9 @@ const OPTION_METHODS: Record<
 
 for (const [method, call] of Object.entries(OPTION_METHODS)) {
   Deno.test(`${method}() rejects invalid options`, async () => {
-    for (const [options, Class, says] of OPTIONS) {
-      if (says.includes('"page"') && /s\b/.test(method)) continue; // it has this option
-      await assertMisuse((client) => call(client, options), Class, says);
+    for (const [options, Class, part] of OPTIONS) {
+      if (part.includes('"page"') && /s\b/.test(method)) continue; // it has this option
+      await assertMisuse((client) => call(client, options), Class, part);
     }
   });
 }
@@ -372,18 +372,18 @@ Deno.test("getServers() rejects a filter or order that the server would ignore",
     ...FILTERS.map(([filter, ...rest]) => [{ filter }, ...rest] as const),
     ...ORDERS.map(([sortBy, ...rest]) => [{ sortBy }, ...rest] as const),
   ];
-  for (const [options, Class, says] of cases) {
+  for (const [options, Class, part] of cases) {
     const label = Deno.inspect(options);
     await assertMisuse(
       (client) => client.getServers(untyped(options)),
       Class,
-      says,
+      part,
       label,
     );
     await assertMisuse(
       (client) => first(client.getServers(untyped(options))),
       Class,
-      says,
+      part,
       label,
     );
   }
@@ -398,11 +398,11 @@ Deno.test("getExecutionSteps() rejects names of fields of other models", async (
     [{ filter: { result: "ok" } }, TypeError, "ok 1, error 2"],
     [{ filter: { result: { in: ["ok"] } } }, TypeError, "ok 1, error 2"],
   ];
-  for (const [options, Class, says] of cases) {
+  for (const [options, Class, part] of cases) {
     await assertMisuse(
       (client) => client.getExecutionSteps("id", untyped(options)),
       Class,
-      says,
+      part,
     );
   }
 });
@@ -484,7 +484,7 @@ Deno.test("createUser() and others reject unknown names and values of other type
       "Invalid root: ",
     ],
   ];
-  for (const [call, says] of cases) await assertMisuse(call, TypeError, says);
+  for (const [call, part] of cases) await assertMisuse(call, TypeError, part);
 });
 
 /** Invalid base URLs, and parts of their errors. */
@@ -509,8 +509,8 @@ const URLS: [string | URL, string][] = [
 ];
 
 Deno.test("Client rejects an invalid URL", () => {
-  for (const [url, says] of URLS) {
-    assertThrows(() => makeClient(untyped(url)), TypeError, says);
+  for (const [url, part] of URLS) {
+    assertThrows(() => makeClient(untyped(url)), TypeError, part);
   }
   const url = new URL("https://decapod.example:8443/a/v1/");
   const client = new Client(url, { login: "a", password: "b" });
@@ -541,11 +541,11 @@ Deno.test("Client rejects invalid options", () => {
     [{ headers: { "a b": "c" } }, TypeError, 'Invalid header "a b"'],
     [{ tls: untyped("ca") }, TypeError, "Invalid tls: "],
   ];
-  for (const [options, Class, says] of cases) {
+  for (const [options, Class, part] of cases) {
     const error = assertThrows(
       () => makeClient("http://decapod.example", options),
       Class,
-      says,
+      part,
     );
     assertEquals(error.constructor, Class);
   }
@@ -614,7 +614,7 @@ Deno.test("fromEnv() names the variable that is missing", () => {
   }
 });
 
-Deno.test("fromEnv() says what to do on a runtime without an environment", () => {
+Deno.test("fromEnv() part what to do on a runtime without an environment", () => {
   const workers = { userAgent: "Cloudflare-Workers" };
   const runtimes: [Record<string, unknown>, hint: string][] = [
     [{ process: undefined }, "set DECAPOD_URL"],

@@ -521,7 +521,7 @@ Deno.test("createServer() sends an Authorization header of its own instead of th
     server.exchanges[0]?.headers.get("authorization"),
     discoveryToken,
   );
-  // A refusal is the caller's at once: there is nothing to log in for.
+  // A 401 rejects at once: logging in would not help.
   await assertRejects(
     () => client.getUserSelf({ headers: new Headers({ authorization: "x" }) }),
     DecapodAPIError,

@@ -914,7 +914,7 @@ Deno.test("request() rejects an endpoint that leads elsewhere, and invalid optio
       endpoint,
     );
   }
-  const calls: [call: () => Promise<unknown>, says: string][] = [
+  const calls: [call: () => Promise<unknown>, part: string][] = [
     [() => client.request("GET", untyped(5)), "Invalid endpoint: "],
     [() => client.request(untyped("PATCH"), "user/"), "Invalid method: "],
     [() => client.request(untyped("get"), "user/"), "Invalid method: "],
@@ -932,7 +932,7 @@ Deno.test("request() rejects an endpoint that leads elsewhere, and invalid optio
     ],
     [() => client.request("GET", "user/", untyped(null)), "Invalid options: "],
   ];
-  for (const [call, says] of calls) await assertRejects(call, TypeError, says);
+  for (const [call, part] of calls) await assertRejects(call, TypeError, part);
   assertEquals(server.exchanges, []);
 });
 

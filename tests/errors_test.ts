@@ -147,49 +147,49 @@ Deno.test("DecapodAPIError.json is what the server sent, with the description", 
 const RESPONSES: {
   name: string;
   response: Response;
-  says: string;
+  part: string;
   error: string;
   description: string;
 }[] = [
   {
     name: "Decapod's own",
     response: apiError(403, "Forbidden", "Access was forbidden!"),
-    says: "403 Forbidden: Access was forbidden! (the method's documentation",
+    part: "403 Forbidden: Access was forbidden! (the method's documentation",
     error: "Forbidden",
     description: "Access was forbidden!",
   },
   {
     name: "several lines",
     response: apiError(400, "InvalidJSONError", "'a' is short\n'b' is long"),
-    says: "400 InvalidJSONError: 'a' is short 'b' is long",
+    part: "400 InvalidJSONError: 'a' is short 'b' is long",
     error: "InvalidJSONError",
     description: "'a' is short\n'b' is long",
   },
   {
     name: "no message",
     response: apiError(400, "BadRequest", ""),
-    says: "400 BadRequest",
+    part: "400 BadRequest",
     error: "BadRequest",
     description: "",
   },
   {
     name: "JSON with other fields",
     response: Response.json({ detail: "no" }, { status: 400 }),
-    says: "400 Bad Request",
+    part: "400 Bad Request",
     error: "Bad Request",
     description: "",
   },
   {
     name: "JSON with fields of other types",
     response: Response.json({ error: 5, message: ["no"] }, { status: 400 }),
-    says: "400 Bad Request",
+    part: "400 Bad Request",
     error: "Bad Request",
     description: "",
   },
   {
     name: "a JSON text",
     response: Response.json("no", { status: 400 }),
-    says: '400 Bad Request: "no"',
+    part: '400 Bad Request: "no"',
     error: "Bad Request",
     description: '"no"',
   },
@@ -199,14 +199,14 @@ const RESPONSES: {
       "<html><head><title>502</title><style>p {}</style></head>\n<body>Try <b>later</b></body>",
       { status: 502, headers: { "content-type": "text/html" } },
     ),
-    says: "502 Bad Gateway: Try later",
+    part: "502 Bad Gateway: Try later",
     error: "Bad Gateway",
     description: "Try later",
   },
   {
     name: "HTML that is too long",
     response: new Response(`<p>${"x".repeat(600_000)}`, { status: 502 }),
-    says: `502 Bad Gateway: ${"x".repeat(100)}`,
+    part: `502 Bad Gateway: ${"x".repeat(100)}`,
     error: "Bad Gateway",
     description: `${"x".repeat(150)}…${"x".repeat(149)}`,
   },
@@ -216,28 +216,28 @@ const RESPONSES: {
       "<title>404 Not Found</title><h1>404 Not Found</h1>",
       { status: 404 },
     ),
-    says: "404 Not Found (check that the URL is that of the Decapod API)",
+    part: "404 Not Found (check that the URL is that of the Decapod API)",
     error: "Not Found",
     description: "",
   },
   {
     name: "nothing",
     response: new Response(null, { status: 500 }),
-    says: "500 Internal Server Error",
+    part: "500 Internal Server Error",
     error: "Internal Server Error",
     description: "",
   },
 ];
 
-for (const { name, response, says, error, description } of RESPONSES) {
+for (const { name, response, part, error, description } of RESPONSES) {
   Deno.test(`DecapodAPIError describes a response with ${name}`, async () => {
     await using server = new TestServer(() => response);
     const client = server.client({ retries: 0 });
     const thrown = await assertRejects(() => client.getInfo(), DecapodAPIError);
     const { message } = thrown;
     assertEquals(
-      message.slice(0, `GET ${server.url}/v1/info/: ${says}`.length),
-      `GET ${server.url}/v1/info/: ${says}`,
+      message.slice(0, `GET ${server.url}/v1/info/: ${part}`.length),
+      `GET ${server.url}/v1/info/: ${part}`,
     );
     assertEquals(message.includes("\n"), false);
     assertEquals(thrown.error, error);
@@ -286,7 +286,7 @@ Deno.test("DecapodResponseError describes a response without a body", async () =
   );
 });
 
-Deno.test("DecapodConnectionError has a cause that says how much of the body arrived", async () => {
+Deno.test("DecapodConnectionError has a cause that part how much of the body arrived", async () => {
   await using server = new StandInServer();
   const headers = {
     "content-type": "application/json",
@@ -340,7 +340,7 @@ Deno.test("DecapodAPIError asks to check the URL if the response is HTML of a st
   }
 });
 
-Deno.test("DecapodAPIError says each text of an HTML page once", async () => {
+Deno.test("DecapodAPIError part each text of an HTML page once", async () => {
   const title = "405 Not Allowed";
   const html = `<title>${title}</title><h1>${title}</h1><hr>nginx`;
   // HTTP/2 has no reason phrases, and not every proxy has that of nginx.
@@ -360,7 +360,7 @@ Deno.test("DecapodAPIError says each text of an HTML page once", async () => {
   }
 });
 
-Deno.test("createCluster() says that a response with status 204 has no content", async () => {
+Deno.test("createCluster() part that a response with status 204 has no content", async () => {
   await using server = new TestServer(() =>
     new Response(null, { status: 204 })
   );
@@ -409,7 +409,7 @@ Deno.test("getUser() has messages of 500 characters at most, whatever is long", 
   }
 });
 
-Deno.test("getServers() says how long the URL is if Decapod's nginx does not accept it", async () => {
+Deno.test("getServers() part how long the URL is if Decapod's nginx does not accept it", async () => {
   const ids = Array.from({ length: 200 }, () => crypto.randomUUID());
   const filter = { model_id: { in: ids } };
   await using server = new StandInServer(

@@ -170,7 +170,7 @@ Deno.test("getClusters() and errors treat keys of JSON such as constructor as da
     assert(!("polluted" in error));
     assert(!Object.hasOwn(JSON.parse(JSON.stringify(error)), "polluted"));
   }
-  // What was read goes back as it came, as a key among others.
+  // The key is written back as it was read.
   assert(
     sent.some((body) => JSON.stringify(body).includes('"__proto__":{"po')),
   );

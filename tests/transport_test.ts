@@ -57,7 +57,7 @@ interface Fault {
   timeout?: number;
   /** The error and a part of its message; none if the response is good. */
   error?: new (...args: never[]) => DecapodError;
-  says?: string;
+  part?: string;
   code?: number;
 }
 
@@ -76,7 +76,7 @@ const FAULTS: Fault[] = [
     },
     timeout: 50,
     error: DecapodTimeoutError,
-    says: "no response within 50 ms",
+    part: "no response within 50 ms",
   },
   {
     name: "sends headers and then stalls",
@@ -87,7 +87,7 @@ const FAULTS: Fault[] = [
     },
     timeout: 50,
     error: DecapodTimeoutError,
-    says: "no response within 50 ms",
+    part: "no response within 50 ms",
   },
   {
     name: "sends the headers of an error and then stalls",
@@ -109,7 +109,7 @@ const FAULTS: Fault[] = [
     },
     timeout: 80,
     error: DecapodTimeoutError,
-    says: "no response within 80 ms",
+    part: "no response within 80 ms",
   },
   {
     name: "resets before it responds",
@@ -117,7 +117,7 @@ const FAULTS: Fault[] = [
       await peer.firstByte();
     },
     error: DecapodConnectionError,
-    says: "connection lost",
+    part: "connection lost",
   },
   {
     name: "closes before it responds",
@@ -125,7 +125,7 @@ const FAULTS: Fault[] = [
       await peer.request();
     },
     error: DecapodConnectionError,
-    says: "connection lost",
+    part: "connection lost",
   },
   {
     name: "resets in the middle of the body",
@@ -135,13 +135,13 @@ const FAULTS: Fault[] = [
       await arrived;
     },
     error: DecapodConnectionError,
-    says: "connection lost",
+    part: "connection lost",
   },
   {
     name: "closes in the middle of the body",
     talk: responds(head(100), '{"time":'),
     error: DecapodConnectionError,
-    says: "connection lost",
+    part: "connection lost",
   },
   {
     name: "leaves out the last chunk",
@@ -151,7 +151,7 @@ const FAULTS: Fault[] = [
         `${INFO_TEXT.length.toString(16)}\r\n${INFO_TEXT}\r\n`,
     ),
     error: DecapodConnectionError,
-    says: "connection lost",
+    part: "connection lost",
   },
   {
     name: "sends invalid chunks",
@@ -167,45 +167,45 @@ const FAULTS: Fault[] = [
       http("200 OK", INFO_TEXT, { "content-length": "20" }),
     ),
     error: DecapodResponseError,
-    says: "not the expected JSON object: it is ",
+    part: "not the expected JSON object: it is ",
   },
   {
     name: "does not speak HTTP",
     talk: responds("SSH-2.0-OpenSSH_9.2p1\r\n"),
     error: DecapodConnectionError,
-    says: "the server does not use HTTP",
+    part: "the server does not use HTTP",
   },
   {
     name: "sends cut JSON",
     talk: responds(http("200 OK", INFO_TEXT.slice(0, -10))),
     error: DecapodResponseError,
-    says: "not the expected JSON object: it is ",
+    part: "not the expected JSON object: it is ",
   },
   ...["[]", '"text"', "null", "1", "{}}"].map((text): Fault => ({
     name: `sends ${text}`,
     talk: responds(http("200 OK", text)),
     error: DecapodResponseError,
-    says: "not the expected JSON object: it is ",
+    part: "not the expected JSON object: it is ",
   })),
   {
     name: "sends an object that is not a page",
     call: (client) => client.getUsers({ headers: { authorization: "token" } }),
     talk: responds(http("200 OK", '{"items":{},"total":0}')),
     error: DecapodResponseError,
-    says: "not the expected JSON object: it is of another shape",
+    part: "not the expected JSON object: it is of another shape",
   },
   {
     name: "sends a page without a total",
     call: (client) => client.getUsers({ headers: { authorization: "token" } }),
     talk: responds(http("200 OK", '{"items":[],"total":"0"}')),
     error: DecapodResponseError,
-    says: "not the expected JSON object: it is of another shape",
+    part: "not the expected JSON object: it is of another shape",
   },
   {
     name: "sends HTML with 200",
     talk: responds(http("200 OK", HTML, { "content-type": "text/html" })),
     error: DecapodResponseError,
-    says: "(status 200) is text/html instead of application/json",
+    part: "(status 200) is text/html instead of application/json",
   },
   {
     name: "sends HTML for a log",
@@ -213,7 +213,7 @@ const FAULTS: Fault[] = [
       client.getExecutionLog("id", { headers: { authorization: "token" } }),
     talk: responds(http("200 OK", HTML, { "content-type": "text/html" })),
     error: DecapodResponseError,
-    says: "is text/html instead of text/plain",
+    part: "is text/html instead of text/plain",
   },
   {
     name: "sends HTML with 502",
@@ -222,28 +222,28 @@ const FAULTS: Fault[] = [
     ),
     error: DecapodAPIError,
     code: 502,
-    says: "502 Bad Gateway",
+    part: "502 Bad Gateway",
   },
   {
     name: "sends cut JSON with 500",
     talk: responds(http("500 Internal Server Error", '{"code":500,"err')),
     error: DecapodAPIError,
     code: 500,
-    says: "500 Internal Server Error",
+    part: "500 Internal Server Error",
   },
   {
     name: "breaks off the body of a 500",
     talk: responds(head(100, "500 Internal Server Error"), '{"code":'),
     error: DecapodAPIError,
     code: 500,
-    says: "500 Internal Server Error",
+    part: "500 Internal Server Error",
   },
   {
     name: "sends a 404 without a body",
     talk: responds("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"),
     error: DecapodAPIError,
     code: 404,
-    says: "404 Not Found",
+    part: "404 Not Found",
   },
   {
     name: "sends 304",
@@ -255,19 +255,19 @@ const FAULTS: Fault[] = [
     name: "sends an empty 200",
     talk: responds(http("200 OK", "")),
     error: DecapodResponseError,
-    says: "not the expected JSON object: it is ",
+    part: "not the expected JSON object: it is ",
   },
   {
     name: "sends a 200 without a type",
     talk: responds("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
     error: DecapodResponseError,
-    says: "is of an unknown type instead of application/json",
+    part: "is of an unknown type instead of application/json",
   },
   {
     name: "sends 204",
     talk: responds("HTTP/1.1 204 No Content\r\n\r\n"),
     error: DecapodResponseError,
-    says: "(status 204) has no content",
+    part: "(status 204) has no content",
   },
   ...[
     "https://decapod.example/v1/info/",
@@ -279,7 +279,7 @@ const FAULTS: Fault[] = [
     name: `redirects to ${location}`,
     talk: responds(http("301 Moved Permanently", "", { location })),
     error: DecapodResponseError,
-    says: `(status 301) is a redirect to ${location}, which would lose`,
+    part: `(status 301) is a redirect to ${location}, which would lose`,
   })),
   {
     name: "sends plain text as gzip",
@@ -333,7 +333,7 @@ const FAULTS: Fault[] = [
 ];
 
 for (const fault of FAULTS) {
-  const { name, talk, error: Class, says = "", code, timeout } = fault;
+  const { name, talk, error: Class, part = "", code, timeout } = fault;
   Deno.test(`getInfo() at a server that ${name}`, async () => {
     const arrived = Promise.withResolvers<void>();
     await using server = new RawServer((peer) => talk(peer, arrived.promise));
@@ -357,7 +357,7 @@ for (const fault of FAULTS) {
     else {
       assertInstanceOf(outcome, Class);
       assertStringIncludes(outcome.message, `GET ${server.url}/v1/`);
-      assertStringIncludes(outcome.message, says);
+      assertStringIncludes(outcome.message, part);
       assertEquals(outcome.message.includes("\n"), false);
       assertEquals([outcome.method, outcome.outcomeUnknown], ["GET", false]);
       if (code !== undefined) {
@@ -372,7 +372,7 @@ for (const fault of FAULTS) {
   });
 }
 
-Deno.test("createCluster() says that the change may have been applied if the response is lost", async () => {
+Deno.test("createCluster() part that the change may have been applied if the response is lost", async () => {
   for (const timeout of [undefined, 50]) {
     await using server = new RawServer(async (peer) => {
       await peer.request();
