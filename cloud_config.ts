@@ -2,23 +2,113 @@
  * User-data for cloud-init: a host that boots with it registers itself in
  * Decapod.
  *
- * The story in short:
+ * 1. The operator takes the server discovery token from Decapod's
+ *    configuration (`server_discovery_token` under `api`) and the public SSH
+ *    key of Decapod's Ansible.
+ * 2. {@linkcode generateCloudConfig} creates a text from them. The cloud,
+ *    libvirt or MAAS passes it to every new host as its user-data.
+ * 3. On the host, cloud-init creates the user and installs a program that
+ *    runs at every boot. It sends one POST to the API: user name, address and
+ *    system UUID.
+ * 4. Decapod connects to the host over SSH and adds it to its servers. The
+ *    host's log is `/var/log/server_discovery.log`.
  *
- * 1. Decapod's operator takes the server discovery token from Decapod's own
- *    configuration (`server_discovery_token` under `api`) and the public half
- *    of the SSH key that Decapod's Ansible uses.
- * 2. {@linkcode generateCloudConfig} makes a text of them, and the cloud,
- *    libvirt or MAAS hands that text to every new host as its user-data.
- * 3. On the host, cloud-init makes the user, writes the discovery programs and
- *    runs them, at the first boot and at every boot after it. They send one
- *    POST to the API: user name, own address, system UUID.
- * 4. Decapod looks at the host over SSH, and the host appears among the
- *    servers. What happened is in `/var/log/server_discovery.log` on the host.
+ * The same options always give the same text, byte for byte.
  *
- * The module does no I/O and has no state: the same options give the same
- * text, byte for byte.
+ * @module
+ */
+import { stringify } from "@std/yaml/stringify";
+import {
+  PROGRAM,
+  PROGRAM_PATH,
+  SETTINGS_PATH,
+} from "./internal/discovery_program.ts";
+import {
+  ARRAY,
+  BOOLEAN,
+  validate,
+  validateNames,
+} from "./internal/validate.ts";
+
+/** Options of {@linkcode generateCloudConfig}. */
+export interface CloudConfigOptions {
+  /**
+   * The API's base URL, as the hosts reach it, with or without scheme (default:
+   * `http://`), port, path prefix and trailing slash. An IPv6 address is
+   * enclosed in brackets. The hosts post to `<url>/v1/server/`; a URL that
+   * already ends in `/v1` or `/v1/server` leads to the same place.
+   */
+  url: string;
+  /**
+   * The server discovery token of Decapod's configuration. It is written to a
+   * file on the host that only root can read.
+   */
+  serverDiscoveryToken: string;
+  /**
+   * The public SSH key of Decapod's Ansible: the text of a `.pub` file, or a
+   * line of `authorized_keys` with options. Surrounding white space is removed.
+   */
+  publicKey: string;
+  /** The user that Ansible logs in as, with sudo and without a password. */
+  username: string;
+  /**
+   * How many **seconds** the host waits for the metadata service, and for each
+   * attempt to reach the API. At most 3600.
+   *
+   * @default {20}
+   */
+  timeout?: number | undefined;
+  /**
+   * Leaves out the discovery program: the host gets its user and its packages,
+   * and an operator adds it to Decapod.
+   *
+   * @default {false}
+   */
+  noDiscovery?: boolean | undefined;
+  /**
+   * Debian packages that the host installs. The default is what Decapod's
+   * Ansible needs on the releases that Decapod supports; `docs/cloud_config.md`
+   * lists the packages for newer releases. A host registers even if a package
+   * cannot be installed.
+   *
+   * @default {["python"]}
+   */
+  packages?: readonly string[] | undefined;
+  /**
+   * CA certificates as PEM text. One of them must have issued the API's
+   * certificate, or be it. The host then verifies the API before it sends the
+   * token; without this option it does not verify the API.
+   */
+  caCertificate?: string | undefined;
+  /**
+   * Whether the host asks the cloud's metadata service for its public address
+   * first. Use `false` if Decapod must connect to the hosts' internal addresses.
+   *
+   * @default {true}
+   */
+  metadata?: boolean | undefined;
+}
+
+/** The names of all options. */
+const NAMES: Record<keyof CloudConfigOptions, true> = {
+  url: true,
+  serverDiscoveryToken: true,
+  publicKey: true,
+  username: true,
+  timeout: true,
+  noDiscovery: true,
+  packages: true,
+  caCertificate: true,
+  metadata: true,
+};
+
+/**
+ * Generates the user-data with which a host registers itself in Decapod.
  *
- * @example Register every host of a rack
+ * The text is a `#cloud-config` document for cloud-init on Ubuntu 16.04 and
+ * newer and Debian 12 and newer. It contains the token: treat it as a secret.
+ *
+ * @example
  * ```ts
  * import { generateCloudConfig } from "@decapod/decapodlib";
  * import { assert } from "@std/assert";
@@ -26,211 +116,21 @@
  * const userData = generateCloudConfig({
  *   url: "https://decapod.example.com",
  *   serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
- *   publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod",
+ *   publicKey:
+ *     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU ansible@decapod",
  *   username: "ansible",
  * });
  *
  * assert(userData.startsWith("#cloud-config\n"));
- * assert(userData.includes("/var/lib/cloud/scripts/per-boot/"));
  * ```
  *
- * @module
- */
-import {
-  ARRAY,
-  BOOLEAN,
-  validate,
-  validateNames,
-} from "./internal/validate.ts";
-import {
-  BOOT_PROGRAM,
-  PYTHON_PROGRAM,
-  SETTINGS_PATH,
-  SHELL_PROGRAM,
-} from "./internal/discovery_program.ts";
-
-/** What {@linkcode generateCloudConfig} makes the user-data from. */
-export interface CloudConfigOptions {
-  /**
-   * The API's base URL, as the hosts reach it: with or without scheme (then
-   * `http://`), port, path prefix or trailing slash; an IPv6 address goes in
-   * brackets. The hosts post to `<url>/v1/server/`, and a URL that ends in
-   * `/v1`, `/v1/server` or `/v1/server/` already means the same place.
-   */
-  url: string;
-  /**
-   * The server discovery token of Decapod's configuration. It goes into a
-   * file on the host that only root can read.
-   */
-  serverDiscoveryToken: string;
-  /**
-   * The SSH public key that Decapod's Ansible logs in with, as the text of a
-   * `.pub` file. White space around it, such as the last newline, is removed.
-   */
-  publicKey: string;
-  /** The user that Ansible logs in as. It may use sudo without a password. */
-  username: string;
-  /**
-   * How long the host waits for an answer, in **seconds**: for the metadata
-   * service and for each attempt to reach the API. At most 3600.
-   *
-   * @default {20}
-   */
-  timeout?: number;
-  /**
-   * Whether to leave the discovery programs out. Then the host gets its user
-   * and packages, and an operator adds it to Decapod by hand.
-   *
-   * @default {false}
-   */
-  noDiscovery?: boolean;
-  /**
-   * Debian packages that the host installs. The default is what Decapod's
-   * Ansible needs on the releases that Decapod supports; a host whose release
-   * has no such package registers all the same. See the user-data page of the
-   * documentation for what to name on newer releases.
-   *
-   * @default {["python"]}
-   */
-  packages?: readonly string[];
-  /**
-   * Certificates, as PEM text, one of which must have signed the API's
-   * certificate. With it the host verifies the API, its name included, before
-   * the token is sent; without it the API is not verified.
-   */
-  caCertificate?: string;
-}
-
-/**
- * Makes the user-data with which a host registers itself in Decapod.
- *
- * The text is a `#cloud-config` document for cloud-init as it comes with
- * Ubuntu 16.04 and newer, Debian 12 and newer. It does what the user-data of
- * the Python decapodlib does, and works where that fails: on hosts without
- * `/etc/rc.local`, without a package `python`, with an API on IPv6. Every
- * option is data to the programs on the host: nothing in a value can change
- * what they do.
- *
- * The token is part of the text, so treat the text as a secret.
- *
- * @example Verify the API, and name the packages of a newer release
- * ```ts
- * import { generateCloudConfig } from "@decapod/decapodlib";
- * import { assertStringIncludes } from "@std/assert";
- *
- * const userData = generateCloudConfig({
- *   url: "https://[fd00::1]:8443/decapod",
- *   serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
- *   publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod\n",
- *   username: "ansible",
- *   packages: ["python3"],
- *   caCertificate:
- *     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
- * });
- *
- * assertStringIncludes(
- *   userData,
- *   '"url": "https://[fd00::1]:8443/decapod/v1/server/"',
- * );
- * ```
- *
- * @example A user name that no host would accept
- * ```ts
- * import { generateCloudConfig } from "@decapod/decapodlib";
- * import { assertThrows } from "@std/assert";
- *
- * assertThrows(
- *   () =>
- *     generateCloudConfig({
- *       url: "decapod.example.com",
- *       serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
- *       publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod",
- *       username: "Not A User",
- *     }),
- *   RangeError,
- *   "Invalid username",
- * );
- * ```
- *
- * @param options What to make the text from.
- * @returns The user-data. It ends in a newline.
- * @throws {TypeError} If an option is missing, of the wrong type, or unknown.
- * @throws {RangeError} If an option's value could not work on a host. The
- * message names the option, and never shows the token.
+ * @returns The user-data; it ends in a newline.
+ * @throws {TypeError} If an option is missing, unknown or of the wrong type.
+ * @throws {RangeError} If no host could use an option's value. The message
+ * names the option and never contains the value.
  */
 export function generateCloudConfig(options: CloudConfigOptions): string {
-  const values = readOptions(options);
-  const { username, publicKey, packages, noDiscovery } = values;
-  let text = `#cloud-config
-users:
-  - name: ${scalar(username)}
-    groups:
-      - sudo
-    shell: /bin/bash
-    sudo: "ALL=(ALL) NOPASSWD:ALL"
-    ssh_authorized_keys:
-      - ${scalar(publicKey)}
-`;
-  // cloud-init's schema refuses an empty list.
-  if (packages.length > 0) {
-    text += `packages:\n  - ${packages.map(scalar).join("\n  - ")}\n`;
-  }
-  if (noDiscovery) return text;
-  const settings = {
-    url: values.endpoint,
-    token: values.serverDiscoveryToken,
-    username,
-    timeout: values.timeout,
-    ca_certificate: values.caCertificate ?? null,
-    metadata_url: "http://169.254.169.254/latest/meta-data/public-ipv4",
-    // In seconds: a boot must not be held up for long.
-    retry_delays: [1, 2, 4, 8, 15],
-  };
-  return text + "write_files:\n" +
-    file(SETTINGS_PATH, "0600", JSON.stringify(settings, null, 2) + "\n") +
-    file("/usr/share/server_discovery.py", "0440", PYTHON_PROGRAM) +
-    file("/usr/share/server_discovery.sh", "0550", SHELL_PROGRAM) +
-    file(
-      "/var/lib/cloud/scripts/per-boot/server_discovery.sh",
-      "0550",
-      BOOT_PROGRAM,
-    );
-}
-
-/** An entry of `write_files`; the content is ASCII and ends in a newline. */
-function file(path: string, permissions: string, content: string): string {
-  return `  - path: ${path}
-    owner: "root:root"
-    permissions: "${permissions}"
-    content: |
-${content.replace(/^(?=.)/gm, "      ")}`;
-}
-
-/**
- * A text as YAML: a JSON string is one too. All in ASCII, because the parsers
- * of older releases take no character that has more than four hex digits.
- */
-function scalar(text: string): string {
-  return JSON.stringify(text).replace(
-    /[^ -~]/gu,
-    (character) =>
-      `\\U${character.codePointAt(0)?.toString(16).padStart(8, "0")}`,
-  );
-}
-
-/** The options, each checked, with the defaults filled in. */
-function readOptions(options: CloudConfigOptions) {
-  const names: Record<keyof CloudConfigOptions, true> = {
-    url: true,
-    serverDiscoveryToken: true,
-    publicKey: true,
-    username: true,
-    timeout: true,
-    noDiscovery: true,
-    packages: true,
-    caCertificate: true,
-  };
-  validateNames("options", options, Object.keys(names));
+  validateNames("options", options, Object.keys(NAMES));
   const {
     url,
     serverDiscoveryToken,
@@ -240,54 +140,84 @@ function readOptions(options: CloudConfigOptions) {
     noDiscovery = false,
     packages = ["python"],
     caCertificate,
+    metadata = true,
   } = options;
   checkToken(serverDiscoveryToken);
   checkUsername(username);
   checkTimeout(timeout);
   validate("noDiscovery", noDiscovery, BOOLEAN);
+  validate("metadata", metadata, BOOLEAN);
   const endpoint = toEndpoint(url);
-  if (caCertificate !== undefined) checkCertificate(caCertificate, endpoint);
-  return {
-    endpoint,
-    serverDiscoveryToken,
-    publicKey: toKeyLine(publicKey),
+  const settings = {
+    url: endpoint,
+    token: serverDiscoveryToken,
     username,
+    id: null,
     timeout,
-    noDiscovery,
-    packages: toPackageNames(packages),
-    caCertificate,
+    ca_certificate: toCertificates(caCertificate, endpoint),
+    metadata_url: metadata
+      ? "http://169.254.169.254/latest/meta-data/public-ipv4"
+      : null,
+    // In seconds. Half a minute in all, so that a boot is not held up.
+    retry_delays: [1, 2, 4, 8, 15],
   };
+  const names = toPackageNames(packages);
+  const document = {
+    users: [{
+      name: username,
+      groups: ["sudo"],
+      shell: "/bin/bash",
+      sudo: "ALL=(ALL) NOPASSWD:ALL",
+      ssh_authorized_keys: [toKeyLine(publicKey)],
+    }],
+    // cloud-init's schema does not allow an empty list.
+    ...names.length > 0 && { packages: names },
+    ...!noDiscovery && {
+      write_files: [
+        file(SETTINGS_PATH, "0600", JSON.stringify(settings, null, 2) + "\n"),
+        file(PROGRAM_PATH, "0550", PROGRAM),
+      ],
+    },
+  };
+  return "#cloud-config\n" + stringify(document, { lineWidth: -1, arrayIndent: false });
 }
 
-/** Throws; the value is shown only where it is given. */
-function refuse(name: string, why: string, value?: string): never {
-  const current = value === undefined ? "" : `, it is ${JSON.stringify(value)}`;
-  throw new RangeError(`Invalid ${name}: ${why}${current}`);
+function file(path: string, permissions: string, content: string) {
+  return { path, owner: "root:root", permissions, content };
+}
+
+/** Values are never repeated: any of them may be a secret in a wrong place. */
+function invalid(name: string, expected: string, got: string): RangeError {
+  return new RangeError(`Invalid ${name}: must be ${expected}, got ${got}`);
 }
 
 function checkToken(token: string): void {
   const name = "serverDiscoveryToken";
-  const hidden = "; the value is not shown here";
-  if (typeof token !== "string") {
-    throw new TypeError(`Invalid ${name}: a string is needed${hidden}`);
-  }
-  if (token === "") refuse(name, "it is empty");
-  // It travels in an HTTP header, which drops outer blanks.
+  validate(name, token);
+  const expected = "printable ASCII without spaces at either end";
+  if (token === "") throw invalid(name, expected, "an empty string");
+  // It is sent in an HTTP header.
   if (!/^[!-~](?:[ -~]*[!-~])?$/.test(token)) {
-    const needed = "printable ASCII is needed, without blanks at either end";
-    refuse(name, needed + hidden);
+    throw invalid(name, expected, "other characters");
   }
 }
 
 function checkUsername(username: string): void {
   validate("username", username);
-  // What useradd takes on every release, and sudoers needs no escapes for.
+  // What useradd accepts on every release and sudoers needs no escapes for.
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(username)) {
-    refuse(
+    throw invalid(
       "username",
-      "useradd takes up to 32 lower-case letters, digits, underscores and " +
-        "dashes, first a letter or an underscore",
-      username,
+      "up to 32 lower-case letters, digits, underscores and dashes that " +
+        "start with a letter or an underscore",
+      username === "" ? "an empty string" : "another string",
+    );
+  }
+  if (username === "default") {
+    throw invalid(
+      "username",
+      "the name of a user",
+      '"default", which cloud-init replaces by the image\'s own user',
     );
   }
 }
@@ -299,98 +229,169 @@ function checkTimeout(timeout: number): void {
   ]);
   validate("timeout", timeout, [
     "a positive number of seconds up to 3600",
-    (value) => typeof value === "number" && value > 0 && value <= 3600,
+    (value) => Number(value) > 0 && Number(value) <= 3600,
     RangeError,
   ]);
 }
 
-/** The public key as one line of `authorized_keys`. */
+/** The options of `authorized_keys`; sshd ignores a key with any other. */
+const KEY_OPTION =
+  '(?:(?:no-)?(?:agent|port|x11)-forwarding|(?:no-)?pty|(?:no-)?user-rc|restrict|cert-authority|no-touch-required|verify-required|(?:command|environment|expiry-time|from|permitlisten|permitopen|principals|tunnel)="(?:\\\\"|[^"])*")';
+
+const KEY_LINE = new RegExp(
+  `^(?:${KEY_OPTION}(?:,${KEY_OPTION})*\\s+)?` +
+    "((?:ssh|ecdsa|sk)-[\\w.@-]+)\\s+([a-z0-9+/]+={0,2})(?:\\s.*)?$",
+  "i",
+);
+
+/** Returns the public key as one line of `authorized_keys`. */
 function toKeyLine(publicKey: string): string {
   validate("publicKey", publicKey);
-  const key = publicKey.trim();
-  if (key === "") refuse("publicKey", "it is empty");
-  if (/PRIVATE KEY/.test(key)) {
-    refuse("publicKey", "it is a private key, use the text of the .pub file");
+  // Some YAML parsers read the escape of a no-break space wrongly.
+  const key = publicKey.trim().replaceAll("\u00a0", " ");
+  const expected =
+    'the one line of a .pub file, such as "ssh-ed25519 AAAA… comment"';
+  const refuse = (got: string) => invalid("publicKey", expected, got);
+  if (key === "") throw refuse("an empty string");
+  const [, type = "", base64 = ""] = KEY_LINE.exec(key) ?? [];
+  if (type === "" && /PRIVATE|PuTTY|AGE-SECRET|b3BlbnNzaC1r|"d"/.test(key)) {
+    throw refuse("a private key");
   }
-  // cloud-init reads authorized_keys with Python's idea of a line's end.
+  // cloud-init splits authorized_keys where Python's splitlines() does.
   if (/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(key.replaceAll("\t", " "))) {
-    refuse("publicKey", "one key on one line of text is needed", key);
+    throw refuse("several lines or control characters");
   }
-  if (!/\s/.test(key)) {
-    refuse(
-      "publicKey",
-      'the text of a .pub file is needed, such as "ssh-ed25519 AAAA… comment"',
-      key,
-    );
-  }
+  if (type === "") throw refuse("another text");
+  if (!isWholeKey(type, base64)) throw refuse("an incomplete key");
   return key;
+}
+
+/** Whether the data of a key starts with its type and is complete. */
+function isWholeKey(type: string, base64: string): boolean {
+  const bytes = decodeBase64(base64);
+  if (!bytes) return false;
+  const view = new DataView(bytes.buffer);
+  const fields: Uint8Array[] = [];
+  let at = 0;
+  while (at + 4 <= bytes.length) {
+    const end = at + 4 + view.getUint32(at);
+    fields.push(bytes.subarray(at + 4, end));
+    at = end;
+  }
+  // A certificate has numbers, too; its length cannot be checked like this.
+  const isComplete = (at === bytes.length && fields.length > 1) ||
+    /-cert-v\d+@/.test(type);
+  return isComplete && new TextDecoder().decode(fields[0]) === type;
+}
+
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (text.length % 4 !== 0) return undefined;
+  try {
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
 }
 
 function toPackageNames(packages: readonly string[]): string[] {
   validate("packages", packages, ARRAY);
-  for (const name of packages) {
-    validate("packages", name);
-    // apt-get's own forms of a name; never an option, which starts in a dash.
-    if (!/^[a-z0-9][A-Za-z0-9+.:~=\/-]*$/.test(name)) {
-      refuse("packages", "names of Debian packages are needed", name);
+  for (const [index, name] of packages.entries()) {
+    const label = `packages[${index}]`;
+    validate(label, name);
+    // Names as apt-get accepts them, never an option. YAML parsers may read
+    // names such as 08, 0o7 and 1e3 as numbers.
+    if (
+      !/^[a-z0-9][a-z0-9+.:~=\/-]*$/i.test(name) ||
+      /^(?:[\d.:+-]*|0[box][\da-f]+|[\d.]+e[+-]?\d+)$/i.test(name)
+    ) {
+      throw invalid(label, "the name of a Debian package", "another string");
     }
   }
-  // cloud-init's schema refuses a name that is there twice.
+  // cloud-init's schema does not allow duplicates.
   return [...new Set(packages)];
 }
 
-/**
- * The certificates go to the host as they are: Python's ssl module takes
- * ASCII text and ignores what stands between certificates.
- */
-function checkCertificate(pem: string, endpoint: string): void {
+const CERTIFICATE =
+  /-----BEGIN CERTIFICATE-----([A-Za-z0-9+\/=\s]*)-----END CERTIFICATE-----/g;
+
+/** Returns the PEM blocks of a text, without what is around them. */
+function toCertificates(
+  pem: string | undefined,
+  endpoint: string,
+): string | null {
+  if (pem === undefined) return null;
   const name = "caCertificate";
   validate(name, pem);
-  if (/PRIVATE KEY/.test(pem)) {
-    refuse(name, "it holds a private key, which must stay off the hosts");
+  const expected = "complete certificates as PEM text";
+  const refuse = (got: string) => invalid(name, expected, got);
+  if (pem === "") throw refuse("an empty string");
+  if (/PRIVATE KEY/.test(pem)) throw refuse("a private key");
+  const blocks = [...pem.matchAll(CERTIFICATE)].map(([, body = ""]) =>
+    body.split(/\s+/).filter((line) => line !== "")
+  );
+  if (blocks.length === 0) throw refuse("no certificate");
+  // A marker that is left over belongs to a block that was cut short.
+  if (
+    /-----(?:BEGIN|END)(?: CERTIFICATE-----|(?! [A-Z0-9 ]+-----))/.test(
+      pem.replace(CERTIFICATE, ""),
+    ) || !blocks.every((lines) => isWholeCertificate(lines.join("")))
+  ) {
+    throw refuse("an incomplete certificate");
   }
-  const block =
-    /-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+\/=\s]+-----END CERTIFICATE-----/;
-  if (!block.test(pem) || !/^[\t\r\n -~]*$/.test(pem)) {
-    refuse(
-      name,
-      "PEM text in ASCII is needed, with the line " +
-        "-----BEGIN CERTIFICATE-----; read the file and give its text",
+  if (!endpoint.startsWith("https:")) {
+    throw new RangeError(
+      `Cannot use ${name}: the hosts reach url without TLS; use a url that starts with https://`,
     );
   }
-  // Going on over plain HTTP would look verified and not be.
-  if (!endpoint.startsWith("https:")) {
-    refuse(name, "there is nothing to verify unless url begins with https://");
-  }
+  return blocks.map((lines) =>
+    [
+      "-----BEGIN CERTIFICATE-----",
+      ...lines,
+      "-----END CERTIFICATE-----\n",
+    ].join("\n")
+  ).join("");
 }
 
-/** Where the hosts post to: `<base>/v1/server/`, whichever form `url` has. */
+/** Whether it is a DER sequence of exactly the length that it states. */
+function isWholeCertificate(base64: string): boolean {
+  const bytes = decodeBase64(base64) ?? [];
+  const [tag, first = 0, ...rest] = bytes;
+  const size = first & 0x7f;
+  const length = first < 0x80
+    ? first
+    : rest.slice(0, size).reduce((sum, byte) => sum * 256 + byte, size);
+  return tag === 0x30 && bytes.length === length + 2;
+}
+
+/** Returns where the hosts post to: `<base>/v1/server/`. */
 function toEndpoint(url: string): string {
   validate("url", url);
-  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+  const expected =
+    "the API's base URL, such as http://decapod.example.com:9999 or http://[fd00::1]:9999";
+  const refuse = (got: string) => invalid("url", expected, got);
+  if (url === "") throw refuse("an empty string");
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url);
+  const text = hasScheme ? url : `http://${url}`;
   const parsed = parseUrl(text);
   if (
-    // What the parser repairs in silence: white space, control characters,
-    // backslashes, a host after three slashes.
-    /[\s\\\p{Cc}\p{Cs}]|:\/\/\//u.test(text) ||
-    !parsed || !isHost(parsed.hostname)
+    !parsed ||
+    // The parser drops white space and invisible characters.
+    /[\s\\\p{Cc}\p{Cf}\p{Cs}]/u.test(text) ||
+    // A misspelled scheme, as in http//decapod.
+    (!hasScheme && /\/\/+[^\/]/.test(url))
   ) {
-    refuse(
-      "url",
-      "the API's URL is needed, such as http://decapod.example.com:9999 " +
-        "or http://[fd00::1]:9999",
-      // Credentials are not shown.
-      url.includes("@") ? undefined : url,
-    );
+    throw refuse("another text");
   }
   if (parsed.username !== "" || parsed.password !== "") {
-    refuse("url", "it holds credentials, the hosts send the token instead");
+    throw refuse("a URL with credentials");
   }
   if (!/^https?:$/.test(parsed.protocol)) {
-    refuse("url", "http or https is needed", url);
+    throw refuse("another scheme than http or https");
   }
-  if (/[?#]/.test(text)) {
-    refuse("url", "a base URL has no query and no fragment", url);
+  if (/[?#]/.test(text)) throw refuse("a query or a fragment");
+  const [, host = ""] = /:\/\/(.*?)(?::\d+)?(?:\/|$)/.exec(text) ?? [];
+  if (!isHost(parsed.hostname, host.toLowerCase()) || parsed.port === "0") {
+    throw refuse("an invalid host or port");
   }
   const base = parsed.pathname.replace(/\/*(?:\/v1(?:\/server)?)?\/*$/, "");
   return `${parsed.protocol}//${parsed.host}${base}/v1/server/`;
@@ -404,10 +405,18 @@ function parseUrl(text: string): URL | undefined {
   }
 }
 
-/** Whether a resolver takes it: an IP address, or labels of 1 to 63. */
-function isHost(hostname: string): boolean {
+/** Whether hosts can connect to it, and the URL parser did not repair it. */
+function isHost(hostname: string, given: string): boolean {
+  if (hostname.startsWith("[")) return !/^\[(?:::\]|ff)/.test(hostname);
+  const isIpv4 = /^[\d.]+$/.test(hostname);
+  // Unspecified, multicast and reserved addresses.
+  if (isIpv4 && !/^(?:[1-9]|[1-9]\d|1\d\d|2[01]\d|22[0-3])\./.test(hostname)) {
+    return false;
+  }
+  // 192.168.1 and 10.020.0.1 are other addresses to the parser. Names with
+  // other characters than ASCII become punycode.
+  const isUnchanged = hostname === given || (!isIpv4 && /[^ -~]/.test(given));
   const label = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
-  return hostname.startsWith("[") ||
-    (hostname.length <= 253 &&
-      new RegExp(`^${label}(?:\\.${label})*\\.?$`).test(hostname));
+  return isUnchanged && hostname.length <= 253 &&
+    new RegExp(`^${label}(?:\\.${label})*\\.?$`).test(hostname);
 }
