@@ -59,9 +59,9 @@ async function bind(from: string, to: string): Promise<void> {
 
 /** The firmware's tables (SMBIOS 3.0) with one system UUID. */
 function smbios(): { entryPoint: Uint8Array; tables: Uint8Array } {
-  const bytes = UUID.replaceAll("-", "").match(/../g)?.map((byte) =>
-    parseInt(byte, 16)
-  ) ?? [];
+  const bytes =
+    UUID.replaceAll("-", "").match(/../g)?.map((byte) => parseInt(byte, 16)) ??
+      [];
   const uuid = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15]
     .map((index) => bytes[index] ?? 0);
   const system = [1, 27, 0, 1, 0, 0, 0, 0, ...uuid, 6, 0, 0, 0, 0];
