@@ -354,13 +354,12 @@ function toCertificates(
 
 /** Whether it is a DER sequence of exactly the length that it states. */
 function isWholeCertificate(base64: string): boolean {
-  const bytes = decodeBase64(base64) ?? [];
-  const [tag, first = 0, ...rest] = bytes;
-  const size = first & 0x7f;
-  const length = first < 0x80
+  const [tag, first = 0, ...rest] = decodeBase64(base64) ?? [];
+  const size = first < 0x80 ? 0 : first & 0x7f;
+  const length = size === 0
     ? first
-    : rest.slice(0, size).reduce((sum, byte) => sum * 256 + byte, size);
-  return tag === 0x30 && bytes.length === length + 2;
+    : rest.slice(0, size).reduce((sum, byte) => sum * 256 + byte, 0);
+  return tag === 0x30 && rest.length === size + length;
 }
 
 /** Returns where the hosts post to: `<base>/v1/server/`. */
