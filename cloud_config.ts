@@ -179,7 +179,8 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
       ],
     },
   };
-  return "#cloud-config\n" + stringify(document, { lineWidth: -1, arrayIndent: false });
+  return "#cloud-config\n" +
+    stringify(document, { lineWidth: -1, arrayIndent: false });
 }
 
 function file(path: string, permissions: string, content: string) {
@@ -332,7 +333,7 @@ function toCertificates(
   if (blocks.length === 0) throw refuse("no certificate");
   // A marker that is left over belongs to a block that was cut short.
   if (
-    /-----(?:BEGIN|END)(?: CERTIFICATE-----|(?! [A-Z0-9 ]+-----))/.test(
+    /CERTIFICATE-----|-----(?:BEGIN|END)(?! [A-Z0-9 ]+-----)/.test(
       pem.replace(CERTIFICATE, ""),
     ) || !blocks.every((lines) => isWholeCertificate(lines.join("")))
   ) {
