@@ -2,19 +2,23 @@
  * Boots a Debian root file system twice with cloud-init's own runner and the
  * user-data, against the stand-in Decapod.
  *
- * Run by cloud_config_boot_test.ts with the folder of the root file system as
- * its argument, in network, mount, process and host name namespaces of its
- * own. The kernel removes all interfaces, mounts and processes with them.
+ * cloud_config_boot_test.ts starts it in namespaces of its own, with the folder
+ * of the root file system as its argument. When it ends, the kernel removes all
+ * its interfaces, mounts and processes.
  *
  * @module
  */
+import { assert, assertEquals } from "@std/assert";
 import { generateCloudConfig, V1Client } from "../../mod.ts";
 import { DISCOVERY_TOKEN, StandIn } from "../standin/mod.ts";
 
-// Addresses for documentation; the link exists in the namespaces only.
-const API = "192.0.2.1";
-const HOST = "192.0.2.2";
+// Addresses of documentation, on a link that exists in the namespaces only. The
+// API's name has an IPv6 address, too, on which nothing listens.
+const API = { name: "decapod.test", ipv4: "192.0.2.1", ipv6: "2001:db8::1" };
+const HOST = { ipv4: "192.0.2.2", ipv6: "2001:db8::2" };
 const PORT = 9999;
+const KEY =
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU ansible@decapod";
 const UUID = "4c4c4544-0031-3010-8054-b7c04f4a3258";
 const STAGES = [
   ["init", "--local"],
@@ -113,13 +117,18 @@ async function connect(host: number): Promise<void> {
   const hostIp = (...args: string[]) =>
     inside(host, "chroot", root, "ip", ...args);
   const peer = ["peer", "name", "eth0", "netns", `/proc/${host}/ns/net`];
-  await ip("link", "set", "lo", "up");
   await ip("link", "add", "decapod", "type", "veth", ...peer);
-  await ip("address", "add", `${API}/30`, "dev", "decapod");
-  await ip("link", "set", "decapod", "up");
-  await hostIp("link", "set", "lo", "up");
-  await hostIp("address", "add", `${HOST}/30`, "dev", "eth0");
-  await hostIp("link", "set", "eth0", "up");
+  for (
+    const [run, device, { ipv4, ipv6 }] of [
+      [ip, "decapod", API],
+      [hostIp, "eth0", HOST],
+    ] as const
+  ) {
+    await run("link", "set", "lo", "up");
+    await run("address", "add", `${ipv4}/30`, "dev", device);
+    await run("address", "add", `${ipv6}/64`, "dev", device, "nodad");
+    await run("link", "set", device, "up");
+  }
 }
 
 /** Runs a command in the host's network and with the host's name. */
@@ -140,6 +149,10 @@ async function seed(userData: string): Promise<void> {
     "instance-id: boot-test\nlocal-hostname: host\n",
   );
   await Deno.writeTextFile(
+    `${root}/etc/hosts`,
+    `127.0.0.1 localhost\n${API.ipv6} ${API.name}\n${API.ipv4} ${API.name}\n`,
+  );
+  await Deno.writeTextFile(
     `${root}/etc/cloud/cloud.cfg.d/99_boot_test.cfg`,
     "datasource_list: [NoCloud]\nnetwork: {config: disabled}\n",
   );
@@ -156,47 +169,53 @@ async function boot(host: number): Promise<void> {
   await run("umount", "--lazy", `${root}/run`);
 }
 
-let posts = 0;
-const standIn = new StandIn({ servers: 0 });
 await mountRoot();
 const sleeper = new Deno.Command("unshare", {
-  args: ["--net", "--uts", "sleep", "infinity"],
+  args: ["--net", "--uts", "sh", "-c", "echo ready; exec sleep infinity"],
+  stdout: "piped",
 }).spawn();
-// unshare is ready when it has become sleep.
-while (await Deno.readTextFile(`/proc/${sleeper.pid}/comm`) !== "sleep\n");
+await sleeper.stdout.getReader().read(); // its namespaces are ready
 await mountDevices(sleeper.pid);
 await connect(sleeper.pid);
-const server = Deno.serve(
-  { hostname: API, port: PORT, onListen() {} },
-  (request) => {
+
+const posts: unknown[] = [];
+const standIn = new StandIn({ servers: 0 });
+Deno.serve(
+  { hostname: API.ipv4, port: PORT, onListen() {} },
+  async (request) => {
     const { pathname } = new URL(request.url);
-    if (request.method === "POST" && pathname === "/v1/server/") posts++;
+    if (request.method === "POST" && pathname === "/v1/server/") {
+      posts.push(await request.clone().json());
+    }
     return standIn.handler(request);
   },
 );
-await using client = new V1Client(`http://${API}:${PORT}`, {
+const client = new V1Client(`http://${API.ipv4}:${PORT}`, {
   login: "root",
   password: "root",
 });
 await seed(generateCloudConfig({
-  url: `${API}:${PORT}`,
+  url: `${API.name}:${PORT}`,
   serverDiscoveryToken: DISCOVERY_TOKEN,
-  publicKey:
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU ansible@decapod",
+  publicKey: KEY,
   username: "ansible",
 }));
+
 for (const number of [1, 2]) {
   await boot(sleeper.pid);
   const { items } = await client.getServers({ all: true });
-  const servers = items.map(({ id, data }) =>
-    `${id} at ${data.ip} as ${data.username}`
-  );
+  const servers = items.map(({ id, data }) => [id, data.ip, data.username]);
+  assertEquals(servers, [[UUID, HOST.ipv4, "ansible"]]);
+  assertEquals(posts.length, number);
   console.log(
-    `▸ boot ${number}: ${posts} POSTs so far; servers: ${servers.join(", ")}`,
+    `▸ boot ${number}: ${
+      JSON.stringify(posts.at(-1))
+    } posted, ${items.length} server: ${servers.join(" ")}`,
   );
 }
-console.log(await Deno.readTextFile(`${root}/var/log/server_discovery.log`));
-await client.logout();
-await server.shutdown();
-sleeper.kill("SIGKILL");
-await sleeper.status;
+assertEquals(posts[1], posts[0]);
+const keys = `${root}/home/ansible/.ssh/authorized_keys`;
+assert((await Deno.readTextFile(keys)).includes(KEY));
+const log = await Deno.readTextFile(`${root}/var/log/server_discovery.log`);
+console.log(log.trim().replace(/^/gm, "▸ "));
+Deno.exit(); // and with it every process and mount
