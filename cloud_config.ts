@@ -28,6 +28,7 @@ import {
   BOOLEAN,
   validate,
   validateNames,
+  type Validator,
 } from "./internal/validate.ts";
 
 /** Options of {@linkcode generateCloudConfig}. */
@@ -89,7 +90,7 @@ export interface CloudConfigOptions {
   metadata?: boolean | undefined;
 }
 
-/** The names of all options. */
+/** The options' names. */
 const NAMES: Record<keyof CloudConfigOptions, true> = {
   url: true,
   serverDiscoveryToken: true,
@@ -131,47 +132,46 @@ const NAMES: Record<keyof CloudConfigOptions, true> = {
  */
 export function generateCloudConfig(options: CloudConfigOptions): string {
   validateNames("options", options, Object.keys(NAMES));
-  const {
-    url,
-    serverDiscoveryToken,
-    publicKey,
-    username,
-    timeout = 20,
-    noDiscovery = false,
-    packages = ["python"],
-    caCertificate,
-    metadata = true,
-  } = options;
-  checkToken(serverDiscoveryToken);
-  checkUsername(username);
-  checkTimeout(timeout);
+  const { serverDiscoveryToken, username, timeout = 20 } = options;
+  const { noDiscovery = false, packages = ["python"], metadata = true } =
+    options;
+  validateText("serverDiscoveryToken", serverDiscoveryToken, TOKEN);
+  validateText("username", username, USERNAME);
+  validate("timeout", timeout, [
+    "a positive number of seconds up to 3600",
+    () => typeof timeout === "number" && timeout > 0 && timeout <= 3600,
+    typeof timeout === "number" ? RangeError : TypeError,
+  ]);
   validate("noDiscovery", noDiscovery, BOOLEAN);
   validate("metadata", metadata, BOOLEAN);
-  const endpoint = toEndpoint(url);
+  validate("packages", packages, ARRAY);
+  for (const [index, name] of packages.entries()) {
+    validateText(`packages[${index}]`, name, PACKAGE);
+  }
+  const url = toEndpoint(options.url);
   const settings = {
-    url: endpoint,
+    url,
     token: serverDiscoveryToken,
     username,
     id: null,
     timeout,
-    ca_certificate: toCertificates(caCertificate, endpoint),
+    ca_certificate: toCertificates(options.caCertificate, url),
     metadata_url: metadata
       ? "http://169.254.169.254/latest/meta-data/public-ipv4"
       : null,
     // In seconds. Half a minute in all, so that a boot is not held up.
     retry_delays: [1, 2, 4, 8, 15],
   };
-  const names = toPackageNames(packages);
   const document = {
     users: [{
       name: username,
       groups: ["sudo"],
       shell: "/bin/bash",
       sudo: "ALL=(ALL) NOPASSWD:ALL",
-      ssh_authorized_keys: [toKeyLine(publicKey)],
+      ssh_authorized_keys: [toKeyLine(options.publicKey)],
     }],
-    // cloud-init's schema does not allow an empty list.
-    ...names.length > 0 && { packages: names },
+    // cloud-init's schema allows neither an empty list nor duplicates.
+    ...packages.length > 0 && { packages: [...new Set(packages)] },
     ...!noDiscovery && {
       write_files: [
         file(SETTINGS_PATH, "0600", JSON.stringify(settings, null, 2) + "\n"),
@@ -187,236 +187,190 @@ function file(path: string, permissions: string, content: string) {
   return { path, owner: "root:root", permissions, content };
 }
 
-/** Values are never repeated: any of them may be a secret in a wrong place. */
-function invalid(name: string, expected: string, got: string): RangeError {
-  return new RangeError(`Invalid ${name}: must be ${expected}, got ${got}`);
+/** Throws for the first problem. Texts are not repeated: they may be secret. */
+function reject(
+  name: string,
+  expected: string,
+  problems: [applies: boolean, got: string][],
+): void {
+  const [, got] = problems.find(([applies]) => applies) ?? [];
+  if (got === undefined) return;
+  throw new RangeError(`Invalid ${name}: must be ${expected}, got ${got}`);
 }
 
-function checkToken(token: string): void {
-  const name = "serverDiscoveryToken";
-  validate(name, token);
-  const expected = "printable ASCII without spaces at either end";
-  if (token === "") throw invalid(name, expected, "an empty string");
-  // It is sent in an HTTP header.
-  if (!/^[!-~](?:[ -~]*[!-~])?$/.test(token)) {
-    throw invalid(name, expected, "other characters");
-  }
+function validateText(name: string, value: unknown, rule: Validator): void {
+  validate(name, value);
+  validate(name, value, rule);
 }
 
-function checkUsername(username: string): void {
-  validate("username", username);
-  // What useradd accepts on every release and sudoers needs no escapes for.
-  if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(username)) {
-    throw invalid(
-      "username",
-      "up to 32 lower-case letters, digits, underscores and dashes that " +
-        "start with a letter or an underscore",
-      username === "" ? "an empty string" : "another string",
-    );
-  }
-  if (username === "default") {
-    throw invalid(
-      "username",
-      "the name of a user",
-      '"default", which cloud-init replaces by the image\'s own user',
-    );
-  }
-}
+const rule = (expected: string, pattern: RegExp): Validator => [
+  expected,
+  (value) => pattern.test(String(value)),
+  RangeError,
+];
 
-function checkTimeout(timeout: number): void {
-  validate("timeout", timeout, [
-    "a number of seconds",
-    (value) => typeof value === "number",
-  ]);
-  validate("timeout", timeout, [
-    "a positive number of seconds up to 3600",
-    (value) => Number(value) > 0 && Number(value) <= 3600,
-    RangeError,
-  ]);
-}
+/** It is sent in an HTTP header. */
+const TOKEN = rule(
+  "printable ASCII without spaces at either end",
+  /^[!-~](?:[ -~]*[!-~])?$/,
+);
 
-/** The options of `authorized_keys`; sshd ignores a key with any other. */
-const KEY_OPTION =
-  '(?:(?:no-)?(?:agent|port|x11)-forwarding|(?:no-)?pty|(?:no-)?user-rc|restrict|cert-authority|no-touch-required|verify-required|(?:command|environment|expiry-time|from|permitlisten|permitopen|principals|tunnel)="(?:\\\\"|[^"])*")';
+/** What useradd accepts on every release and sudoers needs no escapes for. */
+const USERNAME = rule(
+  "up to 32 lower-case letters, digits, underscores and dashes, starting " +
+    'with a letter or underscore, and not "default", which cloud-init ' +
+    "replaces by the image's own user",
+  /^(?!default$)[a-z_][a-z0-9_-]{0,31}$/,
+);
 
-const KEY_LINE = new RegExp(
-  `^(?:${KEY_OPTION}(?:,${KEY_OPTION})*\\s+)?` +
-    "((?:ssh|ecdsa|sk)-[\\w.@-]+)\\s+([a-z0-9+/]+={0,2})(?:\\s.*)?$",
-  "i",
+/** What apt-get accepts, except options and what YAML may read as a number. */
+const PACKAGE = rule(
+  "the name of a Debian package",
+  /^(?![\d.:+-]*$|0[box][\da-f]+$|[\d.]+e[+-]?\d+$)[a-z0-9][a-z0-9+.:~=\/-]*$/i,
 );
 
 /** Returns the public key as one line of `authorized_keys`. */
 function toKeyLine(publicKey: string): string {
   validate("publicKey", publicKey);
-  // Some YAML parsers read the escape of a no-break space wrongly.
+  // Some YAML parsers misread the escape of a no-break space.
   const key = publicKey.trim().replaceAll("\u00a0", " ");
-  const expected =
-    'the one line of a .pub file, such as "ssh-ed25519 AAAA… comment"';
-  const refuse = (got: string) => invalid("publicKey", expected, got);
-  if (key === "") throw refuse("an empty string");
-  const [, type = "", base64 = ""] = KEY_LINE.exec(key) ?? [];
-  if (type === "" && /PRIVATE|PuTTY|AGE-SECRET|b3BlbnNzaC1r|"d"/.test(key)) {
-    throw refuse("a private key");
-  }
-  // cloud-init splits authorized_keys where Python's splitlines() does.
-  if (/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(key.replaceAll("\t", " "))) {
-    throw refuse("several lines or control characters");
-  }
-  if (type === "") throw refuse("another text");
-  if (!isWholeKey(type, base64)) throw refuse("an incomplete key");
+  const [, type = "", base64 = ""] = keyLine().exec(key) ?? [];
+  reject(
+    "publicKey",
+    'the one line of a .pub file, such as "ssh-ed25519 AAAA… comment"',
+    [
+      [key === "", "an empty string"],
+      [
+        type === "" && /PRIVATE|PuTTY|AGE-SECRET|b3BlbnNzaC1r|"d"/.test(key),
+        "a private key",
+      ],
+      // cloud-init ends a line where Python's splitlines() does.
+      [
+        /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(key.replaceAll("\t", " ")),
+        "several lines or control characters",
+      ],
+      [type === "", "another text"],
+      [!isWholeKey(type, base64), "an incomplete key"],
+    ],
+  );
   return key;
+}
+
+/** A line of `authorized_keys`; sshd ignores a key with unknown options. */
+function keyLine(): RegExp {
+  const flag =
+    "(?:no-)?(?:(?:agent|port|x11)-forwarding|pty|user-rc)|restrict|" +
+    "cert-authority|no-touch-required|verify-required";
+  const named =
+    "command|environment|expiry-time|from|permitlisten|permitopen|" +
+    "principals|tunnel";
+  const option = `(?:${flag}|(?:${named})="(?:\\\\"|[^"])*")`;
+  return new RegExp(
+    `^(?:${option}(?:,${option})*\\s+)?` +
+      "((?:ssh|ecdsa|sk)-[\\w.@-]+)\\s+([a-z0-9+/]+={0,2})(?:\\s.*)?$",
+    "i",
+  );
 }
 
 /** Whether the data of a key starts with its type and is complete. */
 function isWholeKey(type: string, base64: string): boolean {
-  const bytes = decodeBase64(base64);
-  if (!bytes) return false;
-  const view = new DataView(bytes.buffer);
-  const fields: Uint8Array[] = [];
-  let at = 0;
-  while (at + 4 <= bytes.length) {
-    const end = at + 4 + view.getUint32(at);
-    fields.push(bytes.subarray(at + 4, end));
-    at = end;
-  }
-  // A certificate has numbers, too; its length cannot be checked like this.
-  const isComplete = (at === bytes.length && fields.length > 1) ||
-    /-cert-v\d+@/.test(type);
-  return isComplete && new TextDecoder().decode(fields[0]) === type;
+  const data = decodeBase64(base64);
+  let end = 0;
+  while (end < data.length) end += 4 + toNumber(data.slice(end, end + 4));
+  // A certificate has other fields than texts: its end cannot be found.
+  return (end === data.length || /-cert-v\d+@/.test(type)) &&
+    data.length > 4 + type.length &&
+    data.startsWith(`\0\0\0${String.fromCharCode(type.length)}${type}`);
 }
 
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (text.length % 4 !== 0) return undefined;
-  try {
-    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-  } catch {
-    return undefined;
-  }
+/** Returns the bytes as characters; none for malformed base64. */
+function decodeBase64(text: string): string {
+  const pattern = /^(?:[a-z0-9+\/]{4})*(?:[a-z0-9+\/]{2}(?:[a-z0-9+\/]|=)=)?$/i;
+  return pattern.test(text) ? atob(text) : "";
 }
 
-function toPackageNames(packages: readonly string[]): string[] {
-  validate("packages", packages, ARRAY);
-  for (const [index, name] of packages.entries()) {
-    const label = `packages[${index}]`;
-    validate(label, name);
-    // Names as apt-get accepts them, never an option. YAML parsers may read
-    // names such as 08, 0o7 and 1e3 as numbers.
-    if (
-      !/^[a-z0-9][a-z0-9+.:~=\/-]*$/i.test(name) ||
-      /^(?:[\d.:+-]*|0[box][\da-f]+|[\d.]+e[+-]?\d+)$/i.test(name)
-    ) {
-      throw invalid(label, "the name of a Debian package", "another string");
-    }
-  }
-  // cloud-init's schema does not allow duplicates.
-  return [...new Set(packages)];
+function toNumber(bytes: string): number {
+  return [...bytes].reduce((sum, byte) => sum * 256 + byte.charCodeAt(0), 0);
 }
-
-const CERTIFICATE =
-  /-----BEGIN CERTIFICATE-----([A-Za-z0-9+\/=\s]*)-----END CERTIFICATE-----/g;
 
 /** Returns the PEM blocks of a text, without what is around them. */
-function toCertificates(
-  pem: string | undefined,
-  endpoint: string,
-): string | null {
+function toCertificates(pem: string | undefined, url: string): string | null {
   if (pem === undefined) return null;
   const name = "caCertificate";
   validate(name, pem);
-  const expected = "complete certificates as PEM text";
-  const refuse = (got: string) => invalid(name, expected, got);
-  if (pem === "") throw refuse("an empty string");
-  if (/PRIVATE KEY/.test(pem)) throw refuse("a private key");
-  const blocks = [...pem.matchAll(CERTIFICATE)].map(([, body = ""]) =>
+  const [begin, end] = ["BEGIN", "END"].map((word) =>
+    `-----${word} CERTIFICATE-----`
+  );
+  const block = new RegExp(`${begin}([\\w+/=\\s]*)${end}`, "g");
+  const blocks = [...pem.matchAll(block)].map(([, body = ""]) =>
     body.split(/\s+/).filter((line) => line !== "")
   );
-  if (blocks.length === 0) throw refuse("no certificate");
   // A marker that is left over belongs to a block that was cut short.
-  if (
-    /CERTIFICATE-----|-----(?:BEGIN|END)(?! [A-Z0-9 ]+-----)/.test(
-      pem.replace(CERTIFICATE, ""),
-    ) || !blocks.every((lines) => isWholeCertificate(lines.join("")))
-  ) {
-    throw refuse("an incomplete certificate");
-  }
-  if (!endpoint.startsWith("https:")) {
+  const cut = /CERTIFICATE-----|-----(?:BEGIN|END)(?! [A-Z0-9 ]+-----)/;
+  reject(name, "complete certificates as PEM text", [
+    [pem === "", "an empty string"],
+    [/PRIVATE KEY/.test(pem), "a private key"],
+    [cut.test(pem.replace(block, "")), "an incomplete certificate"],
+    [blocks.length === 0, "no certificate"],
+    [!blocks.every(isWholeCertificate), "an incomplete certificate"],
+  ]);
+  if (!url.startsWith("https:")) {
     throw new RangeError(
       `Cannot use ${name}: the hosts reach url without TLS; use a url that starts with https://`,
     );
   }
-  return blocks.map((lines) =>
-    [
-      "-----BEGIN CERTIFICATE-----",
-      ...lines,
-      "-----END CERTIFICATE-----\n",
-    ].join("\n")
-  ).join("");
+  return blocks.map((lines) => [begin, ...lines, `${end}\n`].join("\n"))
+    .join("");
 }
 
 /** Whether it is a DER sequence of exactly the length that it states. */
-function isWholeCertificate(base64: string): boolean {
-  const [tag, first = 0, ...rest] = decodeBase64(base64) ?? [];
-  const size = first < 0x80 ? 0 : first & 0x7f;
-  const length = size === 0
-    ? first
-    : rest.slice(0, size).reduce((sum, byte) => sum * 256 + byte, 0);
-  return tag === 0x30 && rest.length === size + length;
+function isWholeCertificate(lines: string[]): boolean {
+  const der = decodeBase64(lines.join(""));
+  const header = 2 + (der.charCodeAt(1) & 0x7f);
+  return der.startsWith("\x30") &&
+    der.length === header + toNumber(der.slice(2, header));
 }
 
 /** Returns where the hosts post to: `<base>/v1/server/`. */
 function toEndpoint(url: string): string {
   validate("url", url);
-  const expected =
-    "the API's base URL, such as http://decapod.example.com:9999 or http://[fd00::1]:9999";
-  const refuse = (got: string) => invalid("url", expected, got);
-  if (url === "") throw refuse("an empty string");
   const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url);
   const text = hasScheme ? url : `http://${url}`;
-  const parsed = parseUrl(text);
-  if (
-    !parsed ||
-    // The parser drops white space and invisible characters.
-    /[\s\\\p{Cc}\p{Cf}\p{Cs}]/u.test(text) ||
-    // A misspelled scheme, as in http//decapod.
-    (!hasScheme && /\/\/+[^\/]/.test(url))
-  ) {
-    throw refuse("another text");
-  }
-  if (parsed.username !== "" || parsed.password !== "") {
-    throw refuse("a URL with credentials");
-  }
-  if (!/^https?:$/.test(parsed.protocol)) {
-    throw refuse("another scheme than http or https");
-  }
-  if (/[?#]/.test(text)) throw refuse("a query or a fragment");
+  const isUrl = URL.canParse(text);
+  const parsed = new URL(isUrl ? text : "http://invalid");
   const [, host = ""] = /:\/\/(.*?)(?::\d+)?(?:\/|$)/.exec(text) ?? [];
-  if (!isHost(parsed.hostname, host.toLowerCase()) || parsed.port === "0") {
-    throw refuse("an invalid host or port");
-  }
+  reject(
+    "url",
+    "the API's base URL, such as http://decapod.example.com:9999 or http://[fd00::1]:9999",
+    [
+      [url === "", "an empty string"],
+      // The parser drops white space and invisible characters.
+      [!isUrl || /[\s\\\p{Cc}\p{Cf}\p{Cs}]/u.test(text), "another text"],
+      [parsed.username + parsed.password !== "", "a URL with credentials"],
+      [!/^https?:$/.test(parsed.protocol), "another scheme"],
+      [/[?#]/.test(text), "a query or a fragment"],
+      // A misspelled scheme, as in http//decapod.
+      [!hasScheme && /\/\/+[^\/]/.test(url), "an invalid scheme"],
+      [!isHost(parsed.hostname, host.toLowerCase()), "an invalid host"],
+      [parsed.port === "0", "an invalid port"],
+    ],
+  );
   const base = parsed.pathname.replace(/\/*(?:\/v1(?:\/server)?)?\/*$/, "");
   return `${parsed.protocol}//${parsed.host}${base}/v1/server/`;
-}
-
-function parseUrl(text: string): URL | undefined {
-  try {
-    return new URL(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether hosts can connect to it, and the URL parser did not repair it. */
 function isHost(hostname: string, given: string): boolean {
   if (hostname.startsWith("[")) return !/^\[(?:::\]|ff)/.test(hostname);
-  const isIpv4 = /^[\d.]+$/.test(hostname);
-  // Unspecified, multicast and reserved addresses.
-  if (isIpv4 && !/^(?:[1-9]|[1-9]\d|1\d\d|2[01]\d|22[0-3])\./.test(hostname)) {
-    return false;
+  if (/^[\d.]+$/.test(hostname)) {
+    // The parser reads 192.168.1 and 10.020.0.1 as other addresses. 0, 224 and
+    // higher numbers start no address of a host.
+    const first = parseInt(hostname);
+    return hostname === given && first > 0 && first < 224;
   }
-  // 192.168.1 and 10.020.0.1 are other addresses to the parser. Names with
-  // other characters than ASCII become punycode.
-  const isUnchanged = hostname === given || (!isIpv4 && /[^ -~]/.test(given));
+  // Names with other characters than ASCII become punycode.
   const label = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
-  return isUnchanged && hostname.length <= 253 &&
+  return (hostname === given || /[^ -~]/.test(given)) &&
+    hostname.length <= 253 &&
     new RegExp(`^${label}(?:\\.${label})*\\.?$`).test(hostname);
 }

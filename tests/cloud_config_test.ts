@@ -358,7 +358,10 @@ Deno.test("generateCloudConfig() throws for values of a wrong type", () => {
     ]),
     [{ ...OPTIONS, publicKey: [KEY] }, "Invalid publicKey: must be a string"],
     [{ ...OPTIONS, username: null }, "Invalid username: must be a string"],
-    [{ ...OPTIONS, timeout: "20" }, "Invalid timeout: must be a number"],
+    [
+      { ...OPTIONS, timeout: "20" },
+      "Invalid timeout: must be a positive number",
+    ],
     [{ ...OPTIONS, noDiscovery: 1 }, "Invalid noDiscovery: must be a boolean"],
     [{ ...OPTIONS, metadata: null }, "Invalid metadata: must be a boolean"],
     [{ ...OPTIONS, packages: "vim" }, "Invalid packages: must be an array"],
