@@ -17,7 +17,6 @@ export const PROGRAM = `#!/usr/bin/env python3
 cloud-init runs this program at every boot; root can run it at any time.
 """
 import contextlib
-import errno
 import ipaddress
 import json
 import os
@@ -36,7 +35,7 @@ from urllib.parse import urlsplit
 SETTINGS = "/etc/server_discovery.json"
 LOG = "/var/log/server_discovery.log"
 DMI_UUID = "/sys/class/dmi/id/product_uuid"
-PLACEHOLDERS = (
+PLACEHOLDER_PREFIXES = (
     "01234567", "12345678", "87654321", "03000200040005000006000700080009",
     "10000000000080000040000000000000", "4c4c454400002010802080c04f202020",
     "4c4c454400202010802020c04f202020")
@@ -79,7 +78,7 @@ def read_settings():
         with open(SETTINGS, encoding="utf-8") as stream:
             return json.load(stream)
     except OSError as error:
-        raise Failure(2, "Cannot read the settings, not root? {}".format(error))
+        raise Failure(2, "Cannot read settings, not root? {}".format(error))
     except ValueError:  # Its text could quote the token.
         raise Failure(2, "{} is not valid JSON".format(SETTINGS))
 
@@ -103,7 +102,7 @@ def is_placeholder(value):
                 or len(steps) == 1  # 00010203-0405-...
                 or all(byte % 17 == 0 for byte in data)  # 11111111-2222-...
                 or any(digits[n:] == digits[:-n] for n in range(1, 17))
-                or digits.startswith(PLACEHOLDERS)):
+                or digits.startswith(PLACEHOLDER_PREFIXES)):
             return True
     return False
 
@@ -112,7 +111,7 @@ def system_uuid():
     lines = run("dmidecode", "-s", "system-uuid")
     with contextlib.suppress(OSError), open(DMI_UUID, errors="replace") as dmi:
         lines += dmi.readlines()
-    reason = "No system UUID: neither dmidecode nor {} has one".format(DMI_UUID)
+    reason = "No system UUID from dmidecode or {}".format(DMI_UUID)
     for line in lines:
         text = line.strip().lower()
         try:
@@ -147,45 +146,48 @@ def resolve(name):
     return addresses
 
 
+def route_sources(address):
+    """The source addresses of the route to an address."""
+    words = " ".join(run("ip", "route", "get", address)).split()
+    # Old versions of ip print a source for unreachable networks, too.
+    if "error" in words or set(words[:1]) & {
+            "unreachable", "prohibit", "blackhole", "throw"}:
+        return []
+    return [value for name, value in zip(words, words[1:]) if name == "src"]
+
+
 def connect(url, timeout):
     """Connects to the first address that accepts the connection."""
     port = url.port or (443 if url.scheme == "https" else 80)
-    addresses = resolve(url.hostname)
-    reason = None
-    for address in addresses:
+    failure = Failure(4, "Cannot resolve {}".format(url.hostname), True)
+    for address in resolve(url.hostname):
         try:
             return socket.create_connection((address, port), timeout)
         except OSError as error:
-            if error.errno != errno.ENETUNREACH:
-                reason = error
-    if reason:
-        raise Failure(5, "Cannot reach {}: {}".format(url.geturl(), reason), True)
-    raise Failure(4, "{} {}".format(
-        "No route to" if addresses else "Cannot resolve", url.hostname), True)
+            if (isinstance(error, (ConnectionError, socket.timeout))
+                    or route_sources(address)):
+                failure = network_failure(url.geturl(), error)
+            elif failure.code == 4:
+                failure = Failure(4, "No route to {}".format(address), True)
+    raise failure
 
 
 def own_address(connection):
     """The address from which this host reaches the API."""
-    api = connection.getpeername()[0]
-    words = " ".join(run("ip", "route", "get", api)).split()
-    addresses = [value for name, value in zip(words, words[1:]) if name == "src"]
-    # Old versions of ip print a source address for unreachable networks, too.
-    if "error" in words or words[0:1] in (
-            ["unreachable"], ["prohibit"], ["blackhole"], ["throw"]):
-        addresses = []
-    addresses.append(connection.getsockname()[0])
+    addresses = route_sources(connection.getpeername()[0])
+    addresses.append(connection.getsockname()[0])  # if ip is not installed
     for address in addresses:
         with contextlib.suppress(ValueError):
             value = ipaddress.ip_address(address)
             if is_routable(value):
                 return str(value)
-    raise Failure(4, "Only this host itself can be reached at {}".format(
-        " and ".join(addresses)))
+    raise Failure(4, "Other hosts cannot reach this one at {}".format(
+        " or ".join(addresses)))
 
 
 @contextlib.contextmanager
 def exchange(method, url, connection, tls, body=None, headers={}):
-    """Sends a request and gives the response."""
+    """Sends a request and yields the response."""
     if url.scheme == "https":
         # The dot that ends an absolute name is not part of a certificate.
         connection = tls.wrap_socket(
@@ -252,23 +254,20 @@ def register(settings, tls, public, host_id):
 
 def check(url, response):
     """Raises unless the API accepted the POST."""
-    # No text of a response is printed: it could quote the token.
     status = response.status
-    is_page = response.getheader("Content-Type", "").lower().startswith("text/html")
-    if status in (408, 425, 429) or status >= 500:
-        raise Failure(5, "{} responded {}".format(url, status), True)
-    if status in (401, 403):
-        hint = "the server discovery token is not accepted"
-    elif status >= 400:
-        hint = "is this the URL of Decapod's API?"
-    elif status >= 300:
-        hint = "use the URL that it redirects to"
-    elif is_page:
-        hint = "this is a web page, not Decapod's API"
-    else:
-        return
-    # An ingress may respond 404 until the API behind it is up.
-    raise Failure(6, "{} responded {}: {}".format(url, status, hint), status == 404)
+    content_type = response.getheader("Content-Type", "").lower()
+    unavailable = status in (408, 425, 429) or status >= 500
+    for applies, code, hint in (
+            (unavailable, 5, "the API is not available"),
+            (status in (401, 403), 6, "the server discovery token is wrong"),
+            (status >= 400, 6, "is this the URL of Decapod's API?"),
+            (status >= 300, 6, "use the URL that it redirects to"),
+            (content_type.startswith("text/html"), 6, "this is a web page")):
+        if applies:
+            # No text of the response: it could quote the token. An ingress
+            # may respond 404 until the API behind it is up.
+            raise Failure(code, "{} responded {}: {}".format(
+                url, status, hint), unavailable or status == 404)
 
 
 def network_failure(url, error):
@@ -315,8 +314,9 @@ def main():
         say("{}.".format(failure))
         code = failure.code
     except Exception as error:  # Its text could quote the token.
-        lines = [frame[1] for frame in traceback.extract_tb(error.__traceback__)]
-        say("Unexpected {} at lines {}.".format(type(error).__name__, lines))
+        frames = traceback.extract_tb(error.__traceback__)
+        say("Unexpected {} at lines {}.".format(
+            type(error).__name__, [frame[1] for frame in frames]))
         code = 1
     say("Server discovery {}.".format("failed" if code else "completed"))
     say("=== FINISH DECAPOD SERVER DISCOVERY ===")

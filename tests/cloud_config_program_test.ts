@@ -144,7 +144,7 @@ test("never registers a loopback address or an unreachable route", async (make) 
     assertEquals(code, 4, output);
     assertMatch(
       output,
-      /Only this host itself can be reached at .*127\.0\.0\.1/,
+      /Other hosts cannot reach this one at .*127\.0\.0\.1/,
     );
   }
   assertEquals(api.received, []);
@@ -154,8 +154,8 @@ test("registers the address that reached the API", async (make) => {
   await using api = new Api();
   const place = freePlace();
   const getent = [
-    "2001:db8::1     STREAM decapod.example",
-    "2001:db8::1     DGRAM",
+    "::1             STREAM decapod.example",
+    "::1             DGRAM",
     `${place.hostname} STREAM`,
     "127.0.0.1       STREAM",
   ].join("\n");
@@ -166,7 +166,7 @@ test("registers the address that reached the API", async (make) => {
   const { code, output } = await host.boot();
   assertEquals(code, 0, output);
   assertEquals(host.calls("getent"), ["ahosts decapod.example"]);
-  assertEquals(host.calls("ip"), ["route get 127.0.0.1"]);
+  assertEquals(host.calls("ip").at(-1), "route get 127.0.0.1");
   assertEquals(
     api.received[0]?.headers.get("host"),
     `decapod.example:${api.port}`,
@@ -186,6 +186,20 @@ test("reaches an API on IPv6", async (make) => {
   assertEquals(host.calls("ip"), ["route get ::1"]);
   assertEquals(api.bodies[0]?.host, "fd00::40");
 }, hasIpv6);
+
+test("fails if there is no route to the API", async (make) => {
+  // No program can connect to a broadcast address.
+  const getent = "255.255.255.255 STREAM decapod.example\n";
+  for (const ip of [undefined, "", "unreachable 255.255.255.255 src ::1"]) {
+    using host = make("http://decapod.example", {
+      commands: { dmidecode: UUID, getent, ...ip !== undefined && { ip } },
+      settings: { retry_delays: [0] },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 4, output);
+    assertStringIncludes(output, "No route to 255.255.255.255. Trying again");
+  }
+});
 
 test("fails if the API's name is unknown", async (make) => {
   using host = make("http://decapod.example.", {
@@ -372,8 +386,8 @@ test("fails at once if the API rejects the request", async (make) => {
   const location = `http://127.0.0.1:${other.port}/v1/server/`;
   const html = { "content-type": "text/html; charset=utf-8" };
   const cases: [status: number, hint: string, headers?: HeadersInit][] = [
-    [401, "401: the server discovery token is not accepted."],
-    [403, "403: the server discovery token is not accepted."],
+    [401, "401: the server discovery token is wrong."],
+    [403, "403: the server discovery token is wrong."],
     [400, "400: is this the URL of Decapod's API?"],
     [405, "405: is this the URL of Decapod's API?"],
     ...[301, 302, 303, 307, 308].map((
@@ -383,7 +397,7 @@ test("fails at once if the API rejects the request", async (make) => {
       `${status}: use the URL that it redirects to.`,
       { location },
     ]),
-    [200, "200: this is a web page, not Decapod's API.", html],
+    [200, "200: this is a web page.", html],
   ];
   for (const [status, hint, headers] of cases) {
     await using api = new Api({
@@ -513,7 +527,10 @@ test("says how to register a host without a system UUID", async (make) => {
     });
     const { code, output } = await host.boot();
     assertEquals(code, 3, output);
-    assertMatch(output, /No system UUID: .*; set "id" in \S+\.json to a UUID/);
+    assertMatch(
+      output,
+      /No system UUID from dmidecode or .*; set "id" in \S+\.json to a UUID/,
+    );
   }
   assertEquals(api.received, []);
 
@@ -528,7 +545,7 @@ test("says how to register a host without a system UUID", async (make) => {
 
 test("says what is wrong with its settings", async (make) => {
   const cases: [code: number, text: string, content?: string][] = [
-    [2, "Cannot read the settings, not root?"],
+    [2, "Cannot read settings, not root?"],
     [2, "is not valid JSON", `{"token": ${TOKEN}`],
     [1, "Unexpected KeyError at lines [", "{}"],
   ];

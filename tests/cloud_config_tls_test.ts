@@ -174,7 +174,9 @@ test("fails if the CA certificate is not one", async (make) => {
   const output = await assertUntrusted(
     make,
     "https://127.0.0.1:1",
-    "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n",
+    `-----BEGIN CERTIFICATE-----\n${
+      btoa("\x30\x81\x80" + "\0".repeat(128))
+    }\n-----END CERTIFICATE-----\n`,
   );
   assertStringIncludes(output, "Cannot use the CA certificate: ");
 });
