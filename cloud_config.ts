@@ -28,7 +28,6 @@ import {
   BOOLEAN,
   validate,
   validateNames,
-  type Validator,
 } from "./internal/validate.ts";
 
 /** Options of {@linkcode generateCloudConfig}. */
@@ -50,7 +49,11 @@ export interface CloudConfigOptions {
    * line of `authorized_keys` with options. Surrounding white space is removed.
    */
   publicKey: string;
-  /** The user that Ansible logs in as, with sudo and without a password. */
+  /**
+   * The user that Ansible logs in as, with sudo and without a password. Not
+   * `root`, whose password cloud-init would lock, and not the name of a group
+   * of the image, such as `sudo`.
+   */
   username: string;
   /**
    * How many **seconds** the host waits for the metadata service, and for each
@@ -68,9 +71,10 @@ export interface CloudConfigOptions {
   noDiscovery?: boolean | undefined;
   /**
    * Debian packages that the host installs. The default is what Decapod's
-   * Ansible needs on the releases that Decapod supports; `docs/cloud_config.md`
-   * lists the packages for newer releases. A host registers even if a package
-   * cannot be installed.
+   * Ansible needs on the releases that Decapod supports. On Ubuntu with
+   * cloud-init 23.4 and newer, cloud-init asks the snap store for packages that
+   * apt does not know: use `["python-is-python3"]` or `[]` there. A host
+   * registers even if a package cannot be installed.
    *
    * @default {["python"]}
    */
@@ -135,8 +139,21 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
   const { serverDiscoveryToken, username, timeout = 20 } = options;
   const { noDiscovery = false, packages = ["python"], metadata = true } =
     options;
-  validateText("serverDiscoveryToken", serverDiscoveryToken, TOKEN);
-  validateText("username", username, USERNAME);
+  validateText(
+    "serverDiscoveryToken",
+    serverDiscoveryToken,
+    "printable ASCII without spaces at either end", // sent in an HTTP header
+    /^[!-~](?:[ -~]*[!-~])?$/,
+  );
+  validateText(
+    "username",
+    username,
+    // What useradd accepts on every release and sudoers needs no escapes for.
+    "up to 32 lower-case letters, digits, underscores and dashes, starting " +
+      'with a letter or underscore, and not "default", which cloud-init ' +
+      "replaces by the image's own user",
+    /^(?!default$)[a-z_][a-z0-9_-]{0,31}$/,
+  );
   validate("timeout", timeout, [
     "a positive number of seconds up to 3600",
     () => typeof timeout === "number" && timeout > 0 && timeout <= 3600,
@@ -146,7 +163,13 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
   validate("metadata", metadata, BOOLEAN);
   validate("packages", packages, ARRAY);
   for (const [index, name] of packages.entries()) {
-    validateText(`packages[${index}]`, name, PACKAGE);
+    validateText(
+      `packages[${index}]`,
+      name,
+      "the name of a Debian package",
+      // What apt-get accepts, except options and numbers to YAML parsers.
+      /^(?![\d.:+-]*$|0[box][\da-f]+$|[\d.]+e[+-]?\d+$)[a-z\d][a-z\d+.:~=\/-]*$/i,
+    );
   }
   const url = toEndpoint(options.url);
   const settings = {
@@ -198,36 +221,15 @@ function reject(
   throw new RangeError(`Invalid ${name}: must be ${expected}, got ${got}`);
 }
 
-function validateText(name: string, value: unknown, rule: Validator): void {
+function validateText(
+  name: string,
+  value: string,
+  expected: string,
+  pattern: RegExp,
+): void {
   validate(name, value);
-  validate(name, value, rule);
+  validate(name, value, [expected, () => pattern.test(value), RangeError]);
 }
-
-const rule = (expected: string, pattern: RegExp): Validator => [
-  expected,
-  (value) => pattern.test(String(value)),
-  RangeError,
-];
-
-/** It is sent in an HTTP header. */
-const TOKEN = rule(
-  "printable ASCII without spaces at either end",
-  /^[!-~](?:[ -~]*[!-~])?$/,
-);
-
-/** What useradd accepts on every release and sudoers needs no escapes for. */
-const USERNAME = rule(
-  "up to 32 lower-case letters, digits, underscores and dashes, starting " +
-    'with a letter or underscore, and not "default", which cloud-init ' +
-    "replaces by the image's own user",
-  /^(?!default$)[a-z_][a-z0-9_-]{0,31}$/,
-);
-
-/** What apt-get accepts, except options and what YAML may read as a number. */
-const PACKAGE = rule(
-  "the name of a Debian package",
-  /^(?![\d.:+-]*$|0[box][\da-f]+$|[\d.]+e[+-]?\d+$)[a-z0-9][a-z0-9+.:~=\/-]*$/i,
-);
 
 /** Returns the public key as one line of `authorized_keys`. */
 function toKeyLine(publicKey: string): string {
@@ -249,7 +251,7 @@ function toKeyLine(publicKey: string): string {
         /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(key.replaceAll("\t", " ")),
         "several lines or control characters",
       ],
-      [type === "", "another text"],
+      [type === "", "other text"],
       [!isWholeKey(type, base64), "an incomplete key"],
     ],
   );
@@ -314,16 +316,14 @@ function toCertificates(pem: string | undefined, url: string): string | null {
     [blocks.length === 0, "no certificate"],
     [!blocks.every(isWholeCertificate), "an incomplete certificate"],
   ]);
-  if (!url.startsWith("https:")) {
-    throw new RangeError(
-      `Cannot use ${name}: the hosts reach url without TLS; use a url that starts with https://`,
-    );
-  }
+  reject(name, "used with a url that starts with https://", [
+    [!url.startsWith("https:"), "http://"],
+  ]);
   return blocks.map((lines) => [begin, ...lines, `${end}\n`].join("\n"))
     .join("");
 }
 
-/** Whether it is a DER sequence of exactly the length that it states. */
+/** Whether it is a DER sequence of the length that it states, above 127. */
 function isWholeCertificate(lines: string[]): boolean {
   const der = decodeBase64(lines.join(""));
   const header = 2 + (der.charCodeAt(1) & 0x7f);
@@ -345,7 +345,7 @@ function toEndpoint(url: string): string {
     [
       [url === "", "an empty string"],
       // The parser drops white space and invisible characters.
-      [!isUrl || /[\s\\\p{Cc}\p{Cf}\p{Cs}]/u.test(text), "another text"],
+      [!isUrl || /[\s\\\p{Cc}\p{Cf}\p{Cs}]/u.test(text), "other text"],
       [parsed.username + parsed.password !== "", "a URL with credentials"],
       [!/^https?:$/.test(parsed.protocol), "another scheme"],
       [/[?#]/.test(text), "a query or a fragment"],
@@ -361,10 +361,13 @@ function toEndpoint(url: string): string {
 
 /** Whether hosts can connect to it, and the URL parser did not repair it. */
 function isHost(hostname: string, given: string): boolean {
-  if (hostname.startsWith("[")) return !/^\[(?:::\]|ff)/.test(hostname);
+  if (hostname.startsWith("[")) {
+    // Unspecified, link-local without a zone, and multicast addresses.
+    return !/^\[(?:::(?:ffff:0:0)?\]|fe[89ab]|ff)/.test(hostname);
+  }
   if (/^[\d.]+$/.test(hostname)) {
-    // The parser reads 192.168.1 and 10.020.0.1 as other addresses. 0, 224 and
-    // higher numbers start no address of a host.
+    // The parser reads 192.168.1 and 10.020.0.1 as other addresses. Addresses
+    // of hosts start with 1 to 223.
     const first = parseInt(hostname);
     return hostname === given && first > 0 && first < 224;
   }

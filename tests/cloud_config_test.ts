@@ -224,6 +224,7 @@ const invalid: { [option: string]: (string | number)[] } = {
     // Addresses that are no host's.
     ...["http://0.0.0.0:9999", "0.1.2.3", "224.0.0.1", "255.255.255.255"],
     ...["240.0.0.1", "http://[::]:9999", "http://[ff02::1]", "http://0"],
+    ...["[fe80::1]:9999", "[::ffff:0.0.0.0]"],
   ],
   serverDiscoveryToken: [
     ...["", " ", `${TOKEN}\n`, ` ${TOKEN}`, `${TOKEN}\r\nX: y`, `${TOKEN}é`],
@@ -335,7 +336,7 @@ Deno.test("generateCloudConfig() throws for a CA certificate without HTTPS", () 
     assertThrows(
       () => generate({ url, caCertificate: PEM }),
       RangeError,
-      "Cannot use caCertificate: ",
+      "Invalid caCertificate: must be used with a url that starts with https",
     );
   }
 });

@@ -52,6 +52,19 @@ for (const [name, options] of Object.entries(variants)) {
   );
 }
 
+testWith(
+  cloudInit,
+  "generateCloudConfig() passes cloud-init's validator with the image's user",
+  async (tool) => {
+    const userData = generateCloudConfig(OPTIONS);
+    // As docs/cloud_config.md does it with sed.
+    const edited = userData.replace(/^users:$/m, "users:\n- default");
+    assertStringIncludes(await validate(tool, edited), "0 Valid");
+    const [user] = Object.values(parseUserData(edited).users);
+    assertEquals<unknown>(user, "default");
+  },
+);
+
 testWith(cloudInit, "cloud-init's validator notices mistakes", async (tool) => {
   const userData = generateCloudConfig(OPTIONS);
   for (
@@ -73,7 +86,7 @@ const program =
 for (const python of python3 ? [python3, ...pythons] : []) {
   testWith(
     python,
-    `discovery program compiles without a warning (${python.command})`,
+    `discovery program compiles without a warning (Python ${python.version})`,
     async (tool) => {
       const script = "import sys; compile(sys.stdin.read(), 'program', 'exec')";
       const args = ["-W", "error", "-c", script];

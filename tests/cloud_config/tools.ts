@@ -30,8 +30,8 @@ export interface Tools {
   /** A Python 3 with PyYAML. */
   yaml?: Tool;
   /** The machine's Python 3, by the path of the interpreter itself. */
-  python3?: Tool;
-  /** Further Pythons from 3.5 on. */
+  python3?: Python;
+  /** Further Pythons from 3.5 on, oldest first. */
   pythons?: Python[];
 }
 
@@ -110,7 +110,7 @@ export async function findTools(): Promise<Tools> {
     cloudInit,
     yaml,
     python3,
-    pythons: others.filter(({ command }) => command !== python3?.command),
+    pythons: others.filter(({ version }) => version !== python3?.version),
   };
 }
 
@@ -142,7 +142,8 @@ async function findPythons(): Promise<Python[]> {
       byVersion.set(python.version, python);
     }
   }
-  return [...byVersion.values()];
+  const minor = ({ version }: Python) => Number(version.split(".")[1]);
+  return [...byVersion.values()].sort((a, b) => minor(a) - minor(b));
 }
 
 function list(folder: string): Deno.DirEntry[] {
