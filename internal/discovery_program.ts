@@ -174,8 +174,9 @@ def connect(url, timeout):
 
 def own_address(connection):
     """The address from which this host reaches the API."""
-    addresses = route_sources(connection.getpeername()[0])
-    addresses.append(connection.getsockname()[0])  # if ip is not installed
+    # The connection knows it, too: for hosts without the command ip.
+    addresses = (route_sources(connection.getpeername()[0])
+                 or [connection.getsockname()[0]])
     for address in addresses:
         with contextlib.suppress(ValueError):
             value = ipaddress.ip_address(address)

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateCloudConfig } from "../cloud_config.ts";
-import { KEY, TOKEN } from "./cloud_config/discovery.ts";
+import { KEY, TOKEN } from "./cloud_config/samples.ts";
 
 const EXAMPLE = fileURLToPath(
   new URL("../examples/cloud_config.ts", import.meta.url),

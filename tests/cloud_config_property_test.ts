@@ -8,15 +8,15 @@ import {
   generateCloudConfig,
 } from "../cloud_config.ts";
 import { Api } from "./cloud_config/api.ts";
-import { OPTIONS, test } from "./cloud_config/discovery.ts";
+import { test } from "./cloud_config/discovery.ts";
 import {
   ADDRESS,
   type CloudConfig,
   type Settings,
   UUID,
 } from "./cloud_config/host.ts";
-import { KEYS } from "./cloud_config/keys.ts";
 import { Random } from "./cloud_config/random.ts";
+import { KEYS, OPTIONS } from "./cloud_config/samples.ts";
 import { findTools, run, testWith } from "./cloud_config/tools.ts";
 import { issue } from "./runtimes/certificates.ts";
 

@@ -9,14 +9,19 @@ import {
   type CloudConfigOptions,
   generateCloudConfig,
 } from "../cloud_config.ts";
-import { KEY, OPTIONS as BASE, TOKEN } from "./cloud_config/discovery.ts";
 import {
   parseUserData,
   PROGRAM,
   SETTINGS,
   type Settings,
 } from "./cloud_config/host.ts";
-import { KEYS, publicKey } from "./cloud_config/keys.ts";
+import {
+  KEY,
+  KEYS,
+  OPTIONS as BASE,
+  publicKey,
+  TOKEN,
+} from "./cloud_config/samples.ts";
 import { issue } from "./runtimes/certificates.ts";
 
 const OPTIONS = { ...BASE, url: "https://decapod.example.com:9999" };

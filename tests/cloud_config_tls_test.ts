@@ -6,9 +6,9 @@ import {
   type MakeHost,
   test,
   testAll,
-  TOKEN,
 } from "./cloud_config/discovery.ts";
 import { COMMANDS } from "./cloud_config/host.ts";
+import { TOKEN } from "./cloud_config/samples.ts";
 import { issue } from "./runtimes/certificates.ts";
 
 const NAMES = { names: ["localhost", "127.0.0.1"] };

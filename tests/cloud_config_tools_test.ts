@@ -4,8 +4,8 @@ import {
   type CloudConfigOptions,
   generateCloudConfig,
 } from "../cloud_config.ts";
-import { OPTIONS } from "./cloud_config/discovery.ts";
 import { parseUserData } from "./cloud_config/host.ts";
+import { OPTIONS } from "./cloud_config/samples.ts";
 import {
   findTools,
   must,

@@ -2,6 +2,8 @@
  * Boots a Debian root file system twice with cloud-init's own runner and the
  * user-data, against the stand-in Decapod.
  *
+ * Then it runs the discovery program in networks with other faults.
+ *
  * cloud_config_boot_test.ts starts it in namespaces of its own, with the folder
  * of the root file system as its argument. When it ends, the kernel removes all
  * its interfaces, mounts and processes.
@@ -11,15 +13,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { generateCloudConfig, V1Client } from "../../mod.ts";
 import { DISCOVERY_TOKEN, StandIn } from "../standin/mod.ts";
+import { LOG, PROGRAM, SETTINGS, UUID } from "./host.ts";
+import { KEY } from "./samples.ts";
+import { must, run as runTool, type Tool } from "./tools.ts";
 
 // Addresses of documentation, on a link that exists in the namespaces only. The
 // API's name has an IPv6 address, too, on which nothing listens.
 const API = { name: "decapod.test", ipv4: "192.0.2.1", ipv6: "2001:db8::1" };
 const HOST = { ipv4: "192.0.2.2", ipv6: "2001:db8::2" };
 const PORT = 9999;
-const KEY =
-  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU ansible@decapod";
-const UUID = "4c4c4544-0031-3010-8054-b7c04f4a3258";
 const STAGES = [
   ["init", "--local"],
   ["init"],
@@ -30,19 +32,14 @@ const STAGES = [
 const [image = ""] = Deno.args;
 const root = "/mnt/root";
 
-async function run(command: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" },
-    stdin: "null",
-  }).output();
-  const [out = "", errors = ""] = [stdout, stderr].map((bytes) =>
-    new TextDecoder().decode(bytes)
-  );
-  if (code !== 0) {
-    throw new Error(`${command} ${args.join(" ")}: ${code}\n${out}${errors}`);
-  }
-  return out;
+const tool = (command: string): Tool => ({
+  command,
+  args: [],
+  env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" },
+});
+
+function run(command: string, ...args: string[]): Promise<string> {
+  return must(tool(command), args);
 }
 
 async function mount(
@@ -114,8 +111,7 @@ async function mountDevices(host: number): Promise<void> {
 /** Connects the host to the API's side with a pair of interfaces. */
 async function connect(host: number): Promise<void> {
   const ip = (...args: string[]) => run("chroot", root, "ip", ...args);
-  const hostIp = (...args: string[]) =>
-    inside(host, "chroot", root, "ip", ...args);
+  const hostIp = (...args: string[]) => run(...inside(host, "ip", ...args));
   const peer = ["peer", "name", "eth0", "netns", `/proc/${host}/ns/net`];
   await ip("link", "add", "decapod", "type", "veth", ...peer);
   for (
@@ -131,12 +127,12 @@ async function connect(host: number): Promise<void> {
   }
 }
 
-/** Runs a command in the host's network and with the host's name. */
-function inside(host: number, ...command: string[]): Promise<string> {
+/** A command on the host: in its network, with its name and its files. */
+function inside(host: number, ...command: string[]): [string, ...string[]] {
   const namespaces = ["net", "uts"].map((name) =>
     `--${name}=/proc/${host}/ns/${name}`
   );
-  return run("nsenter", ...namespaces, ...command);
+  return ["nsenter", ...namespaces, "chroot", root, ...command];
 }
 
 /** Puts user-data where cloud-init's data source NoCloud looks for it. */
@@ -150,7 +146,8 @@ async function seed(userData: string): Promise<void> {
   );
   await Deno.writeTextFile(
     `${root}/etc/hosts`,
-    `127.0.0.1 localhost\n${API.ipv6} ${API.name}\n${API.ipv4} ${API.name}\n`,
+    `127.0.0.1 localhost\n${API.ipv6} ${API.name}\n${API.ipv4} ${API.name}\n` +
+      "127.0.1.1 host.test\n",
   );
   await Deno.writeTextFile(
     `${root}/etc/cloud/cloud.cfg.d/99_boot_test.cfg`,
@@ -161,22 +158,40 @@ async function seed(userData: string): Promise<void> {
 async function boot(host: number): Promise<void> {
   await mount("tmpfs", `${root}/run`); // what a reboot clears
   for (const stage of STAGES) {
-    const output = await inside(host, "chroot", root, "cloud-init", ...stage)
-      // A package that cannot be installed fails its stage only.
-      .catch((error: Error) => error.message);
-    console.log(`cloud-init ${stage.join(" ")}\n${output}`);
+    // A package that cannot be installed fails its stage only.
+    const [command, ...args] = inside(host, "cloud-init", ...stage);
+    const { text } = await runTool(tool(command), args);
+    console.log(`cloud-init ${stage.join(" ")}\n${text}`);
   }
   await run("umount", "--lazy", `${root}/run`);
 }
 
+/** Starts a process and waits for its first output. */
+async function start(...command: string[]): Promise<number> {
+  const [program = "", ...args] = command;
+  const options = { args, stdin: "null", stdout: "piped" } as const;
+  const process = new Deno.Command(program, options).spawn();
+  await process.stdout.getReader().read();
+  return process.pid;
+}
+
+/** Runs the program with another API, as an operator does. */
+async function register(host: number, url: string): Promise<string> {
+  const settings = JSON.parse(await Deno.readTextFile(root + SETTINGS));
+  await Deno.writeTextFile(
+    root + SETTINGS,
+    JSON.stringify({ ...settings, url, retry_delays: [] }),
+  );
+  const [command, ...args] = inside(host, PROGRAM);
+  const { code, stdout } = await runTool(tool(command), args);
+  return `${stdout.split("\n")[2]} Exit code ${code}.`;
+}
+
 await mountRoot();
-const sleeper = new Deno.Command("unshare", {
-  args: ["--net", "--uts", "sh", "-c", "echo ready; exec sleep infinity"],
-  stdout: "piped",
-}).spawn();
-await sleeper.stdout.getReader().read(); // its namespaces are ready
-await mountDevices(sleeper.pid);
-await connect(sleeper.pid);
+const ready = "echo ready; exec sleep infinity";
+const host = await start("unshare", "--net", "--uts", "sh", "-c", ready);
+await mountDevices(host);
+await connect(host);
 
 const posts: unknown[] = [];
 const standIn = new StandIn({ servers: 0 });
@@ -202,7 +217,7 @@ await seed(generateCloudConfig({
 }));
 
 for (const number of [1, 2]) {
-  await boot(sleeper.pid);
+  await boot(host);
   const { items } = await client.getServers({ all: true });
   const servers = items.map(({ id, data }) => [id, data.ip, data.username]);
   assertEquals(servers, [[UUID, HOST.ipv4, "ansible"]]);
@@ -214,8 +229,29 @@ for (const number of [1, 2]) {
   );
 }
 assertEquals(posts[1], posts[0]);
-const keys = `${root}/home/ansible/.ssh/authorized_keys`;
-assert((await Deno.readTextFile(keys)).includes(KEY));
-const log = await Deno.readTextFile(`${root}/var/log/server_discovery.log`);
+const keys = await Deno.readTextFile(
+  `${root}/home/ansible/.ssh/authorized_keys`,
+);
+assert(keys.includes(KEY), keys);
+const log = await Deno.readTextFile(root + LOG);
 console.log(log.trim().replace(/^/gm, "▸ "));
+
+await run(...inside(host, "ip", "route", "add", "unreachable", "198.51.100.1"));
+const web = ["python3", "-u", "-m", "http.server", "80", "--bind", "127.0.1.1"];
+await start(...inside(host, ...web));
+const expected: { [url: string]: string } = {
+  [`http://${API.name}.:${PORT}/v1/server/`]:
+    `Registered as ${HOST.ipv4}, id ${UUID}. Exit code 0.`,
+  "http://host.test/v1/server/":
+    "Other hosts cannot reach this one at 127.0.0.1. Exit code 4.",
+  "http://198.51.100.1/v1/server/": "No route to 198.51.100.1. Exit code 4.",
+  "http://203.0.113.1/v1/server/": "No route to 203.0.113.1. Exit code 4.",
+  [`http://${API.ipv4}:1/v1/server/`]:
+    `Cannot reach http://${API.ipv4}:1/v1/server/: [Errno 111] Connection ` +
+    "refused. Exit code 5.",
+};
+for (const [url, outcome] of Object.entries(expected)) {
+  assertEquals(await register(host, url), outcome);
+  console.log(`▸ ${url}: ${outcome}`);
+}
 Deno.exit(); // and with it every process and mount

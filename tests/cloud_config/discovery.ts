@@ -9,18 +9,8 @@ import {
   generateCloudConfig,
 } from "../../cloud_config.ts";
 import { Host, type HostOptions } from "./host.ts";
+import { OPTIONS } from "./samples.ts";
 import { findTools, testWith, type Tool } from "./tools.ts";
-
-export const TOKEN = "26758c32-3421-4f3d-9603-e4b5337e7ecc";
-export const KEY =
-  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU ansible@decapod";
-
-export const OPTIONS: CloudConfigOptions = {
-  url: "http://127.0.0.1",
-  serverDiscoveryToken: TOKEN,
-  publicKey: KEY,
-  username: "ansible",
-};
 
 const { python3, pythons = [] } = await findTools();
 

@@ -1,11 +1,23 @@
 /**
- * Complete SSH public keys of any type.
+ * Valid options, and complete SSH public keys of any type.
  *
  * @module
  */
+import type { CloudConfigOptions } from "../../cloud_config.ts";
+
+export const TOKEN = "26758c32-3421-4f3d-9603-e4b5337e7ecc";
+export const KEY =
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU ansible@decapod";
+
+export const OPTIONS: CloudConfigOptions = {
+  url: "http://127.0.0.1",
+  serverDiscoveryToken: TOKEN,
+  publicKey: KEY,
+  username: "ansible",
+};
 
 /** The base64 data of a key: its type and fields of the given sizes. */
-export function keyData(type: string, ...sizes: number[]): string {
+function keyData(type: string, ...sizes: number[]): string {
   const fields = [
     new TextEncoder().encode(type),
     ...sizes.map((size, index) => new Uint8Array(size).fill(65 + index)),
