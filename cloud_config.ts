@@ -350,7 +350,11 @@ function toEndpoint(url: string): string {
       [!/^https?:$/.test(parsed.protocol), "another scheme"],
       [/[?#]/.test(text), "a query or a fragment"],
       // A misspelled scheme, as in http//decapod.
-      [!hasScheme && /\/\/+[^\/]/.test(url), "an invalid scheme"],
+      [
+        /^https?$/.test(parsed.hostname) ||
+        (!hasScheme && /\/\/+[^\/]/.test(url)),
+        "an invalid scheme",
+      ],
       [!isHost(parsed.hostname, host.toLowerCase()), "an invalid host"],
       [parsed.port === "0", "an invalid port"],
     ],

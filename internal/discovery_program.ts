@@ -120,7 +120,7 @@ def system_uuid():
             continue
         if not is_placeholder(value):
             return text
-        reason = "The firmware's UUID {} is a placeholder".format(text)
+        reason = "The firmware's UUID is a placeholder ({})".format(text)
     raise Failure(3, '{}; set "id" in {} to a UUID of your choice'.format(
         reason, SETTINGS))
 

@@ -483,7 +483,7 @@ test("does not register a placeholder UUID", async (make) => {
     assertEquals(code, 3, `${dmidecode} ${output}`);
     assertStringIncludes(
       output,
-      `The firmware's UUID ${dmidecode.toLowerCase()} is a placeholder; ` +
+      `The firmware's UUID is a placeholder (${dmidecode.toLowerCase()}); ` +
         'set "id" in ',
     );
   }

@@ -226,6 +226,7 @@ const invalid: { [option: string]: (string | number)[] } = {
     ...["https://10.0.0.08", "１０.0.0.1", "10.0.0.1.", "10.0.0.1%2e"],
     ...["https:/decapod.example.com", "http:/decapod", "https:decapod"],
     ...["http//host", "https//host/v1", "htp//host", "HTTP//host", "http:"],
+    ...["http://http//host", "https://https://host", "http;//host", "http"],
     // Addresses that are no host's.
     ...["http://0.0.0.0:9999", "0.1.2.3", "224.0.0.1", "255.255.255.255"],
     ...["240.0.0.1", "http://[::]:9999", "http://[ff02::1]", "http://0"],
