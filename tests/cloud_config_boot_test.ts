@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeOnce } from "../.dev/registry.ts";
-import { must, run, unpack, withApt } from "./cloud_config/tools.ts";
+import { must, run, type Tool, unpack, withApt } from "./cloud_config/tools.ts";
 
 const BOOT = fileURLToPath(new URL("cloud_config/boot.ts", import.meta.url));
 
@@ -48,26 +48,35 @@ async function obstacle(): Promise<string | undefined> {
 
 /** A Debian root file system with cloud-init, made once. */
 async function provideRoot(): Promise<string> {
-  const { root, env } = await unpack(["debootstrap"]);
-  const scripts = join(root, "usr/share/debootstrap");
-  const own = { ...env, DEBOOTSTRAP_DIR: scripts };
-  const [mirror = "", codename = ""] = await withApt(async (apt) => {
-    const format = "$(REPO_URI) $(CODENAME) $(ORIGIN) $(COMPONENT)";
-    const args = ["indextargets", "--format", format, "Created-By: Packages"];
-    const targets = await must({ ...apt, command: "apt-get" }, args);
-    return / *(\S+) (\w+) (?:Debian|Ubuntu) main$/m.exec(targets)?.slice(1) ??
-      [];
-  });
+  const release = await Deno.readTextFile("/etc/os-release");
+  const codename = /^VERSION_CODENAME="?(\w+)/m.exec(release)?.[1] ?? "";
   const name = ["root", codename, Deno.build.arch, ...PACKAGES].join("-");
   const folder = await makeOnce(name, async (scratch) => {
-    const options = ["--variant=minbase", `--include=${PACKAGES.join(",")}`];
-    // Its mounts end with its namespace.
-    await must({ command: "unshare", args: ["--mount", "--pid"], env: own }, [
-      ...["--fork", "debootstrap", ...options],
+    const { root, env } = await unpack(["debootstrap"]);
+    const mirror = await withApt((apt) => mirrorOf(codename, apt));
+    // Its mounts end with its namespaces.
+    await must({
+      command: "unshare",
+      args: ["--mount", "--pid", "--fork", "debootstrap"],
+      env: { ...env, DEBOOTSTRAP_DIR: join(root, "usr/share/debootstrap") },
+    }, [
+      ...["--variant=minbase", `--include=${PACKAGES.join(",")}`],
       ...[codename, join(scratch, "root"), mirror],
     ]);
   });
   return join(folder, "root");
+}
+
+/** The URL from which this machine gets the packages of its release. */
+async function mirrorOf(codename: string, apt: Tool): Promise<string> {
+  const format = "$(CODENAME) $(COMPONENT) $(REPO_URI)";
+  const args = ["indextargets", "--format", format, "Created-By: Packages"];
+  const targets = await must(apt, args);
+  const main = targets.split("\n").find((line) =>
+    line.startsWith(`${codename} main `)
+  );
+  if (main === undefined) throw new Error("Cannot find a mirror of Debian");
+  return main.slice(`${codename} main `.length);
 }
 
 const reason = await obstacle();
