@@ -163,13 +163,13 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
   validate("metadata", metadata, BOOLEAN);
   validate("packages", packages, ARRAY);
   for (const [index, name] of packages.entries()) {
-    validateText(
-      `packages[${index}]`,
-      name,
-      "the name of a Debian package",
-      // What apt-get accepts, except options and numbers to YAML parsers.
-      /^(?![\d.:+-]*$|0[box][\da-f]+$|[\d.]+e[+-]?\d+$)[a-z\d][a-z\d+.:~=\/-]*$/i,
-    );
+    validate("packages", name);
+    // What apt-get accepts, except options and numbers to YAML parsers.
+    const pattern =
+      /^(?![\d.:+-]*$|0[box][\da-f]+$|[\d.]+e[+-]?\d+$)[a-z\d][a-z\d+.:~=\/-]*$/i;
+    reject("packages", "names of Debian packages", [
+      [!pattern.test(name), `other text at index ${index}`],
+    ]);
   }
   const url = toEndpoint(options.url);
   const settings = {

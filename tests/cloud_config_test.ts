@@ -316,7 +316,8 @@ Deno.test("generateCloudConfig() throws for invalid package names", () => {
     assertThrows(
       () => generate({ packages: ["vim", name] }),
       RangeError,
-      "Invalid packages[1]: must be the name of a Debian package",
+      "Invalid packages: must be names of Debian packages, got other text at " +
+        "index 1",
       name,
     );
   }
@@ -373,7 +374,7 @@ Deno.test("generateCloudConfig() throws for values of a wrong type", () => {
     [{ ...OPTIONS, metadata: null }, "Invalid metadata: must be a boolean"],
     [{ ...OPTIONS, packages: "vim" }, "Invalid packages: must be an array"],
     [{ ...OPTIONS, packages: null }, "Invalid packages: must be an array"],
-    [{ ...OPTIONS, packages: [1] }, "Invalid packages[0]: must be a string"],
+    [{ ...OPTIONS, packages: [1] }, "Invalid packages: must be a string"],
     [
       { ...OPTIONS, caCertificate: null },
       "Invalid caCertificate: must be a string",
