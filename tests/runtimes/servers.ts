@@ -131,7 +131,7 @@ class OneServer {
   #answers: Answer[] = [];
 
   constructor(options: StandInOptions, seedClusters: number) {
-    this.#standIn = new StandIn(options);
+    this.#standIn = new StandIn({ discoveryDelay: 0, ...options });
     this.#standIn.seedClusters(seedClusters);
   }
 
