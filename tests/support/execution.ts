@@ -26,11 +26,11 @@ export class ScriptedExecution {
   /** Its steps so far, in the order of their creation. */
   readonly steps: ScriptedStep[] = [];
   /** The number of polls. */
-  looks = 0;
+  polls = 0;
   /** The number of requests for steps, and of steps in the responses. */
   readonly read = { requests: 0, items: 0 };
   /** Called before each poll with its number, from 1. */
-  onLook: (look: number) => Instead | void = () => {};
+  onPoll: (poll: number) => Instead | void = () => {};
   /** Called before each page of steps. */
   onSteps: (request: number, query: Exchange["query"]) => Instead | void =
     () => {};
@@ -57,7 +57,7 @@ export class ScriptedExecution {
       return await this.onVersion(Number(number)) ||
         json(this.#version(Number(number)));
     }
-    return await this.onLook(++this.looks) ||
+    return await this.onPoll(++this.polls) ||
       json(this.#version(this.states.length));
   };
 
