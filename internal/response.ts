@@ -19,6 +19,9 @@ export type Read<T> = (
 
 const MAX_ERROR_BODY = 64 * 1024;
 
+/** The longest string of V8, which has the shortest ones. */
+const MAX_TEXT = 2 ** 29 - 24;
+
 const URL_HINT = "check that the URL is that of the Decapod API";
 
 /** What to do about statuses whose cause is not obvious. */
@@ -80,17 +83,15 @@ export async function responseError(
 
 /** Throws if a custom fetch returned something other than a Response. */
 export function checkShape(
-  response: Response | undefined,
+  response: Partial<Response> | undefined,
   request: OutgoingRequest,
 ): void {
-  const missing = !isObject(response)
-    ? "everything"
-    : typeof response.status !== "number"
+  const { status, headers, text, arrayBuffer } = response ?? {};
+  const missing = typeof status !== "number"
     ? "status"
-    : typeof response.headers?.get !== "function"
+    : typeof headers?.get !== "function"
     ? "headers"
-    : typeof response.text !== "function" &&
-        typeof response.arrayBuffer !== "function"
+    : typeof (text ?? arrayBuffer) !== "function"
     ? "text()"
     : undefined;
   if (missing === undefined) return;
@@ -107,13 +108,15 @@ export async function readText(
   request: OutgoingRequest,
 ): Promise<string> {
   checkEncoding(response, request);
-  if (isStreamed(response, request)) return await collect(response, request);
+  if (isStreamed(response, request)) {
+    return decode(await readBytes(response, request), response, request);
+  }
   if (typeof response.arrayBuffer !== "function") {
     return await request.deadline.race(response.text());
   }
   const bytes = await request.deadline.race(response.arrayBuffer());
   checkLength(response, bytes.byteLength);
-  return append("", response, request, () => new TextDecoder().decode(bytes));
+  return decode(bytes, response, request);
 }
 
 /** Reads a body as a JSON object. */
@@ -146,7 +149,7 @@ export async function readObject<T extends object>(
 export async function* readChunks(
   response: Response, // kept whole: Deno loses an abort otherwise
   request: OutgoingRequest,
-): AsyncGenerator<Uint8Array, void, undefined> {
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkEncoding(response, request);
   const reader = response.body?.getReader?.();
   if (!reader) {
@@ -176,42 +179,32 @@ function isStreamed(
   return isCustom && typeof body?.getReader === "function";
 }
 
-/** The text of a body, or of its first bytes. */
-async function collect(
+/** The bytes of a body, or its first ones. */
+async function readBytes(
   response: Response,
   request: OutgoingRequest,
   maxBytes = Infinity,
-): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
+): Promise<ArrayBuffer> {
+  const chunks: BlobPart[] = [];
+  let size = 0;
   for await (const chunk of readChunks(response, request)) {
-    text = append(
-      text,
-      response,
-      request,
-      () => decoder.decode(chunk, { stream: true }),
-    );
-    if ((maxBytes -= chunk.length) <= 0) break;
+    chunks.push(chunk);
+    if ((size += chunk.length) >= maxBytes) break;
   }
-  return text + decoder.decode();
+  return await new Blob(chunks).arrayBuffer();
 }
 
-/** Throws a useful error if a text becomes longer than a string can be. */
-function append(
-  text: string,
+function decode(
+  bytes: ArrayBuffer,
   response: Response,
   request: OutgoingRequest,
-  decode: () => string,
 ): string {
-  try {
-    return text + decode();
-  } catch {
-    throw unexpected(
-      response,
-      request,
-      "is longer than a string can be (use streamExecutionLog)",
-    );
-  }
+  if (bytes.byteLength <= MAX_TEXT) return new TextDecoder().decode(bytes);
+  throw unexpected(
+    response,
+    request,
+    `has ${bytes.byteLength} bytes, more than fit into a string (use streamExecutionLog)`,
+  );
 }
 
 /** An error about a response that Decapod would not send. */
@@ -266,15 +259,15 @@ async function apiError(
 ): Promise<DecapodError> {
   const { status, headers } = response;
   // If the body is truncated, the status is enough.
-  const body = await collect(response, request, MAX_ERROR_BODY)
-    .catch(() => "");
+  const body = await readBytes(response, request, MAX_ERROR_BODY)
+    .then((bytes) => new TextDecoder().decode(bytes), () => "");
   const json = hasType(response, "application/json")
     ? parseJson<{ error?: unknown; message?: unknown } | null>(body)?.value
     : undefined;
   const text = (value: unknown) =>
     typeof value === "string" ? request.redact(value) : "";
   const statusText = text(response.statusText);
-  const name = redactName(json?.error, text);
+  const name = text(json?.error);
   const headline = singleLine(name || statusText);
   const title = headline.startsWith(`${status}`)
     ? headline
@@ -314,13 +307,4 @@ function statusHint(status: number, headline: string, isJson: boolean): string {
 function withoutTags(html: string, title: string): string {
   const text = singleLine(html.replace(/<[^<>]*>/g, " "));
   return text.replaceAll(title, " ").replace(/\s+/g, " ").trim();
-}
-
-/** A class name stays readable even if a short secret is part of it. */
-function redactName(name: unknown, text: (value: unknown) => string): string {
-  const redacted = text(name);
-  return typeof name === "string" && /^(?:[A-Z][a-z]+){2,}$/.test(name) &&
-      redacted !== REDACTED
-    ? name
-    : redacted;
 }
