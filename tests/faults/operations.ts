@@ -207,6 +207,8 @@ const SINGLE: readonly (readonly [Request, Record<string, Run>])[] = [
       client.getExecutionVersion(execution.id, 1, o),
     getCinderIntegration: (client, { cluster }, o) =>
       client.getCinderIntegration(cluster.id, o),
+    request: (client, { cluster }, o) =>
+      client.request("GET", `cluster/${cluster.id}`, o),
   }],
   [open(GET), {
     getInfo: (client, _, o) => client.getInfo(o),
