@@ -41,8 +41,9 @@ export function createListing<T extends HasId>(
     const { signal, timeout, retries } = options;
     return { signal, timeout, retries, headers };
   };
-  const getPage = async (wanted: ListOptionsLike, signal = options.signal) => {
-    const request = { ...requestOptions(), signal };
+  const getPage = async (wanted: ListOptionsLike, signal?: AbortSignal) => {
+    const request = requestOptions();
+    if (signal) request.signal = signal;
     const page = { ...spec, query: encodeQuery(wanted) };
     if (regexpsOf(wanted).length === 0) {
       return await transport.json<Page<T>>(page, request);

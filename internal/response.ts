@@ -6,6 +6,7 @@ import {
   DecapodResponseError,
 } from "../errors.ts";
 import { parseJson } from "./json.ts";
+import type { FetchResponse } from "../options.ts";
 import { REDACTED, singleLine } from "./redact.ts";
 import type { OutgoingRequest } from "./request.ts";
 import { parseRetryAfter } from "./retry_after.ts";
@@ -13,7 +14,7 @@ import { isObject } from "./validate.ts";
 
 /** Reads the body of a successful response. */
 export type Read<T> = (
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ) => Promise<T> | T;
 
@@ -36,25 +37,29 @@ const HINTS: Record<number, string> = {
 const PROXY_STATUSES = [407, 408, 413, 414, 429, 431];
 
 /** Encodings that the runtimes decode; Deno decodes two of them. */
-const DECODED = ["", "identity", "gzip", "br"];
+const DECODED = ["gzip", "br"];
 const DECODED_ELSEWHERE = ["x-gzip", "deflate", "zstd"];
 
-/** Whether the response is a success of the requested media type. */
+/** Whether the response is a success that can be read as requested. */
 export function isExpected(
-  response: Response,
-  { type }: OutgoingRequest,
+  response: FetchResponse,
+  request: OutgoingRequest,
 ): boolean {
-  return response.ok && hasType(response, type);
+  return response.ok && hasType(response, request.type) &&
+    (request.type !== "text/plain" || isDecoded(response, request));
 }
 
 /** The error for any other response. */
 export async function responseError(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): Promise<DecapodError> {
   const header = (name: string) =>
     singleLine(request.redact(response.headers.get(name) ?? ""));
   const { status, ok, type } = response;
+  if (ok && !isDecoded(response, request)) {
+    return encodingError(response, request);
+  }
   if (ok) {
     const contentType = header("content-type");
     return unexpected(
@@ -83,7 +88,7 @@ export async function responseError(
 
 /** Throws if a custom fetch returned something other than a Response. */
 export function checkShape(
-  response: Partial<Response> | undefined,
+  response: Partial<FetchResponse> | undefined,
   request: OutgoingRequest,
 ): void {
   const { status, headers, text, arrayBuffer } = response ?? {};
@@ -104,10 +109,9 @@ export function checkShape(
 
 /** Reads a body as text. */
 export async function readText(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): Promise<string> {
-  checkEncoding(response, request);
   if (isStreamed(response, request)) {
     return decode(await readBytes(response, request), response, request);
   }
@@ -121,7 +125,7 @@ export async function readText(
 
 /** Reads a body as a JSON object. */
 export async function readObject<T extends object>(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): Promise<T> {
   const text = isStreamed(response, request) ||
@@ -133,7 +137,7 @@ export async function readObject<T extends object>(
     if (request.spec.isValid?.(parsed.value) !== false) return parsed.value;
   }
   if (!parsed) {
-    checkEncoding(response, request);
+    if (!isDecoded(response, request)) throw encodingError(response, request);
     checkLength(response, new TextEncoder().encode(text).length);
   }
   throw unexpected(
@@ -147,11 +151,10 @@ export async function readObject<T extends object>(
 
 /** Yields the chunks of a body. */
 export async function* readChunks(
-  response: Response, // kept whole: Deno loses an abort otherwise
+  response: FetchResponse, // kept whole: Deno loses an abort otherwise
   request: OutgoingRequest,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-  checkEncoding(response, request);
-  const reader = response.body?.getReader?.();
+  const reader = isStream(response.body) && response.body.getReader();
   if (!reader) {
     yield new TextEncoder().encode(await readText(response, request));
     return;
@@ -173,15 +176,23 @@ export async function* readChunks(
 
 /** A custom fetch may ignore the signal; only a reader can cancel its body. */
 function isStreamed(
-  { body }: Response,
-  { isCustom }: OutgoingRequest,
+  { body }: FetchResponse,
+  request: OutgoingRequest,
 ): boolean {
-  return isCustom && typeof body?.getReader === "function";
+  return request.isCustom && isStream(body);
+}
+
+/** Whether a body is a web stream, and not the stream of another library. */
+export function isStream(
+  body: unknown,
+): body is ReadableStream<Uint8Array<ArrayBuffer>> {
+  return isObject(body) && "getReader" in body &&
+    typeof body.getReader === "function";
 }
 
 /** The bytes of a body, or its first ones. */
 async function readBytes(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
   maxBytes = Infinity,
 ): Promise<ArrayBuffer> {
@@ -196,7 +207,7 @@ async function readBytes(
 
 function decode(
   bytes: ArrayBuffer,
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): string {
   if (bytes.byteLength <= MAX_TEXT) return new TextDecoder().decode(bytes);
@@ -209,7 +220,7 @@ function decode(
 
 /** An error about a response that Decapod would not send. */
 function unexpected(
-  { status }: Response,
+  { status }: FetchResponse,
   request: OutgoingRequest,
   problem: string,
 ): DecapodError {
@@ -221,31 +232,49 @@ function unexpected(
 }
 
 /** Some runtimes report a truncated body as complete. */
-function checkLength({ headers }: Response, size: number): void {
+function checkLength({ headers }: FetchResponse, size: number): void {
   const length = Number(headers.get("content-length"));
   const missing = length - size;
   // A byte order mark has 3 bytes, which are not part of the text.
-  if (missing > 0 && missing !== 3 && !headers.has("content-encoding")) {
+  if (missing > 0 && missing !== 3 && !headers.get("content-encoding")) {
     throw new Error(`connection closed after ${size} of ${length} bytes`);
   }
 }
 
-/** Throws if the body is compressed in a way that the runtime ignores. */
-function checkEncoding(response: Response, request: OutgoingRequest): void {
-  const header = response.headers.get("content-encoding");
-  const encoding = header?.trim().toLowerCase() ?? "";
-  if (DECODED.includes(encoding)) return;
-  if (!("Deno" in globalThis) && DECODED_ELSEWHERE.includes(encoding)) return;
-  throw unexpected(
+/**
+ * Whether the runtime decoded the body. If a request names encodings itself,
+ * Deno decodes none and others do not notice a truncated body.
+ */
+function isDecoded(
+  response: FetchResponse,
+  { headers }: OutgoingRequest,
+): boolean {
+  const encoding = encodingOf(response);
+  if (encoding === "" || encoding === "identity") return true;
+  const accepted = headers["accept-encoding"];
+  if (accepted === "identity") return false;
+  return "Deno" in globalThis
+    ? accepted === undefined && DECODED.includes(encoding)
+    : DECODED.includes(encoding) || DECODED_ELSEWHERE.includes(encoding);
+}
+
+function encodingOf({ headers }: FetchResponse): string {
+  return headers.get("content-encoding")?.trim().toLowerCase() ?? "";
+}
+
+function encodingError(
+  response: FetchResponse,
+  request: OutgoingRequest,
+): DecapodError {
+  const encoding = singleLine(request.redact(encodingOf(response)), 40);
+  return unexpected(
     response,
     request,
-    `is encoded as "${
-      singleLine(request.redact(encoding), 40)
-    }", which this runtime does not decode`,
+    `is encoded as "${encoding}", which was not requested or cannot be decoded`,
   );
 }
 
-function hasType({ headers }: Response, type: string): boolean {
+function hasType({ headers }: FetchResponse, type: string): boolean {
   const value = headers.get("content-type") ?? "";
   if (value === type) return true;
   const [essence = ""] = value.split(/[;,]/);
@@ -254,7 +283,7 @@ function hasType({ headers }: Response, type: string): boolean {
 
 /** The error for an error status. */
 async function apiError(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): Promise<DecapodError> {
   const { status, headers } = response;
@@ -305,6 +334,9 @@ function statusHint(status: number, headline: string, isJson: boolean): string {
 
 /** The text of a page without its title, which the error says already. */
 function withoutTags(html: string, title: string): string {
-  const text = singleLine(html.replace(/<[^<>]*>/g, " "));
-  return text.replaceAll(title, " ").replace(/\s+/g, " ").trim();
+  const text = html.replace(
+    /<(title|style|script)\b.*?<\/\1>|<[^<>]*>/gis,
+    " ",
+  );
+  return singleLine(text.replaceAll(title, " "));
 }
