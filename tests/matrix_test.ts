@@ -56,7 +56,7 @@ Deno.test("V1Client never applies a change twice when connections are lost", asy
   const changes = OPERATIONS.filter(({ requests }) =>
     requests.some(({ changes }) => changes)
   );
-  const resets = FAULTS.filter(({ event }) => event === "broken");
+  const resets = FAULTS.filter(({ event }) => event === "connection lost");
   const chosen = cells().filter(({ operation, fault, position }) =>
     changes.includes(operation) && resets.includes(fault) &&
     position === "first attempt"

@@ -32,7 +32,7 @@ Deno.test("SECURITY.md names tests that exist", async () => {
     assert(cut.includes(call), `${file} has no test "${name}"`);
   }
   // Each promise has one at least.
-  const [, promised = ""] = /## What is promised\n([\s\S]*?)\n## /.exec(page) ??
+  const [, promised = ""] = /## Promises\n([\s\S]*?)\n## /.exec(page) ??
     [];
   const promises = promised.split(/\n(?=- )/).filter((text) =>
     text.startsWith("- ")

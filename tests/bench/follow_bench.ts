@@ -32,7 +32,7 @@ const FOLLOWERS: Record<string, Follow> = {
     for await (const { type } of events) if (type === "step") steps++;
     return steps;
   },
-  async "all steps at each look"(client, id) {
+  async "all steps at each poll"(client, id) {
     for (;;) {
       const execution: Execution = await client.getExecution(id);
       const { items } = await client.getExecutionSteps(id, { all: true });
@@ -89,7 +89,7 @@ export const contests: Contest[] = [{
       async () => (await run(follow)).steps,
     ]),
   ),
-  targets: [{ against: "all steps at each look", of: "time" }],
+  targets: [{ against: "all steps at each poll", of: "time" }],
   rounds: 5,
 }];
 

@@ -257,13 +257,13 @@ async function prepare(
 
 /** Whether it is the deadline that ends it. */
 function meetsDeadline({ fault }: Cell): boolean {
-  return fault.event === "silence";
+  return fault.event === "no response";
 }
 
 /** Whether it is a stream whose pieces come in time, each for itself. */
 function isEndlessStream({ operation, fault, position }: Cell): boolean {
   return operation.requests[0]?.streamed === true &&
-    fault.event === "silence" && position === "in the body";
+    fault.event === "no response" && position === "in the body";
 }
 
 interface Told {
