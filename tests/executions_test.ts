@@ -429,7 +429,7 @@ Deno.test("waitForExecution() reports a failure at the deadline while its failed
     assertInstanceOf(error.cause, DecapodWaitTimeoutError);
     assertStringIncludes(
       error.cause.message,
-      "ended as failed, but its steps could not all be read within 100 ms",
+      "ended as failed, but was not reported completely within 100 ms",
     );
   }, [100]);
 });

@@ -15,7 +15,7 @@ export interface Answer {
   status: number;
   reason: string;
   headers: [name: string, value: string][];
-  body: Uint8Array;
+  body: Uint8Array<ArrayBuffer>;
   /** How its end is found: by a length, by chunks, by the connection's end. */
   framing: "length" | "chunked" | "close";
 }
@@ -80,7 +80,7 @@ function inChunks(body: Uint8Array): Uint8Array {
 }
 
 /** Pieces as one. */
-export function joined(pieces: Uint8Array[]): Uint8Array {
+export function joined(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
   const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const all = new Uint8Array(size);
   let at = 0;

@@ -128,6 +128,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
   const client = makeClient(server.url, {
     timeout,
     onAttempt: (attempt) => attempts.push(attempt),
+    ...fault.unsent && { fetch: server.fetch },
   });
   await prepare(cell, world, server, client);
   attempts.length = 0;

@@ -27,6 +27,8 @@ export interface Fault {
   readonly unread?: boolean;
   /** Whether it needs connections that are used again. */
   readonly keepAlive?: boolean;
+  /** Where the request goes instead; the client must use `fetch` of the server. */
+  readonly unsent?: string;
 }
 
 /** Sends the bytes, or does not; gives whether the connection is of use yet. */
@@ -191,10 +193,22 @@ export class FaultServer implements AsyncDisposable {
     }
   }
 
-  /** The fault that this request is in for. */
-  #strike(method: string, path: string): Injection | undefined {
+  /** A fetch whose requests can fail before they are sent. Bound. */
+  readonly fetch = (url: string, init: RequestInit): Promise<Response> => {
+    const { pathname } = new URL(url);
+    const struck = this.#strike(init.method ?? "GET", pathname, true);
+    return fetch(struck?.fault.unsent ?? url, init);
+  };
+
+  /** The fault of a request. */
+  #strike(
+    method: string,
+    path: string,
+    isUnsent = false,
+  ): Injection | undefined {
     let struck: Injection | undefined;
     for (const injection of this.#injections) {
+      if ((injection.fault.unsent !== undefined) !== isUnsent) continue;
       if (!injection.operation(method, path)) continue;
       const number = injection.seen++;
       const { skip, count } = injection;

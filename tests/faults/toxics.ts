@@ -1,4 +1,4 @@
-/** What can befall bytes on their way, in Toxiproxy's words. */
+/** Faults of a connection, with the names that Toxiproxy gives them. */
 
 import { seededRandom } from "../standin/ids.ts";
 import type { Toxic } from "./server.ts";
@@ -67,5 +67,11 @@ export const slicer = (size: number): Toxic => async (wire, bytes) => {
 /** So many bytes come, then the connection is closed. */
 export const limitData = (count: number): Toxic => async (wire, bytes) => {
   await wire.send(bytes.subarray(0, Math.min(count, bytes.length - 1)));
+  return false;
+};
+
+/** All bytes arrive but the last ones, then the connection is closed. */
+export const truncate = (missing: number): Toxic => async (wire, bytes) => {
+  await wire.send(bytes.subarray(0, -missing));
   return false;
 };
