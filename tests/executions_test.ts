@@ -12,6 +12,7 @@ import {
   type ClientOptions,
   DecapodAPIError,
   DecapodConnectionError,
+  DecapodError,
   DecapodExecutionError,
   DecapodResponseError,
   DecapodWaitTimeoutError,
@@ -432,6 +433,50 @@ Deno.test("waitForExecution() reports a failure at the deadline while its failed
       "ended as failed, but was not reported completely within 100 ms",
     );
   }, [100]);
+});
+
+Deno.test("waitForExecution() rejects with the caller's reason at an abort while failed steps are read", async () => {
+  const held = Promise.withResolvers<undefined>();
+  const controller = new AbortController();
+  const execution = new ScriptedExecution("failed");
+  execution.onSteps = () => {
+    controller.abort("enough");
+    return held.promise;
+  };
+  await scripted(execution, async (client) => {
+    const { signal } = controller;
+    const waiting = client.waitForExecution(ID, { signal });
+    assertEquals(await waiting.catch((reason) => reason), "enough");
+    held.resolve(undefined);
+  });
+});
+
+Deno.test("waitForExecution() and followExecution() reject at logout() between two polls", async () => {
+  const execution = new ScriptedExecution("started");
+  await using server = new StandInServer({ servers: 0 }, execution.answer);
+  const client = server.client();
+  const interval = 60_000;
+  const message = "canceled by logout() or disposal (is an await missing?)";
+  const updated = Promise.withResolvers<void>();
+  const waiting = assertRejects(
+    () =>
+      client.waitForExecution(ID, {
+        interval,
+        onUpdate: () => updated.resolve(),
+      }),
+    DecapodError,
+    message,
+  );
+  const events = client.followExecution(ID, { interval });
+  await events.next();
+  const following = assertRejects(() => events.next(), DecapodError, message);
+  await updated.promise;
+  await client.logout();
+  await Promise.all([waiting, following]);
+  const { polls } = execution;
+  await client.getInfo();
+  assertEquals(execution.polls, polls);
+  await client.logout();
 });
 
 /** A last state, the `expect` option, and whether that is an error. */

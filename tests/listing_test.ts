@@ -601,10 +601,40 @@ Deno.test("Listing reads a page again that grew while it was counted", async () 
   );
 });
 
-Deno.test("Listing yields nothing if the server has empty pages only", async () => {
+Deno.test("Listing ends if the server has empty pages only", async () => {
   await using server = deviatingServer({ size: 0, total: () => 5 });
   await using client = server.client();
   assertEquals(await client.getUsers().toArray(), []);
+  await assertRejects(
+    () => client.getUsers({ sortBy: { login: 1 } }).toArray(),
+    DecapodResponseError,
+    "Cannot list: ",
+  );
+  assert(server.exchanges.length < 30);
+});
+
+Deno.test("Listing rejects if the server repeats a page of steps or versions", async () => {
+  await using server = new StandInServer({ servers: 0 }, ({ path, query }) => {
+    if (!/\/(?:steps|version)\/$/.test(path)) return undefined;
+    const page = Number(query.page ?? 1);
+    const items = PEOPLE.slice(0, 5);
+    return json({ items, page, per_page: 5, total: 1000 });
+  });
+  await using client = server.client();
+  for (
+    const listing of [
+      client.getExecutionSteps("any", { perPage: 5 }),
+      client.getUserVersions("any", { perPage: 5 }),
+    ]
+  ) {
+    const before = server.exchanges.length;
+    await assertRejects(
+      () => listing.toArray(),
+      DecapodResponseError,
+      "Cannot list: the server keeps returning the same items",
+    );
+    assert(server.exchanges.length - before < 20);
+  }
 });
 
 const INVALID: [ListOptions<UserFields>, typeof TypeError, string][] = [
