@@ -20,6 +20,8 @@ const ID = "11111111-1111-4111-8111-111111111111";
 interface World {
   /** A stand-in. */
   url: string;
+  /** Another one, behind Decapod's nginx. */
+  nginx: string;
   /** The same with TLS and a certificate of an unknown CA. */
   tls: string;
   /** A closed port. */
@@ -146,6 +148,15 @@ const PROVOKED: Record<string, ((world: World) => unknown)[]> = {
     ({ rude }) =>
       connect(rude, { headers: { authorization: "a-token" } })
         .createCluster("one"),
+  ],
+  "Long filters": [
+    ({ nginx }) =>
+      connect(nginx).getServers({
+        filter: { model_id: { in: Array(100).fill(ID) } },
+      }).toArray(),
+  ],
+  "Missing log": [
+    ({ url, executions }) => connect(url).getExecutionLog(executions.endless),
   ],
   "Failed execution": [
     ({ url, executions }) => connect(url).waitForExecution(executions.failed),
@@ -360,6 +371,7 @@ async function openWorld() {
   const hold = Promise.withResolvers<void>();
   const world: World = {
     url,
+    nginx: serve(new StandIn({ behindNginx: true }).handler),
     tls: serve(standIn.handler, { cert, key }),
     closed: "http://127.0.0.1:4", // no service uses this port
     other: serve(() =>
