@@ -96,36 +96,40 @@ Deno.test("lines() yields the same lines for all chunks of a text", async () => 
   }
 });
 
+/** Yields the batch of a promise; `closed` says whether it was closed. */
+class PendingSource {
+  readonly started = Promise.withResolvers<void>();
+  closed = false;
+  readonly #batch = Promise.withResolvers<number[]>();
+
+  async *read(): AsyncGenerator<number[], void, undefined> {
+    try {
+      this.started.resolve();
+      yield await this.#batch.promise;
+    } finally {
+      this.closed = true;
+    }
+  }
+
+  stop(): void {
+    this.#batch.reject(new Error("stopped"));
+  }
+}
+
 Deno.test("flatten() settles a pending next() when it is left", async () => {
-  const ways = ["return", "asyncDispose", "cancel"] as const;
-  for (const way of ways) {
-    const { promise, reject } = Promise.withResolvers<number[]>();
-    const started = Promise.withResolvers<void>();
-    let closed = false;
-    async function* source(): AsyncGenerator<number[], void, undefined> {
-      try {
-        started.resolve();
-        yield await promise;
-      } finally {
-        closed = true;
-      }
-    }
-    const stop = () => reject(new Error("stopped"));
-    const iterator = flatten(source(), identity, stop);
-    if (way === "cancel") {
-      const reader = ReadableStream.from(iterator).getReader();
-      const next = reader.read();
-      await started.promise;
-      await reader.cancel();
-      assertEquals(await next, { done: true, value: undefined });
-    } else {
-      const next = iterator.next();
-      await (way === "return"
-        ? iterator.return()
-        : iterator[Symbol.asyncDispose]());
-      assertEquals(await next, { done: true, value: undefined });
-    }
-    assertEquals(closed, true);
+  for (const way of ["return", "asyncDispose", "cancel"]) {
+    const source = new PendingSource();
+    const iterator = flatten(source.read(), identity, () => source.stop());
+    const reader = way === "cancel"
+      ? ReadableStream.from(iterator).getReader()
+      : undefined;
+    const next = reader?.read() ?? iterator.next();
+    await source.started.promise;
+    if (reader) await reader.cancel();
+    else if (way === "return") await iterator.return();
+    else await iterator[Symbol.asyncDispose]();
+    assertEquals(await next, { done: true, value: undefined });
+    assertEquals(source.closed, true);
     assertEquals((await iterator.next()).done, true);
   }
 });
