@@ -343,7 +343,7 @@ async function soak(seconds: number, seed: number): Promise<number> {
   await Promise.all(working);
   clearInterval(sampling);
 
-  const { requests, struck, busy } = await server.ask({ kind: "relent" });
+  const { requests, struck, busy } = await server.ask({ kind: "stopFaults" });
   const all = await makeClient(url).getClusters({ perPage: 1000 }).toArray();
   const found = all.map(({ version, data }) => ({ name: data.name, version }))
     .filter(({ name }) => name.startsWith("soak"));

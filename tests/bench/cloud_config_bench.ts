@@ -1,4 +1,4 @@
-/** Making a cloud-config. */
+/** Benchmark of generateCloudConfig(). */
 
 import { parse, stringify } from "@std/yaml";
 import { generateCloudConfig } from "../../mod.ts";
@@ -15,10 +15,10 @@ function generate(): string {
 
 const document = parse(generate());
 
-/** As the library has it. */
+/** The options of the library. */
 const OPTIONS = { lineWidth: -1, useAnchors: false };
 
-/** What is compared. */
+/** The comparisons. */
 export const contests: Contest[] = [{
   name: "a cloud-config",
   ways: {

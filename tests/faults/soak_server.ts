@@ -13,7 +13,7 @@ import { FaultServer } from "./server.ts";
 export type Question =
   | { kind: "start"; password: string; seed: number }
   | { kind: "state" }
-  | { kind: "relent" }
+  | { kind: "stopFaults" }
   | { kind: "stop" };
 
 /** The response to a message. */
@@ -28,7 +28,7 @@ export interface Answer {
   /** The number of requests so far, and of those with a fault. */
   requests: number;
   struck: number;
-  /** The number of pending requests, after "relent". */
+  /** The number of pending requests, after "stopFaults". */
   busy: number;
 }
 
@@ -112,13 +112,13 @@ class Soaked {
   }
 
   /** Stops all faults. */
-  relent(): void {
+  stopFaults(): void {
     clearInterval(this.#revocations);
-    this.#server.relent();
+    this.#server.clear();
   }
 
   async stop(): Promise<void> {
-    this.relent();
+    this.stopFaults();
     await this.#server[Symbol.asyncDispose]();
   }
 }
@@ -130,12 +130,12 @@ async function reply(question: Question): Promise<Answer | undefined> {
   if (question.kind === "start") {
     soaked = new Soaked(question.password, question.seed);
   }
-  if (question.kind === "relent") soaked?.relent();
+  if (question.kind === "stopFaults") soaked?.stopFaults();
   if (question.kind === "stop") {
     await soaked?.stop();
     return undefined;
   }
-  return await soaked?.answer(question.kind === "relent");
+  return await soaked?.answer(question.kind === "stopFaults");
 }
 
 /** The part of a worker's scope that is used here. */
