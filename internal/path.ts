@@ -35,7 +35,7 @@ export function encodePath(
 ): string {
   let text = `/v1/${strings[0]}`;
   values.forEach((value, index) => {
-    const segment = encodeSegment(strings[index] ?? "", value);
+    const segment = encodeSegment(`${strings[index]}`, value);
     text += secrets?.includes(`${value}`) ? REDACTED : segment;
     text += strings[index + 1];
   });

@@ -134,6 +134,7 @@ export class Transport {
       deadline.signal.throwIfAborted();
       deadline.restart();
     }
+    deadline.pause();
     yield decoder.decode();
   }
 
