@@ -9,43 +9,26 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import {
-  type ClientOptions,
   DecapodAPIError,
   DecapodConnectionError,
   DecapodError,
   DecapodExecutionError,
   DecapodResponseError,
   DecapodWaitTimeoutError,
-  type V1Client,
   type WaitOptions,
 } from "../mod.ts";
 import { TestClock } from "./standin/mod.ts";
-import { badGateway, ID, ScriptedExecution } from "./support/execution.ts";
+import {
+  badGateway,
+  ID,
+  ScriptedExecution,
+  TIMEOUT,
+  withExecution,
+} from "./support/execution.ts";
 import { chance, CountedSignal } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { apiError, json, makeClient, StandInServer } from "./support/server.ts";
 import { skipWaits } from "./support/time.ts";
-
-/** The timeout of requests; other waits are skipped. */
-const TIMEOUT = 30_000;
-
-/** Runs a test against a server with this execution; waits are skipped. */
-async function scripted(
-  execution: ScriptedExecution,
-  test: (client: V1Client, waits: number[]) => Promise<void>,
-  deadlines: number[] = [],
-  options: Partial<ClientOptions> = {},
-): Promise<void> {
-  await using server = new StandInServer({ servers: 0 }, execution.answer);
-  await using client = server.client({
-    retries: 0,
-    timeout: TIMEOUT,
-    ...options,
-  });
-  await client.login();
-  using skipped = skipWaits(TIMEOUT, ...deadlines);
-  await test(client, skipped.waits);
-}
 
 Deno.test("waitForExecution() resolves with the completed execution", async () => {
   const execution = new ScriptedExecution("created");
@@ -54,7 +37,7 @@ Deno.test("waitForExecution() resolves with the completed execution", async () =
     if (poll === 6) execution.states.push("completed");
   };
   const seen: string[] = [];
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const done = await client.waitForExecution(ID, {
       onUpdate: ({ data }) => {
         seen.push(data.state);
@@ -80,7 +63,7 @@ Deno.test("waitForExecution() polls at growing, jittered intervals between min a
       if (poll === 15) execution.states.push("started");
       if (poll === 30) execution.states.push("completed");
     };
-    await scripted(execution, async (client, waits) => {
+    await withExecution(execution, async (client, waits) => {
       await client.waitForExecution(ID, { interval: bounds });
       assertEquals(waits.length, 29);
       for (const wait of waits) {
@@ -108,7 +91,7 @@ Deno.test("waitForExecution() takes a number as the shortest interval, ten times
     execution.onPoll = (poll) => {
       if (poll === 12) execution.states.push("completed");
     };
-    await scripted(execution, async (client, waits) => {
+    await withExecution(execution, async (client, waits) => {
       using _ = chance(random);
       await client.waitForExecution(ID, { interval });
       assertEquals(Math.round(waits[0] ?? 0), first);
@@ -124,7 +107,7 @@ Deno.test("waitForExecution() rejects at the deadline, after a last poll just be
     execution.onPoll = (poll) => {
       if (poll === 2) execution.states.push("started");
     };
-    await scripted(execution, async (client, waits) => {
+    await withExecution(execution, async (client, waits) => {
       const error = await assertRejects(
         () => client.waitForExecution(ID, { timeout, interval }),
         DecapodWaitTimeoutError,
@@ -150,7 +133,7 @@ Deno.test("waitForExecution() notices an end just before the deadline", async ()
   execution.onPoll = (poll) => {
     if (poll === 2) execution.states.push("completed");
   };
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const timeout = 60_000;
     const options = { timeout, interval: 1e6 };
     const done = await client.waitForExecution(ID, options);
@@ -162,7 +145,7 @@ Deno.test("waitForExecution() aborts a hanging poll at the deadline", async () =
   const held = Promise.withResolvers<undefined>();
   const execution = new ScriptedExecution("started");
   execution.onPoll = (poll) => poll === 2 ? held.promise : undefined;
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID, { timeout: 200, interval: 1 }),
       DecapodWaitTimeoutError,
@@ -209,7 +192,7 @@ for (const [name, answer] of Object.entries(UNAVAILABLE)) {
       if (poll === 9) execution.states.push("completed");
       return poll < 3 || poll > 4 && poll < 8 ? answer() : undefined;
     };
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       const done = await client.waitForExecution(ID);
       assertEquals(done.data.state, "completed");
     });
@@ -309,7 +292,7 @@ for (const code of [400, 401, 403, 404]) {
       const execution = new ScriptedExecution("started");
       execution.onPoll = (poll) =>
         poll >= at ? apiError(code, "Permanent", "no") : undefined;
-      await scripted(execution, async (client) => {
+      await withExecution(execution, async (client) => {
         const error = await assertRejects(
           () => client.waitForExecution(ID),
           DecapodAPIError,
@@ -325,7 +308,7 @@ for (const code of [400, 401, 403, 404]) {
 Deno.test("waitForExecution() rejects if no poll succeeds within a minute", async () => {
   const execution = new ScriptedExecution("started");
   execution.onPoll = () => badGateway();
-  await scripted(execution, async (client, waits) => {
+  await withExecution(execution, async (client, waits) => {
     await assertRejects(() => client.waitForExecution(ID), DecapodAPIError);
     const waited = waits.reduce((sum, wait) => sum + wait, 0);
     assert(waited >= 60_000 && waited < 75_000, String(waited));
@@ -335,7 +318,7 @@ Deno.test("waitForExecution() rejects if no poll succeeds within a minute", asyn
 Deno.test("waitForExecution() says at the deadline that no poll got a response", async () => {
   const execution = new ScriptedExecution("started");
   execution.onPoll = () => badGateway();
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID, { timeout: 20_000 }),
       DecapodWaitTimeoutError,
@@ -352,7 +335,7 @@ Deno.test("waitForExecution() waits without limit for a server that responded be
     if (poll === 60) execution.states.push("completed");
     return poll > 1 && poll < 60 ? badGateway() : undefined;
   };
-  await scripted(execution, async (client, waits) => {
+  await withExecution(execution, async (client, waits) => {
     await client.waitForExecution(ID);
     assert(waits.reduce((sum, wait) => sum + wait, 0) > 300_000);
   });
@@ -365,7 +348,7 @@ Deno.test("waitForExecution() names the failed steps and their servers", async (
     { name: "prepare disk", finished: 2, result: "error" },
     { name: "reach it", finished: 3, result: "unreachable", server: null },
   );
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID),
       DecapodExecutionError,
@@ -390,7 +373,7 @@ Deno.test("waitForExecution() names five of many failed steps and returns all", 
   for (let index = 0; index < 60; index++) {
     execution.steps.push({ name: `t${index}`, finished: 1, result: "error" });
   }
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID),
       DecapodExecutionError,
@@ -404,7 +387,7 @@ Deno.test("waitForExecution() names five of many failed steps and returns all", 
 Deno.test("waitForExecution() reports a failure even if its failed steps cannot be read", async () => {
   const execution = new ScriptedExecution("failed");
   execution.onSteps = () => apiError(403, "Forbidden", "no");
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID),
       DecapodExecutionError,
@@ -421,7 +404,7 @@ Deno.test("waitForExecution() reports a failure at the deadline while its failed
   const held = Promise.withResolvers<undefined>();
   const execution = new ScriptedExecution("failed");
   execution.onSteps = () => held.promise;
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID, { timeout: 100 }),
       DecapodExecutionError,
@@ -443,7 +426,7 @@ Deno.test("waitForExecution() rejects with the caller's reason at an abort while
     controller.abort("enough");
     return held.promise;
   };
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const { signal } = controller;
     const waiting = client.waitForExecution(ID, { signal });
     assertEquals(await waiting.catch((reason) => reason), "enough");
@@ -495,7 +478,7 @@ const LAST_STATES: [string, WaitOptions["expect"], boolean][] = [
 for (const [state, expect, isError] of LAST_STATES) {
   Deno.test(`waitForExecution() ${isError ? "rejects" : "resolves"} if expect is ${expect ?? "the default"} and the state ${state}`, async () => {
     const execution = new ScriptedExecution("created", "started", state);
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       const waiting = client.waitForExecution(ID, { expect });
       if (isError) {
         await assertRejects(
@@ -558,7 +541,7 @@ Deno.test("waitForExecution() awaits onUpdate and rejects with what it throws", 
       if (poll === 3) execution.states.push("completed");
     };
     const own = new Error("mine");
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       let running = 0;
       const error = await assertRejects(() =>
         client.waitForExecution(ID, {
@@ -587,7 +570,7 @@ Deno.test("waitForExecution() rejects at the deadline while onUpdate hangs", asy
       ["completed", "within 50 ms"],
     ] as const
   ) {
-    await scripted(new ScriptedExecution(state), async (client) => {
+    await withExecution(new ScriptedExecution(state), async (client) => {
       await assertRejects(
         () =>
           client.waitForExecution(ID, {
@@ -617,7 +600,7 @@ Deno.test("waitForExecution() sends its headers with each request", async () => 
 });
 
 Deno.test("waitForExecution() leaves no listener and no timer after an abort", async () => {
-  await scripted(new ScriptedExecution("started"), async (client) => {
+  await withExecution(new ScriptedExecution("started"), async (client) => {
     const counted = new CountedSignal();
     const { controller, signal } = counted;
     const reason = { enough: true };
@@ -713,7 +696,7 @@ Deno.test("waitForExecution() rejects after a minute of redirects", async () => 
   const execution = new ScriptedExecution("started");
   execution.onPoll = () =>
     new Response(null, { status: 302, headers: { location: "/login" } });
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     await assertRejects(
       () => client.waitForExecution(ID),
       DecapodResponseError,

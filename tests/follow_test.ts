@@ -14,7 +14,6 @@ import {
   type ExecutionState,
   type FollowOptions,
   type JsonValue,
-  type V1Client,
 } from "../mod.ts";
 import { TestClock } from "./standin/mod.ts";
 import {
@@ -22,26 +21,12 @@ import {
   ID,
   ScriptedExecution,
   type ScriptedStep,
+  TIMEOUT,
+  withExecution,
 } from "./support/execution.ts";
 import { CountedSignal } from "./support/patch.ts";
 import { apiError, json, StandInServer } from "./support/server.ts";
 import { skipWaits } from "./support/time.ts";
-
-/** The timeout of requests; other waits are skipped. */
-const TIMEOUT = 30_000;
-
-/** Runs a test against a server with this execution; waits are skipped. */
-async function scripted(
-  execution: ScriptedExecution,
-  test: (client: V1Client) => Promise<void>,
-  ...deadlines: number[]
-): Promise<void> {
-  await using server = new StandInServer({ servers: 0 }, execution.answer);
-  await using client = server.client({ retries: 0, timeout: TIMEOUT });
-  await client.login();
-  using _ = skipWaits(TIMEOUT, ...deadlines);
-  await test(client);
-}
 
 /** The state or the name of the step. */
 function label(event: ExecutionEvent): string {
@@ -56,7 +41,7 @@ async function follow(
   options?: FollowOptions,
 ): Promise<string[]> {
   const events: string[] = [];
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     for await (const event of client.followExecution(ID, options)) {
       events.push(label(event));
     }
@@ -207,7 +192,7 @@ Deno.test("waitForExecution() continues if an execution that was canceled in tim
       if (poll === 7) execution.states.push(end);
     };
     const states: string[] = [];
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       const waiting = client.waitForExecution(ID, {
         onUpdate: ({ data }) => {
           states.push(data.state);
@@ -223,7 +208,7 @@ Deno.test("waitForExecution() continues if an execution that was canceled in tim
 
 Deno.test("waitForExecution() resolves at once with canceled if it is expected", async () => {
   const execution = new ScriptedExecution("created", "canceled");
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const expect: ExecutionState[] = ["canceled"];
     const { version } = await client.waitForExecution(ID, { expect });
     assertEquals(version, 2);
@@ -362,7 +347,7 @@ for (const place of ["onPoll", "onSteps", "onVersion"] as const) {
 }
 
 Deno.test("followExecution() rejects if the id is unknown", async () => {
-  await scripted(new ScriptedExecution("created"), async (client) => {
+  await withExecution(new ScriptedExecution("created"), async (client) => {
     const error = await assertRejects(
       () => client.followExecution(crypto.randomUUID()).next(),
       DecapodAPIError,
@@ -375,14 +360,14 @@ Deno.test("followExecution() rejects at its deadline", async () => {
   const execution = new ScriptedExecution("started");
   execution.steps.push(step(1));
   const events: string[] = [];
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(async () => {
       for await (
         const event of client.followExecution(ID, { timeout: 40_000 })
       ) events.push(label(event));
     }, DecapodWaitTimeoutError);
     assertEquals(error.states, { started: execution.polls });
-  }, 40_000);
+  }, [40_000]);
   assertEquals(events, ["started", "at 1"]);
 });
 
@@ -390,13 +375,13 @@ Deno.test("followExecution() rejects at the next event if the deadline passed me
   for (const after of [1, 2, 3]) {
     const execution = new ScriptedExecution("created", "started");
     execution.steps.push(step(1), step(2));
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       const events = client.followExecution(ID, { timeout: 60 });
       for (let count = 0; count < after; count++) await events.next();
       // A timer of the same delay that is set later fires later.
       await new Promise((resolve) => setTimeout(resolve, 60));
       await assertRejects(() => events.next(), DecapodWaitTimeoutError);
-    }, 60);
+    }, [60]);
   }
 });
 
@@ -409,7 +394,7 @@ Deno.test("followExecution() stops at an abort between any two events and leaves
       if (poll === 3) execution.states.push("canceled");
     };
     execution.steps.push(step(1), step(2));
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       const counted = new CountedSignal();
       const { controller, signal } = counted;
       const events = client.followExecution(ID, { signal, timeout: 70_000 });
@@ -423,7 +408,7 @@ Deno.test("followExecution() stops at an abort between any two events and leaves
       }
       assertEquals((await events.next()).done, true); // the end was yielded
       assertEquals(counted.listeners, 0);
-    }, 70_000);
+    }, [70_000]);
   }
 });
 
@@ -432,7 +417,7 @@ Deno.test("followExecution() leaves no listener when its loop is left", async ()
   for (let second = 0; second < 250; second++) {
     execution.steps.push(step(second));
   }
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     for (const after of ["started", "at 0", "at 120"]) {
       const counted = new CountedSignal();
       const { signal } = counted;
@@ -442,5 +427,5 @@ Deno.test("followExecution() leaves no listener when its loop is left", async ()
       }
       assertEquals(counted.listeners, 0);
     }
-  }, 70_000);
+  }, [70_000]);
 });
