@@ -106,7 +106,8 @@ export class OutgoingRequest {
     readonly secrets: readonly string[],
     readonly isCustom: boolean,
   ) {
-    this.url = requestUrl(base, spec);
+    const { path, query } = spec;
+    this.url = base + encodePath(path) + (query ? `?${query}` : "");
     if (spec.body !== undefined) this.body = serializeJson(spec.body);
   }
 

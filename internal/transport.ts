@@ -3,6 +3,7 @@
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
 import { abortable } from "./abort.ts";
+import { copyForCaller } from "./caller.ts";
 import { Deadline, type Ending, type OpenDeadlines } from "./deadline.ts";
 import {
   DecapodAPIError,
@@ -224,9 +225,12 @@ export class Transport {
       ("authorization" in headers ? noAuth : this.#auth);
     let failures = 0;
     let reauthenticated = false;
+    let isLoggingIn = false;
     try {
       for (let attempt = 1;; attempt++) {
+        isLoggingIn = true;
         const token = await auth.token(deadline.signal, deadline.remaining / 2);
+        isLoggingIn = false;
         if (token !== undefined) this.#remember(headers.authorization = token);
         try {
           if (isSingle) deadline.beginRequest();
@@ -245,7 +249,8 @@ export class Transport {
         }
       }
     } catch (error) {
-      throw error === deadline.signal.reason ? request.toError(error) : error;
+      if (error === deadline.signal.reason) throw request.toError(error);
+      throw isLoggingIn ? copyForCaller(error) : error;
     }
   }
 
