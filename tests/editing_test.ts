@@ -305,3 +305,21 @@ Deno.test("editCluster() rejects a name that is taken after one write", async ()
   assertEquals(server.sent("PUT", `/v1/cluster/${id}/`).length, 1);
   assertEquals((await client.getCluster(id)).version, 1);
 });
+
+Deno.test("updateCluster() rejects what is not a model and sends nothing", async () => {
+  await using server = new StandInServer({ servers: 0 });
+  const client = server.client();
+  const invalid: [unknown, string][] = [
+    [Promise.resolve({}), "a promise (is an await missing?)"],
+    ["id", "string"],
+    [undefined, "undefined"],
+  ];
+  for (const [model, got] of invalid) {
+    await assertRejects(
+      () => Reflect.apply(client.updateCluster, client, [model]),
+      TypeError,
+      `Invalid cluster: must be a whole model as it was read, got ${got}`,
+    );
+  }
+  assertEquals(server.exchanges, []);
+});
