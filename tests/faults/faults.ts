@@ -79,6 +79,15 @@ const withHeaders = (
     headers: headers(right, request),
   }));
 
+/** Bytes as gzip. */
+async function compressed(
+  body: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([body]).stream()
+    .pipeThrough(new CompressionStream("gzip"));
+  return await new Response(stream).bytes();
+}
+
 /** A body of this many spaces. */
 const blank = (bytes: number) => new Uint8Array(bytes).fill(0x20);
 
@@ -313,13 +322,42 @@ const SUCCESSES: KnownFault[] = [
   },
   {
     name: "bad gzip",
-    event: "connection lost",
+    // Logs are requested without compression.
+    event: { json: "connection lost", text: "unexpected response" },
+    byHead: "text",
     byBody: true,
     answer: withHeaders((right) => [
       ...right.headers,
       ["content-encoding", "gzip"],
     ]),
   },
+  {
+    name: "truncated gzip",
+    event: { json: "connection lost", text: "unexpected response" },
+    byHead: "text",
+    byBody: true,
+    answer: async (_, real) => {
+      const right = await real();
+      const whole = await compressed(right.body);
+      return {
+        ...right,
+        framing: "length",
+        headers: [...right.headers, ["content-encoding", "gzip"]],
+        body: whole.subarray(0, whole.length >> 1),
+      };
+    },
+  },
+  ...Object.entries({
+    "truncated in a chunk": 8,
+    "truncated before the last chunk": 5,
+    "truncated in the last chunk": 2,
+  }).map(([name, missing]): KnownFault => ({
+    name,
+    event: "connection lost",
+    byBody: true,
+    answer: changed((right) => ({ ...right, framing: "chunked" })),
+    toxic: toxics.truncate(missing),
+  })),
   {
     name: "duplicate headers",
     event: "delayed",
@@ -345,8 +383,23 @@ const SUCCESSES: KnownFault[] = [
   },
 ];
 
+/** A port that nothing listens on. */
+function closedPort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** The request is not sent. */
+const UNSENT: KnownFault[] = [{
+  name: "connection refused",
+  event: "not connected",
+  headOnly: true,
+  unsent: `http://127.0.0.1:${closedPort()}/`,
+}];
+
 /** All faults. */
 export const FAULTS: readonly KnownFault[] = [
+  ...UNSENT,
   ...TOXICS,
   ...STATUSES,
   ...SUCCESSES,

@@ -42,6 +42,11 @@ export const EVENTS = {
     survived: true,
     unknown: true,
   },
+  "not connected": {
+    error: "DecapodConnectionError",
+    passing: true,
+    survived: true,
+  },
   "unexpected response": {
     error: "DecapodResponseError",
     survived: true,
