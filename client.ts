@@ -16,7 +16,6 @@
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
 import { DecapodAPIError } from "./errors.ts";
-import { copyForCaller } from "./internal/caller.ts";
 import { readEnvironment } from "./internal/environment.ts";
 import { followExecution, waitForExecution } from "./internal/executions.ts";
 import { createListing } from "./internal/pagination.ts";
@@ -273,21 +272,17 @@ export class V1Client extends Client {
    */
   async login(options: RequestOptions = {}): Promise<Token> {
     const spec = { ...LOGIN, idempotent: true };
-    try {
-      return await this.#transport.withDeadline(
-        spec,
-        options,
-        // The caller's timeout limits its wait; other calls may wait longer.
-        ({ signal, remaining }, { retries, headers }) =>
-          this.#auth.login(
-            signal,
-            (signal) => this.#postLogin({ signal, retries, headers }),
-            remaining / 2,
-          ),
-      );
-    } catch (error) {
-      throw copyForCaller(error);
-    }
+    return await this.#transport.withDeadline(
+      spec,
+      options,
+      // The caller's timeout limits its wait; other calls may wait longer.
+      ({ signal, remaining }, { retries, headers }) =>
+        this.#auth.login(
+          signal,
+          (signal) => this.#postLogin({ signal, retries, headers }),
+          remaining / 2,
+        ),
+    );
   }
 
   /**

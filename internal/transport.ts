@@ -3,7 +3,6 @@
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
 import { abortable } from "./abort.ts";
-import { copyForCaller } from "./caller.ts";
 import { Deadline, type Ending, type OpenDeadlines } from "./deadline.ts";
 import {
   DecapodAPIError,
@@ -25,16 +24,7 @@ import {
   type RequestSpec,
   requestUrl,
 } from "./request.ts";
-import {
-  checkShape,
-  isExpected,
-  isStream,
-  type Read,
-  readChunks,
-  readObject,
-  readText,
-  responseError,
-} from "./response.ts";
+import { IncomingResponse, isStream } from "./response.ts";
 import { userAgent } from "./runtime.ts";
 import { openTls, type TlsSession } from "./tls.ts";
 import { validateOptions } from "./validate.ts";
@@ -116,13 +106,14 @@ export class Transport {
     options?: RequestOptions,
     deadline?: Deadline,
   ): Promise<T> {
-    const type = "application/json";
-    return this.#send(spec, options, type, readObject<T>, deadline);
+    const read = (response: IncomingResponse) => response.object<T>();
+    return this.#send(spec, options, "application/json", read, deadline);
   }
 
   /** Requests a text. */
   text(spec: RequestSpec, options?: RequestOptions): Promise<string> {
-    return this.#send(spec, options, "text/plain", readText);
+    const read = (response: IncomingResponse) => response.text();
+    return this.#send(spec, options, "text/plain", read);
   }
 
   /** Requests a text in chunks; the time limit applies to each chunk. */
@@ -132,8 +123,14 @@ export class Transport {
     deadline: Deadline,
   ): AsyncGenerator<string, void, undefined> {
     const decoder = new TextDecoder();
-    const type = "text/plain";
-    const chunks = await this.#send(spec, options, type, readChunks, deadline);
+    const read = (response: IncomingResponse) => response.chunks();
+    const chunks = await this.#send(
+      spec,
+      options,
+      "text/plain",
+      read,
+      deadline,
+    );
     deadline.restart();
     for await (const chunk of chunks) {
       deadline.pause();
@@ -204,12 +201,11 @@ export class Transport {
     spec: RequestSpec,
     options: RequestOptions | undefined,
     type: string,
-    read: Read<T>,
+    read: (response: IncomingResponse) => Promise<T> | T,
     outer?: Deadline,
   ): Promise<T> {
     const deadline = outer ?? this.openDeadline(spec, options);
     let request: OutgoingRequest | undefined;
-    let isLoggingIn = false;
     try {
       request = this.#request(spec, options, type, deadline);
       const { headers } = request;
@@ -220,9 +216,7 @@ export class Transport {
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
-        isLoggingIn = true;
         const token = await auth.token(deadline.signal, deadline.remaining / 2);
-        isLoggingIn = false;
         if (token !== undefined) this.#remember(headers.authorization = token);
         try {
           if (!outer) deadline.beginRequest();
@@ -241,10 +235,8 @@ export class Transport {
         }
       }
     } catch (error) {
-      if (request && error === deadline.signal.reason) {
-        throw request.toError(error);
-      }
-      throw isLoggingIn ? copyForCaller(error) : error;
+      const isEnded = error === deadline.signal.reason;
+      throw request && isEnded ? request.toError(error) : error;
     } finally {
       if (!outer) deadline.close();
     }
@@ -254,7 +246,7 @@ export class Transport {
   async #attempt<T>(
     request: OutgoingRequest,
     attempt: number,
-    read: Read<T>,
+    read: (response: IncomingResponse) => Promise<T> | T,
   ): Promise<T> {
     const { deadline } = request;
     const { onAttempt } = this.#options;
@@ -266,11 +258,9 @@ export class Transport {
       request.sent = true;
       pending = this.#fetch(request);
       response = await deadline.race(pending);
-      if (request.isCustom) checkShape(response, request);
-      if (!isExpected(response, request)) {
-        throw await responseError(response, request);
-      }
-      const result = await read(response, request);
+      const incoming = new IncomingResponse(response, request);
+      if (!incoming.isExpected()) throw await incoming.error();
+      const result = await read(incoming);
       if (onAttempt) this.#report(request, attempt, start, response);
       return result;
     } catch (thrown) {
