@@ -15,7 +15,6 @@
  */
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
-import { DecapodAPIError } from "./errors.ts";
 import { readEnvironment } from "./internal/environment.ts";
 import { followExecution, waitForExecution } from "./internal/executions.ts";
 import { createListing } from "./internal/pagination.ts";
@@ -23,7 +22,7 @@ import { path, relativePath } from "./internal/path.ts";
 import type { RequestSpec } from "./internal/request.ts";
 import { Resource } from "./internal/resource.ts";
 import { streamLines } from "./internal/log_lines.ts";
-import { Transport } from "./internal/transport.ts";
+import { isUnauthorized, Transport } from "./internal/transport.ts";
 import {
   NON_EMPTY_STRING,
   validate,
@@ -325,7 +324,7 @@ export class V1Client extends Client {
           const headers = { ...own.headers, authorization: token.id };
           await this.#transport.json(spec, { ...own, headers }, deadline)
             .catch((error) => {
-              if (!isExpired(error)) throw error;
+              if (!isUnauthorized(error)) throw error;
             });
         },
       );
@@ -1324,10 +1323,6 @@ const METHOD: Validator = [
   "GET, POST, PUT or DELETE",
   (value) => ["GET", "POST", "PUT", "DELETE"].includes(String(value)),
 ];
-
-function isExpired(error: unknown): boolean {
-  return error instanceof DecapodAPIError && error.code === 401;
-}
 
 /** Whether a response has a token that can be sent as a header. */
 function isToken(body: { id?: unknown }): boolean {

@@ -38,8 +38,8 @@ const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
 const DEFAULT_TIMEOUT = 60_000;
 const DEFAULT_RETRIES = 2;
 
-/** How many tokens are remembered to redact them. */
-const MAX_TOKENS = 16;
+/** How many secrets are remembered to redact them. */
+const MAX_SECRETS = 17;
 
 /** Exponential backoff with full jitter, in ms. */
 export function backoff(attempt: number, first = 200, max = 8000): number {
@@ -207,7 +207,16 @@ export class Transport {
     const deadline = outer ?? this.openDeadline(spec, options);
     let request: OutgoingRequest | undefined;
     try {
-      request = this.#request(spec, options, type, deadline);
+      request = new OutgoingRequest(
+        this.#base,
+        spec,
+        type,
+        { ...this.#headers, ...readHeaders(options?.headers) },
+        deadline,
+        this.#secrets,
+        // A test tool may have replaced the global fetch.
+        this.#options.fetch !== undefined || fetch !== nativeFetch,
+      );
       const { headers } = request;
       const auth = spec.auth ??
         ("authorization" in headers ? noAuth : this.#auth);
@@ -268,7 +277,7 @@ export class Transport {
       const error = request.toError(thrown, response);
       request.outcomeUnknown = error instanceof DecapodError &&
         error.outcomeUnknown;
-      if (onAttempt) this.#report(request, attempt, start, response, { error });
+      if (onAttempt) this.#report(request, attempt, start, response, error);
       throw error;
     } finally {
       request.sent = false;
@@ -281,16 +290,17 @@ export class Transport {
     attempt: number,
     start: number,
     response?: FetchResponse,
-    failure?: { error: unknown },
+    error?: unknown,
   ): Promise<void> {
+    const { status } = response ?? {};
     try {
       await this.#options.onAttempt?.({
         method: spec.method,
         url: requestUrl(this.#base, spec, spec.secrets),
         attempt,
         duration: performance.now() - start,
-        ...typeof response?.status === "number" && { status: response.status },
-        ...failure,
+        ...typeof status === "number" && { status },
+        ...error !== undefined && { error },
       });
     } catch {
       // The hook is for logs and metrics.
@@ -318,36 +328,11 @@ export class Transport {
       : fetchOnce(url, { ...init, method });
   }
 
-  #request(
-    spec: RequestSpec,
-    options: RequestOptions | undefined,
-    type: string,
-    deadline: Deadline,
-  ): OutgoingRequest {
-    let headers: HeaderRecord = { accept: type, ...this.#headers };
-    // Node and Bun do not notice a truncated compressed body.
-    if (type === "text/plain") headers["accept-encoding"] ??= "identity";
-    if (spec.body !== undefined) headers["content-type"] = "application/json";
-    if (options?.headers) {
-      headers = { ...headers, ...readHeaders(options.headers) };
-    }
-    return new OutgoingRequest(
-      this.#base,
-      spec,
-      type,
-      headers,
-      deadline,
-      this.#secrets,
-      // A test tool may have replaced the global fetch.
-      this.#options.fetch !== undefined || fetch !== nativeFetch,
-    );
-  }
-
+  /** Keeps a token to redact it, and drops the oldest one. */
   #remember(token: string): void {
-    const [password = "", ...tokens] = this.#secrets;
-    if (tokens.includes(token)) return;
-    const latest = [token, ...tokens].slice(0, MAX_TOKENS);
-    this.#secrets.splice(0, Infinity, password, ...latest);
+    if (this.#secrets.includes(token)) return;
+    this.#secrets.push(token);
+    if (this.#secrets.length > MAX_SECRETS) this.#secrets.splice(1, 1);
   }
 }
 
@@ -355,7 +340,8 @@ async function cancelBody({ body }: FetchResponse): Promise<void> {
   if (isStream(body)) await body.cancel();
 }
 
-function isUnauthorized(error: unknown): boolean {
+/** Whether the server does not accept the token. */
+export function isUnauthorized(error: unknown): boolean {
   return error instanceof DecapodAPIError && error.code === 401;
 }
 
