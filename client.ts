@@ -21,7 +21,6 @@ import { createListing } from "./internal/pagination.ts";
 import { path, relativePath } from "./internal/path.ts";
 import type { RequestSpec } from "./internal/request.ts";
 import { Resource } from "./internal/resource.ts";
-import { streamLines } from "./internal/log_lines.ts";
 import { isUnauthorized, Transport } from "./internal/transport.ts";
 import {
   NON_EMPTY_STRING,
@@ -1091,7 +1090,7 @@ export class V1Client extends Client {
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
     const spec = { method: "GET", path: path`execution/${id}/log` } as const;
-    return streamLines(this.#transport, spec, options);
+    return this.#transport.lines(spec, options);
   }
 
   /**

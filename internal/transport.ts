@@ -9,6 +9,7 @@ import {
   DecapodConnectionError,
   DecapodError,
 } from "../errors.ts";
+import { flattenWithin, lines } from "./generators.ts";
 import { type HeaderRecord, readHeaders } from "./headers.ts";
 import {
   type FetchInit,
@@ -116,21 +117,28 @@ export class Transport {
     return this.#send(spec, options, "text/plain", read);
   }
 
-  /** Requests a text in chunks; the time limit applies to each chunk. */
-  async *chunks(
+  /** Yields the lines of a text; the time limit applies to each chunk. */
+  lines(
+    spec: RequestSpec,
+    options?: RequestOptions,
+  ): AsyncGenerator<string, void, undefined> {
+    return flattenWithin(
+      () => this.openDeadline(spec, options),
+      (deadline) => lines(this.#chunks(spec, options, deadline)),
+      (lines) => lines,
+      options?.signal,
+    );
+  }
+
+  async *#chunks(
     spec: RequestSpec,
     options: RequestOptions | undefined,
     deadline: Deadline,
   ): AsyncGenerator<string, void, undefined> {
     const decoder = new TextDecoder();
     const read = (response: IncomingResponse) => response.chunks();
-    const chunks = await this.#send(
-      spec,
-      options,
-      "text/plain",
-      read,
-      deadline,
-    );
+    const type = "text/plain";
+    const chunks = await this.#send(spec, options, type, read, deadline);
     deadline.restart();
     for await (const chunk of chunks) {
       deadline.pause();
