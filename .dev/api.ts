@@ -9,7 +9,7 @@ import { deno, ROOT } from "./process.ts";
 /** The report's path, from the project's folder. */
 const API_REPORT = "tests/api.txt";
 
-/** A type, as `deno doc --json` describes it; `repr` is used where it is whole. */
+/** A type, as `deno doc --json` describes it. */
 type Type =
   | { kind: "keyword" | "this" | "typeQuery"; repr: string }
   | { kind: "literal"; repr: string; value: { kind: string } }
@@ -18,16 +18,15 @@ type Type =
   | { kind: "array" | "parenthesized" | "rest" | "optional"; value: Type }
   | { kind: "typeOperator"; value: { operator: string; tsType: Type } }
   | { kind: "indexedAccess"; value: { objType: Type; indexType: Type } }
-  | { kind: "fnOrConstructor"; value: Signature & { constructor: boolean } }
-  | { kind: "typeLiteral"; value: Members }
-  | { kind: "mapped"; value: MappedType };
+  | { kind: "fnOrConstructor"; value: Shape & { constructor: boolean } }
+  | { kind: "typeLiteral"; value: Shape }
+  | { kind: "conditional"; value: Conditional }
+  | { kind: "mapped"; value: Shape & { typeParam: TypeParam } };
 
-interface MappedType {
-  typeParam: TypeParam;
-  optional?: boolean;
-  readonly?: boolean;
-  tsType: Type;
-}
+type Conditional = Record<
+  "checkType" | "extendsType" | "trueType" | "falseType",
+  Type
+>;
 
 interface TypeParam {
   name: string;
@@ -36,7 +35,7 @@ interface TypeParam {
 }
 
 interface Param {
-  kind: "identifier" | "assign" | "rest" | "object" | "array";
+  kind: string;
   name?: string;
   optional?: boolean;
   tsType?: Type;
@@ -46,42 +45,36 @@ interface Param {
   arg?: Param;
 }
 
-interface Signature {
+/** A declaration, a member or a signature: each has some of these. */
+interface Shape {
   params?: Param[];
   typeParams?: TypeParam[];
-  /** Of a method or function. */
+  /** The result of a method or function; other types are in `tsType`. */
   returnType?: Type;
-  /** Of a function type, or of a property. */
   tsType?: Type;
-}
-
-interface Member extends Signature {
-  name: string;
-  kind?: string;
   accessibility?: string;
   isStatic?: boolean;
   isAbstract?: boolean;
   readonly?: boolean;
   optional?: boolean;
-  functionDef?: Signature;
-}
-
-interface Members {
+  /** The signature of a method of a class. */
+  functionDef?: Shape;
   constructors?: Member[];
   properties?: Member[];
   methods?: Member[];
   indexSignatures?: Member[];
   callSignatures?: Member[];
-}
-
-/** The part of a declaration that its kind decides. */
-interface Definition extends Members, Signature {
-  isAbstract?: boolean;
   /** The base of a class, or those of an interface. */
   extends?: string | Type[];
   superTypeParams?: Type[];
   implements?: Type[];
+  /** What an alias refers to. */
   target?: Location;
+}
+
+interface Member extends Shape {
+  name: string;
+  kind?: string;
 }
 
 interface Location {
@@ -89,15 +82,9 @@ interface Location {
   byteIndex: number;
 }
 
-interface Declaration {
-  kind: string;
-  location: Location;
-  def: Definition;
-}
-
 interface Sym {
   name: string;
-  declarations: Declaration[];
+  declarations: { kind: string; location: Location; def: Shape }[];
 }
 
 /** The report of the code as it is: all of mod.ts, and the rest of client.ts. */
@@ -138,7 +125,7 @@ async function symbols(root: string, module: string): Promise<Sym[]> {
       declarations.map(({ location }) => [at(location), name])
     ),
   );
-  // `export { V1Client as Client }` refers to the place of V1Client.
+  // An alias refers to the location of its target.
   for (const { declarations } of found) {
     for (const { def } of declarations) {
       if (!def.target) continue;
@@ -155,16 +142,15 @@ function describe({ name, declarations }: Sym): string[] {
     const lines = members(def).sort((a, b) => compare(a.name, b.name));
     return [
       head(kind, name, def),
-      ...lines.map(({ name: member, modifiers, rest }) =>
-        `${modifiers}${name}${
-          member.startsWith("[") ? "" : "."
-        }${member}${rest}`
-      ),
+      ...lines.map(({ name: member, modifiers, rest }) => {
+        const dot = /^\w/.test(member) ? "." : "";
+        return modifiers + name + dot + member + rest;
+      }),
     ];
   });
 }
 
-function head(kind: string, name: string, def: Definition): string {
+function head(kind: string, name: string, def: Shape): string {
   const generic = name + typeParams(def.typeParams);
   switch (kind) {
     case "reference":
@@ -186,55 +172,50 @@ function head(kind: string, name: string, def: Definition): string {
       }`;
     }
   }
-  throw new Error(`Cannot report ${kind} ${name}: the report has no form for`);
+  throw new Error(`Cannot report ${name}: unknown kind ${kind}`);
 }
 
 /** The members of a class, interface or type literal. */
-function members(def: Members) {
-  const line = (member: Member, name: string, rest: string) => {
-    const { accessibility, isStatic, isAbstract, readonly } = member;
-    const modifiers = [
-      accessibility,
-      isStatic && "static",
-      isAbstract && "abstract",
-      readonly && "readonly",
-    ].filter(Boolean).map((word) => `${word} `).join("");
-    return { name, modifiers, rest };
-  };
-  const visible = (found: Member[] = []) =>
-    found.filter(({ accessibility }) => accessibility !== "private");
+function members(def: Shape) {
+  const mark = ({ optional }: Shape) => optional ? "?" : "";
+  const found: [Member, name: string, rest: string][] = [];
+  const add = (member: Member, name: string, rest: string) =>
+    found.push([member, name, rest]);
+  for (const member of def.constructors ?? []) {
+    add(member, "constructor", signature(member, ""));
+  }
+  for (const member of def.properties ?? []) {
+    add(member, member.name, `${mark(member)}: ${text(member.tsType)}`);
+  }
+  for (const member of def.methods ?? []) {
+    const { functionDef = member } = member;
+    add(member, member.name, mark(member) + signature(functionDef, ": "));
+  }
+  for (const member of def.indexSignatures ?? []) {
+    add(member, `[${params(member.params)}]`, `: ${text(member.tsType)}`);
+  }
+  for (const member of def.callSignatures ?? []) {
+    add(member, "", signature(member, ": "));
+  }
+  return found.filter(([{ accessibility }]) => accessibility !== "private")
+    .map(([member, name, rest]) => ({ name, rest, modifiers: words(member) }));
+}
+
+/** The words before a member's name. */
+function words(member: Member): string {
+  const { accessibility, isStatic, isAbstract, readonly, kind } = member;
   return [
-    ...visible(def.constructors).map((member) =>
-      line(member, "constructor", signature(member, ""))
-    ),
-    ...visible(def.properties).map((member) => {
-      const mark = member.optional ? "?" : "";
-      return line(member, member.name, `${mark}: ${text(member.tsType)}`);
-    }),
-    ...visible(def.methods).map((member) => {
-      const mark = member.optional ? "?" : "";
-      const { kind } = member;
-      const accessor = kind === "getter" || kind === "setter"
-        ? `${kind.slice(0, 3)} `
-        : "";
-      const found = line(
-        member,
-        member.name,
-        mark + signature(member.functionDef ?? member, ": "),
-      );
-      return { ...found, modifiers: found.modifiers + accessor };
-    }),
-    ...visible(def.indexSignatures).map((member) =>
-      line(member, `[${params(member.params)}]`, `: ${text(member.tsType)}`)
-    ),
-    ...visible(def.callSignatures).map((member) =>
-      line(member, "call", signature(member, ": "))
-    ),
-  ];
+    accessibility,
+    isStatic && "static",
+    isAbstract && "abstract",
+    readonly && "readonly",
+    kind === "getter" && "get",
+    kind === "setter" && "set",
+  ].filter(Boolean).map((word) => `${word} `).join("");
 }
 
 function signature(
-  { params: list, typeParams: generics, returnType, tsType }: Signature,
+  { params: list, typeParams: generics, returnType, tsType }: Shape,
   arrow: string,
 ): string {
   const result = arrow && `${arrow}${text(returnType ?? tsType)}`;
@@ -268,10 +249,11 @@ function text(type: Type | undefined): string {
       return type.repr;
     case "typeQuery":
       return `typeof ${type.repr}`;
-    case "literal":
-      return type.value.kind === "string"
-        ? JSON.stringify(type.repr)
-        : type.repr;
+    case "literal": {
+      const quotes: Record<string, string> = { string: '"', template: "`" };
+      const quote = quotes[type.value.kind] ?? "";
+      return quote + type.repr + quote;
+    }
     case "typeRef": {
       const { typeName, typeParams = [] } = type.value;
       return typeName + (typeParams.length ? `<${texts(typeParams)}>` : "");
@@ -303,6 +285,13 @@ function text(type: Type | undefined): string {
           modifiers + name + rest
         ).join("; ")
       } }`;
+    case "conditional": {
+      const { checkType, extendsType, trueType, falseType } = type.value;
+      const [check, base] = [text(checkType), text(extendsType)];
+      return `${check} extends ${base} ? ${text(trueType)} : ${
+        text(falseType)
+      }`;
+    }
     case "mapped": {
       const { typeParam: { name, constraint }, optional, readonly, tsType } =
         type.value;
@@ -311,7 +300,7 @@ function text(type: Type | undefined): string {
       }: ${text(tsType)} }`;
     }
   }
-  throw new Error(`Cannot report a type of this kind: ${JSON.stringify(type)}`);
+  throw new Error(`Cannot report a type: unknown kind ${JSON.stringify(type)}`);
 }
 
 function texts(types: Type[], separator = ", "): string {

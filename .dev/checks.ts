@@ -31,6 +31,11 @@ export function quickChecks(): Check[] {
       judge: checkImports,
     },
     { name: "api", args: ["run", "-A", ".dev/api.ts", "--check"] },
+    {
+      name: "publish",
+      args: ["publish", "--dry-run", "--allow-dirty"],
+      judge: checkPublished,
+    },
   ];
 }
 
@@ -40,11 +45,6 @@ export function slowChecks(coverage: string): Check[] {
   const modules = [...root, ...internal];
   const measured = [`--coverage=${coverage}`, "--coverage-raw-data-only"];
   return [
-    {
-      name: "publish",
-      args: ["publish", "--dry-run", "--allow-dirty"],
-      judge: checkPublished,
-    },
     { name: "tools", args: ["run", "-A", "tests/cloud_config/tools.ts"] },
     {
       name: "tests",

@@ -1,7 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { pathToFileURL } from "node:url";
 import { difference } from "./api.ts";
-import { runtimesSummary, testSummary } from "./checks.ts";
+import {
+  quickChecks,
+  runtimesSummary,
+  slowChecks,
+  testSummary,
+} from "./checks.ts";
 import { checkCoverage } from "./coverage.ts";
 import { checkExamples } from "./documented.ts";
 import { checkImports } from "./imports.ts";
@@ -9,11 +14,30 @@ import { countLines } from "./lines.ts";
 import { ROOT } from "./process.ts";
 import { checkPublished } from "./published.ts";
 import { testProgress } from "./runner.ts";
+import { TARGETS } from "../tests/runtimes/targets.ts";
 
 const output = (code: number, stdout: string, stderr = "") => ({
   code,
   stdout,
   stderr,
+});
+
+Deno.test("quickChecks() and slowChecks() are steps of the workflow", async () => {
+  const workflow = await Deno.readTextFile(
+    `${ROOT}.github/workflows/test.yml`,
+  );
+  const [checks = "", runtimes = ""] = workflow.split("\n  runtimes:\n");
+  const steps = [...checks.matchAll(/deno task check (\S+)/g)];
+  const names = [...quickChecks(), ...slowChecks("")].map(({ name }) => name);
+  assertEquals(
+    [...steps.map(([, name]) => name), "runtimes"].sort(),
+    names.sort(),
+  );
+  const matrix = [...runtimes.matchAll(/^ +- (\S+)$/gm)];
+  assertEquals(
+    matrix.map(([, name]) => name),
+    TARGETS.filter(({ when }) => when !== "named").map(({ name }) => name),
+  );
 });
 
 Deno.test("testSummary() counts the last summary of a run", () => {
@@ -148,40 +172,32 @@ Deno.test("checkImports() applies the import rules and finds circles", () => {
 
 Deno.test("checkExamples() names what has no documentation or example", () => {
   const example = { kind: "example", doc: "```ts\nnew Thing(1);\n```" };
+  const ignored = { kind: "example", doc: "```ts ignore\nnew Thing(1);\n```" };
   const doc = (...tags: object[]) => ({ doc: "A thing.", tags });
-  const module = doc({ kind: "module" }, example);
   const literal = (jsDoc?: object) => ({
-    tsType: { value: [{ properties: [{ name: "time", jsDoc }] }] },
+    kind: "typeAlias",
+    def: { tsType: { value: [{ properties: [{ name: "time", jsDoc }] }] } },
   });
-  const cases: [string | undefined, object, object?][] = [
-    ["thing.ts: no @module", doc(example)],
-    ["thing.ts: no example", doc({ kind: "module" })],
-    ["thing.ts: Thing: no @example", module, { kind: "class", jsDoc: doc() }],
-    ["thing.ts: Thing: no @example", module, { kind: "function" }],
+  const cases: [file: string, object, object, problem?: string][] = [
+    ["a.ts", {}, {}],
+    ["mod.ts", doc(), {}, "mod.ts: no example"],
+    ["mod.ts", doc(example), {}],
+    ["a.ts", doc(), { kind: "class" }, "a.ts: Thing: no @example"],
     [
-      "thing.ts: Thing: no @example",
-      module,
-      {
-        kind: "function",
-        jsDoc: doc({ kind: "example", doc: "```ts ignore\n```" }),
-      },
+      "a.ts",
+      doc(),
+      { kind: "function", jsDoc: doc(ignored) },
+      "a.ts: Thing: no @example",
     ],
-    [
-      "thing.ts: Thing.time: no documentation",
-      module,
-      { kind: "typeAlias", def: literal() },
-    ],
-    [undefined, module],
-    [undefined, module, { kind: "class", jsDoc: doc(example) }],
-    [undefined, module, { kind: "class", jsDoc: doc({ kind: "internal" }) }],
-    [undefined, module, { kind: "interface", jsDoc: doc() }],
-    [undefined, module, { kind: "typeAlias", def: literal(doc()) }],
+    ["a.ts", doc(), { kind: "function", jsDoc: doc(example) }],
+    ["a.ts", doc(), { kind: "class", jsDoc: doc({ kind: "internal" }) }],
+    ["a.ts", doc(), { kind: "interface", jsDoc: doc() }],
+    ["a.ts", doc(), literal(), "a.ts: Thing.time: no documentation"],
+    ["a.ts", doc(), literal(doc())],
   ];
-  for (const [problem, module_doc, declaration] of cases) {
-    const symbols = declaration
-      ? [{ name: "Thing", declarations: [declaration] }]
-      : [];
-    const nodes = { "file:///a/thing.ts": { module_doc, symbols } };
+  for (const [file, module_doc, declaration, problem] of cases) {
+    const symbols = [{ name: "Thing", declarations: [declaration] }];
+    const nodes = { [`file:///a/${file}`]: { module_doc, symbols } };
     const { details } = checkExamples(output(0, JSON.stringify({ nodes })));
     assertEquals(details, problem);
   }
@@ -216,7 +232,7 @@ end_of_record
     [
       "  module       lines  branches  not covered",
       "  auth.ts    100.0 %   100.0 %",
-      "  client.ts   50.0 %    50.0 %  2-4, 6",
+      "  client.ts   50.0 %    50.0 %       2-4, 6",
     ].join("\n"),
   );
   assertEquals(check("never_imported.ts").failed, 1);

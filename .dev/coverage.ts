@@ -1,6 +1,7 @@
-/** The coverage gate: every line and branch of what is published. */
+/** The coverage check: every line and branch of the published modules. */
 import { type Output, ROOT } from "./process.ts";
 import { byExitCode, type Verdict, verdict } from "./runner.ts";
+import { table } from "./table.ts";
 
 /** Modules without code: Deno does not measure them. */
 const NOTHING_RUNS = new Set(["mod.ts", "models.ts"]);
@@ -57,7 +58,7 @@ function parseLcov(report: string): Map<string, Coverage> {
   return files;
 }
 
-/** The lines that were not run, or not on every branch, in order. */
+/** The lines that were not run, or not in every branch, in order. */
 function missedLines({ lines, branches }: Coverage): number[] {
   const missed = new Set<number>();
   for (const [line, run] of lines) if (!run) missed.add(line);
@@ -65,7 +66,7 @@ function missedLines({ lines, branches }: Coverage): number[] {
   return [...missed].sort((a, b) => a - b);
 }
 
-/** Numbers in order, those that follow each other as `from-to`. */
+/** Ordered numbers as text, consecutive ones as `from-to`. */
 function ranges(numbers: number[]): string[] {
   const found: { from: number; to: number }[] = [];
   for (const number of numbers) {
@@ -81,18 +82,4 @@ function percent(hits: boolean[]): string {
   // Rounded down: 100 % means all of them.
   const tenths = hits.length === 0 ? 1000 : Math.floor(share * 1000);
   return `${(tenths / 10).toFixed(1)} %`;
-}
-
-function table(rows: string[][]): string {
-  const widths = [0, 1, 2].map((column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0))
-  );
-  return rows.map((row) =>
-    "  " +
-    row.map((cell, column) =>
-      column === 0
-        ? cell.padEnd(widths[0] ?? 0)
-        : cell.padStart(widths[column] ?? 0)
-    ).join("  ").trimEnd()
-  ).join("\n");
 }

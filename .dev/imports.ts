@@ -6,18 +6,18 @@ import { byExitCode, noProblems, type Verdict } from "./runner.ts";
 const ROOT_MODULE = "[a-z_]+\\.ts";
 const INTERNAL = "internal/[a-z_]+\\.ts";
 
-/**
- * What each module may import; the first row that matches a module decides.
- * `internal/` may enter the root only where its types and errors are.
- */
+/** Types, errors and constants, which every module may import. */
+const BASE = "(models|errors|options|version).ts";
+
+/** What each module may import; the first row that matches a module decides. */
 const MAY_IMPORT: [module: string, imports: string][] = [
-  ["mod.ts", `${ROOT_MODULE}|${INTERNAL}`],
+  ["mod.ts", ROOT_MODULE],
   ["client.ts", `(?!mod\\.)${ROOT_MODULE}|${INTERNAL}`],
-  ["(models|errors|options).ts", "(models|errors|options).ts"],
-  ["listing.ts", "(models|errors|options).ts"],
-  ["auth.ts", "(models|errors|options).ts|internal/deadline.ts"],
+  [BASE, BASE],
+  ["listing.ts", `${BASE}|internal/(generators|validate).ts`],
+  ["auth.ts", `${BASE}|internal/(abort|deadline).ts`],
   ["cloud_config.ts", `@std/yaml/stringify|${INTERNAL}`],
-  [INTERNAL, `(models|errors|options|listing|auth).ts|${INTERNAL}|@std/.*`],
+  [INTERNAL, `${BASE}|(listing|auth).ts|${INTERNAL}|@std/.*`],
 ];
 
 /** What may be imported from other packages. */

@@ -1,6 +1,7 @@
 /** Counts lines, with and without comments and blanks: `deno task lines`. */
 import { projectFiles } from "./checks.ts";
 import { ROOT } from "./process.ts";
+import { table } from "./table.ts";
 
 /** Folders that are counted as a whole. */
 const FOLDERS = ["tests", "examples", ".dev"];
@@ -68,9 +69,8 @@ if (import.meta.main) {
     ["published", count(modules)],
     ...FOLDERS.map((name): [string, Lines] => [`${name}/`, count(walk(name))]),
   ];
-  console.log(`${"".padEnd(30)}   code    all`);
-  for (const [name, { code, all }] of rows) {
-    const cells = [code, all].map((cell) => String(cell).padStart(6));
-    console.log(`${name.padEnd(30)} ${cells.join(" ")}`);
-  }
+  console.log(table([
+    ["", "code", "all"],
+    ...rows.map(([name, { code, all }]) => [name, `${code}`, `${all}`]),
+  ]));
 }

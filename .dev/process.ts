@@ -17,6 +17,8 @@ export interface RunOptions {
   env?: Record<string, string>;
   /** @default The project's folder */
   cwd?: string;
+  /** Stops the process. */
+  signal?: AbortSignal;
   /** Called with each chunk of stdout. */
   onOutput?: (chunk: string) => void;
 }
@@ -30,12 +32,13 @@ export function deno(args: string[], options?: RunOptions): Promise<Output> {
 export async function run(
   program: string,
   args: string[],
-  { env, cwd = ROOT, onOutput }: RunOptions = {},
+  { env, cwd = ROOT, signal, onOutput }: RunOptions = {},
 ): Promise<Output> {
   const child = new Deno.Command(program, {
     args,
     cwd,
     env: { ...env, NO_COLOR: "1" },
+    ...(signal && { signal }),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -1,9 +1,9 @@
 /**
- * Where `jsr:@std/…` imports come from on machines that cannot reach jsr.io.
+ * Provides `jsr:@std/…` imports on machines that cannot connect to jsr.io.
  *
- * Deno reads a JSR registry from a folder as well as from a server. The
- * compiled files of std lie inside some npm packages that were built from Deno
- * projects; they are taken from there, once, and put into such a folder.
+ * Deno reads a JSR registry from a folder as well as from a server. Some npm
+ * packages that were built from Deno projects contain the compiled files of
+ * std; this module extracts them once into such a folder.
  */
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
@@ -11,7 +11,7 @@ import { pathToFileURL } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { deno } from "./process.ts";
 
-/** Which npm package has which packages of std. */
+/** The npm packages that contain packages of std. */
 const SOURCES = [
   {
     npm: "windmill-cli@1.596.0",
@@ -33,25 +33,25 @@ const SOURCES = [
   },
 ];
 
-/** npm as Deno runs it, so that a machine without Node needs nothing else. */
+/** npm, run by Deno: no Node is required. */
 export const NPM = "npm:npm@11.6.2";
 
-/** The module that imports all that is needed of std. */
+/** The module that imports all required packages of std. */
 const STD = ".dev/std.ts";
 
-/** How long jsr.io has for an answer. */
+/** The timeout for jsr.io. */
 const PROBE_TIMEOUT_MS = 3_000;
 
 /**
- * Sees to it that every `deno` that this process starts finds std.
+ * Makes std available to every `deno` that this process starts.
  *
- * A JSR_URL in the environment is taken as it is.
+ * A JSR_URL in the environment is used as it is.
  */
 export async function provideStd(): Promise<void> {
   if (Deno.env.has("JSR_URL")) return;
-  // Loaded once, no network is needed.
+  // Once std is cached, no network is required.
   if ((await deno(["check", "--cached-only", STD])).code === 0) return;
-  if (await jsrAnswers()) {
+  if (await jsrResponds()) {
     await deno(["check", STD]);
     return;
   }
@@ -59,7 +59,7 @@ export async function provideStd(): Promise<void> {
   Deno.env.set("JSR_URL", pathToFileURL(folder).href + "/");
 }
 
-async function jsrAnswers(): Promise<boolean> {
+async function jsrResponds(): Promise<boolean> {
   try {
     const response = await fetch("https://jsr.io/@std/yaml/meta.json", {
       signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
@@ -70,9 +70,9 @@ async function jsrAnswers(): Promise<boolean> {
   }
 }
 
-/** The stand-in registry's folder, made if it is not there yet. */
+/** The folder of the stand-in registry, created if it does not exist. */
 export async function standInRegistry(): Promise<string> {
-  // Another recipe makes another folder: nothing old is ever taken for new.
+  // A changed module creates another folder, so no stale files are used.
   const recipe = await Deno.readFile(new URL(import.meta.url));
   const key = createHash("sha256").update(recipe).digest("hex").slice(0, 12);
   return await makeOnce(`std-${key}`, async (folder) => {
@@ -83,7 +83,7 @@ export async function standInRegistry(): Promise<string> {
         const tarball = tarballs.get(integrity);
         if (!tarball) {
           throw new Error(
-            `Cannot use ${npm} as npm gave it: its checksum is not ${integrity}`,
+            `Cannot use ${npm}: its checksum is not ${integrity}`,
           );
         }
         const files = stdFiles(untar(gunzipSync(tarball)));
@@ -95,7 +95,7 @@ export async function standInRegistry(): Promise<string> {
   });
 }
 
-/** Where this project keeps what takes long to get, beside Deno's own cache. */
+/** The folder for downloads of this project, inside Deno's cache. */
 export async function cacheFolder(): Promise<string> {
   const info = await deno(["info", "--json"]);
   const folder = join(JSON.parse(info.stdout).denoDir, "decapodlib");
@@ -103,7 +103,7 @@ export async function cacheFolder(): Promise<string> {
   return folder;
 }
 
-/** A folder in the cache, filled by a function if it is not there yet. */
+/** A folder in the cache; `fill` creates its content if it does not exist. */
 export async function makeOnce(
   name: string,
   fill: (scratch: string) => Promise<void>,
@@ -120,11 +120,11 @@ export async function makeOnce(
     if (await exists(scratch)) await Deno.remove(scratch, { recursive: true });
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.error(`Made of downloaded packages in ${seconds} s: ${folder}`);
+  console.error(`Installed in ${seconds} s: ${folder}`);
   return folder;
 }
 
-/** Fetches the npm packages; the keys of the answer are their checksums. */
+/** Downloads the npm packages and returns them by checksum. */
 async function downloadTarballs(
   scratch: string,
 ): Promise<Map<string, Uint8Array>> {
@@ -140,9 +140,9 @@ async function downloadTarballs(
   });
   if (npm.code !== 0) {
     throw new Error(
-      "Cannot get @std: neither jsr.io nor the npm registry gave it. " +
+      "Cannot download @std from jsr.io or the npm registry. " +
         "Connect to one of them, or set NPM_CONFIG_REGISTRY to the URL of an npm registry " +
-        "or JSR_URL to that of a JSR registry that this machine can reach. npm said:\n" +
+        "or JSR_URL to the URL of a JSR registry. Output of npm:\n" +
         npm.stderr.trim().replace(/^/gm, "  "),
     );
   }
@@ -158,8 +158,8 @@ async function downloadTarballs(
 /**
  * The regular files in a tar archive.
  *
- * Names over 255 bytes come out cut: they would need the archive's extended
- * headers, and no file of std has one.
+ * Names over 255 bytes are truncated: they require extended headers, which no
+ * file of std has.
  */
 export function* untar(
   archive: Uint8Array,
@@ -172,7 +172,7 @@ export function* untar(
   for (let at = 0; archive[at];) {
     const size = parseInt(field(at + 124, 12), 8);
     const prefix = field(at + 345, 155);
-    const type = field(at + 156, 1); // old archives leave out that of a file
+    const type = field(at + 156, 1); // empty for files of old archives
     if (type === "0" || type === "") {
       const name = field(at, 100);
       const content = archive.subarray(at + 512, at + 512 + size);
@@ -185,7 +185,7 @@ export function* untar(
   }
 }
 
-/** What an archive has of std: `yaml@1.0.10` → `mod.js` → text. */
+/** The files of std in an archive: `yaml@1.0.10` → `mod.js` → text. */
 export function stdFiles(
   archive: Iterable<{ path: string; text: string }>,
 ): Map<string, Map<string, string>> {
@@ -202,7 +202,7 @@ export function stdFiles(
   return packages;
 }
 
-/** Undoes what the build for npm did to a file of std. */
+/** Reverts the changes of the npm build to a file of std. */
 export function asPublished(file: string, text: string): string {
   const restored = text
     .replace(/^import \* as dntShim from .*\n/m, "")
@@ -210,8 +210,8 @@ export function asPublished(file: string, text: string): string {
     .replaceAll("dntShim.", "")
     .replace(/^\/\/\/ <reference types="node" \/>\n/m, "")
     .replace(/\n?\/\/# sourceMappingURL=.*\s*$/, "\n")
-    // Another package's file, "../../internal/1.0.14/diff_str.js", is not in
-    // this package's folder; its export has dashes.
+    // A file of another package, "../../internal/1.0.14/diff_str.js", becomes
+    // an import of its export, whose name has dashes.
     .replace(
       /"(?:\.\.\/)+([\w-]+)\/(\d[^/"]*)\/([\w/]+)\.js"/g,
       (_, name, version, module) =>
@@ -266,7 +266,7 @@ async function writePackage(
   });
 }
 
-/** Of several processes that make the same folder at a time, one wins. */
+/** Renames a folder; another process may have created the target first. */
 async function renameUnlessThere(from: string, to: string): Promise<void> {
   try {
     await Deno.rename(from, to);

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { asPublished, stdFiles, untar } from "./registry.ts";
 
-/** A tar archive with the fields that the reader looks at. */
+/** A tar archive with the fields that the reader reads. */
 function tar(entries: { path: string; text: string; type?: string }[]) {
   const blocks = entries.flatMap(({ path, text, type = "0" }) => {
     const header = new Uint8Array(512);
@@ -22,7 +22,7 @@ function tar(entries: { path: string; text: string; type?: string }[]) {
   );
 }
 
-Deno.test("untar() gives the regular files with their whole paths", () => {
+Deno.test("untar() yields the regular files with their whole paths", () => {
   const deep = `package/${"d".repeat(120)}/file.js`;
   const files = untar(tar([
     { path: "package/a.txt", text: "ä".repeat(300) },
@@ -38,7 +38,7 @@ Deno.test("untar() gives the regular files with their whole paths", () => {
   ]);
 });
 
-Deno.test("stdFiles() takes code and types of std, wherever they lie", () => {
+Deno.test("stdFiles() finds code and types of std in any folder", () => {
   const std = stdFiles([
     { path: "package/esm/deps/jsr.io/@std/yaml/1.0.10/mod.js", text: "1;\n" },
     { path: "package/types/deps/jsr.io/@std/yaml/1.0.10/mod.d.ts", text: "" },
@@ -54,7 +54,7 @@ Deno.test("stdFiles() takes code and types of std, wherever they lie", () => {
   ]);
 });
 
-Deno.test("asPublished() undoes the build for npm", () => {
+Deno.test("asPublished() reverts the npm build", () => {
   const text = asPublished(
     "unstable/a_b.js",
     `import * as dntShim from "../../../_dnt.shims.js";

@@ -8,12 +8,24 @@ import { denoInFront } from "./process.ts";
 import { provideStd } from "./registry.ts";
 import { type Check, runChecks } from "./runner.ts";
 
-/** The permissions that a script with the client needs. */
+/** The permissions that a script with the client requires. */
 const CLIENT_PERMISSIONS = [
   "--allow-net",
   "--allow-env=DECAPOD_URL,DECAPOD_LOGIN,DECAPOD_PASSWORD,DECAPOD_TIMEOUT",
 ];
 
+/** Tasks that run one script, with the task's arguments. */
+const SCRIPTS: Record<string, string[]> = {
+  api: ["-A", ".dev/api.ts"],
+  lines: ["-A", ".dev/lines.ts"],
+  matrix: ["-A", "tests/faults/report.ts"],
+  runtimes: ["-A", "tests/runtimes/run.ts"],
+  size: ["-A", ".dev/jsr/size.ts"],
+  soak: ["-A", "--v8-flags=--expose-gc", "tests/soak.ts"],
+  standin: ["--allow-net", "tests/standin/main.ts"],
+};
+
+/** The other tasks. */
 const TASKS: Record<string, (args: string[]) => Promise<number>> = {
   demo(args) {
     const script = "examples/deploy_cluster.ts";
@@ -30,10 +42,7 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
       return args.map((name) => {
         const check = all.find((check) => check.name === name);
         if (check) return [check];
-        const names = all.map(({ name }) => name).join(", ");
-        throw new Error(
-          `Cannot run the check "${name}": the checks are ${names}`,
-        );
+        throw unknown("check", name, all.map(({ name }) => name));
       });
     });
   },
@@ -45,38 +54,11 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
       ...slow.map((check) => [check]),
     ]);
   },
-  api() {
-    return denoInFront(["run", "-A", ".dev/api.ts"]);
-  },
-  lines() {
-    return denoInFront(["run", "-A", ".dev/lines.ts"]);
-  },
-  standin(args) {
-    return denoInFront([
-      "run",
-      "--allow-net",
-      "tests/standin/main.ts",
-      ...args,
-    ]);
-  },
-  runtimes(args) {
-    return denoInFront(["run", "-A", "tests/runtimes/run.ts", ...args]);
-  },
-  size() {
-    return denoInFront(["run", "-A", ".dev/jsr/size.ts"]);
-  },
   async bench(args) {
     if (args.length > 0) return denoInFront(["bench", "-A", ...args]);
     const code = await denoInFront(["bench", "-A", "tests/bench/"]);
     if (code !== 0) return code;
     return denoInFront(["run", "-A", "tests/bench/table.ts"]);
-  },
-  soak(args) {
-    const flags = ["-A", "--v8-flags=--expose-gc"];
-    return denoInFront(["run", ...flags, "tests/soak.ts", ...args]);
-  },
-  matrix(args) {
-    return denoInFront(["run", "-A", "tests/faults/report.ts", ...args]);
   },
 };
 
@@ -96,15 +78,19 @@ async function runAll(
   }
 }
 
+function unknown(what: string, name: string, known: string[]): Error {
+  return new Error(`Unknown ${what} "${name}". Known: ${known.join(", ")}`);
+}
+
 const [name = "", ...args] = Deno.args;
-const task = TASKS[name];
+const script = SCRIPTS[name];
+const task = script
+  ? () => denoInFront(["run", ...script, ...args])
+  : TASKS[name];
 try {
   if (!task) {
-    throw new Error(
-      `Cannot run the task "${name}": the tasks are ${
-        Object.keys(TASKS).join(", ")
-      }`,
-    );
+    const known = [...Object.keys(SCRIPTS), ...Object.keys(TASKS)];
+    throw unknown("task", name, known);
   }
   await provideStd();
   Deno.exitCode = await task(args);

@@ -47,13 +47,18 @@ export async function runChecks(groups: Check[][]): Promise<number> {
       print(
         `${name.padEnd(10)} ${mark.padEnd(6)} ${time} s  ${counts(verdict)}\n`,
       );
-      const raw = verdict.failed > 0 ? output.stdout + output.stderr : "";
-      const details = verdict.details ?? raw;
+      const details = verdict.details ??
+        (verdict.failed > 0 ? errors(output) : "");
       if (details) print(`${details.trimEnd()}\n`);
     }));
   }
   print(`${counts(total)}\n`);
   return total.failed > 0 ? 1 : 0;
+}
+
+/** What a process printed, without Deno's lists of checked modules. */
+function errors({ stdout, stderr }: Output): string {
+  return (stdout + stderr).replace(/^(Check|Download) .*\n/gm, "");
 }
 
 /** One check, passed if the process exited with 0. */

@@ -1,4 +1,4 @@
-/** What this project imports of std: whoever can load this has it all. */
+/** All packages of std that this project imports. */
 import "@std/assert";
 import "@std/async/delay";
 import "@std/yaml";

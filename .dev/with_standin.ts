@@ -1,10 +1,11 @@
 /**
- * Runs `deno` with the stand-in Decapod at hand:
+ * Runs `deno` with a stand-in Decapod server:
  * `deno run -A .dev/with_standin.ts [--fail|--docs] run --allow-net … script.ts`.
  *
- * The server is a real one, on a loopback socket; DECAPOD_URL and so on lead
- * to it. With `--fail`, the last task of every execution fails. With `--docs`
- * it has servers for many examples, and playbooks that run through at once.
+ * The server listens on a loopback socket; DECAPOD_URL, DECAPOD_LOGIN and
+ * DECAPOD_PASSWORD are set for it. With `--fail`, the last task of every
+ * execution fails. With `--docs`, it has servers for many examples and its
+ * playbooks end at once.
  */
 import { StandIn } from "../tests/standin/mod.ts";
 import { denoInFront } from "./process.ts";

@@ -1,27 +1,30 @@
-/**
- * Users of the published package, each in a fresh folder of its own, with
- * nothing but what a user has.
- */
+/** Users of the published package: each has a new folder outside the checkout. */
 import { join } from "node:path";
-import { deno, type Output, ROOT, run } from "../process.ts";
-import { npm, type Tools } from "../tools.ts";
+import { type Output, ROOT, run, type RunOptions } from "../process.ts";
+import { npm } from "../tools.ts";
 import type { JsrServer } from "./server.ts";
 
-/** The name by which every user imports the package. */
+/** The name of the package in imports. */
 const NAME = "@decapod/decapodlib";
 
 /** What `jsr add` writes for npm and Bun. */
 const NPM_SPECIFIER = `${NAME}@npm:@jsr/decapod__decapodlib`;
 
-/** A folder that goes away when it is disposed of. */
+/** A folder that is deleted on disposal. */
 export class Consumer implements AsyncDisposable {
   readonly folder: string;
-  /** Deno finds jsr: packages there. */
+  /** The environment in which Deno finds the registry. */
   readonly env: Record<string, string>;
+  readonly #program: string;
 
-  constructor(folder: string, server: JsrServer) {
+  /** @param program Which Deno to run; another version has its own cache. */
+  constructor(folder: string, server: JsrServer, program = Deno.execPath()) {
     this.folder = folder;
-    this.env = { JSR_URL: server.url };
+    this.#program = program;
+    this.env = {
+      JSR_URL: server.url,
+      ...(program !== Deno.execPath() && { DENO_DIR: join(folder, ".deno") }),
+    };
   }
 
   /** A path in the folder. */
@@ -33,11 +36,18 @@ export class Consumer implements AsyncDisposable {
     return Deno.writeTextFile(this.at(file), text);
   }
 
+  /** Runs Deno in the folder, whatever its exit code. */
+  run(args: string[], { env, ...options }: RunOptions = {}): Promise<Output> {
+    return run(this.#program, args, {
+      ...options,
+      env: { ...env, ...this.env },
+      cwd: this.folder,
+    });
+  }
+
+  /** Runs Deno in the folder; throws if it fails. */
   async deno(args: string[]): Promise<Output> {
-    return succeeded(
-      args,
-      await deno(args, { env: this.env, cwd: this.folder }),
-    );
+    return succeeded(args, await this.run(args));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -45,15 +55,18 @@ export class Consumer implements AsyncDisposable {
   }
 }
 
-/** Makes a folder, with the package as Deno's users get it. */
-export async function denoConsumer(server: JsrServer): Promise<Consumer> {
-  const consumer = await empty(server);
+/** Creates a folder with the package as Deno installs it. */
+export async function denoConsumer(
+  server: JsrServer,
+  program?: string,
+): Promise<Consumer> {
+  const consumer = await empty(server, program);
   await consumer.write("deno.json", '{ "lock": false }\n');
   await consumer.deno(["add", `jsr:${NAME}`]);
   return consumer;
 }
 
-/** Makes a folder, with the package as npm's users get it. */
+/** Creates a folder with the package as npm installs it. */
 export async function npmConsumer(
   server: JsrServer,
   packages: string[] = [],
@@ -67,10 +80,10 @@ export async function npmConsumer(
   return consumer;
 }
 
-/** Makes a folder, with the package as Bun's users get it. */
+/** Creates a folder with the package as Bun installs it. */
 export async function bunConsumer(
   server: JsrServer,
-  tools: Tools,
+  bun: string,
 ): Promise<Consumer> {
   const consumer = await empty(server);
   await consumer.write("package.json", '{ "private": true, "type": "module" }');
@@ -79,18 +92,21 @@ export async function bunConsumer(
     `[install.scopes]\n"@jsr" = "${server.npmUrl}"\n`,
   );
   const args = ["add", NPM_SPECIFIER];
-  // Bun knows packages by name and version, wherever they came from.
+  // Bun caches packages by name and version, whatever their registry.
   const env = { BUN_INSTALL_CACHE_DIR: consumer.at(".cache") };
-  succeeded(args, await run(tools.bun, args, { env, cwd: consumer.folder }));
+  succeeded(args, await run(bun, args, { env, cwd: consumer.folder }));
   return consumer;
 }
 
-async function empty(server: JsrServer): Promise<Consumer> {
+async function empty(
+  server: JsrServer,
+  program?: string,
+): Promise<Consumer> {
   const folder = await Deno.realPath(await Deno.makeTempDir());
   if (folder.startsWith(ROOT)) {
-    throw new Error(`Cannot make a consumer in the checkout: ${folder}`);
+    throw new Error(`Cannot create a consumer inside the checkout: ${folder}`);
   }
-  return new Consumer(folder, server);
+  return new Consumer(folder, server, program);
 }
 
 function succeeded(args: string[], output: Output): Output {

@@ -1,9 +1,9 @@
-/** The form in which JSR gives its packages to npm: JavaScript and types. */
+/** The form in which JSR serves packages to npm: JavaScript and types. */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { gzipSync } from "node:zlib";
 
-/** What is needed of the TypeScript compiler. */
+/** The parts of the TypeScript compiler that are used. */
 export interface TypeScript {
   createCompilerHost(options: object): CompilerHost;
   createProgram(roots: string[], options: object, host: CompilerHost): {
@@ -27,22 +27,22 @@ export interface Published {
   files: Map<string, string>;
 }
 
-/** A package as npm has it. */
+/** A package for npm. */
 export interface NpmPackage {
-  /** What the registry says of the package. */
+  /** The registry's description of the package. */
   document(registry: string): object;
   tarball: Uint8Array<ArrayBuffer>;
 }
 
-/** Where the types that were made lie, as in JSR's own packages. */
+/** The folder of the generated types, as in JSR's packages. */
 const TYPES = "/_dist";
 
-/** How one module's code names another one. */
+/** A module specifier in code. */
 const SPECIFIER = /(\bfrom\s*|\bimport\s*\(?\s*)(["'])([^"'\n]+)\2/g;
 
 const JSR = /^jsr:\/?(@[^/]+\/[^/@]+)(?:@([^/]+))?(\/.*)?$/;
 
-/** Makes the npm form of a package. */
+/** Creates the npm form of a package. */
 export function npmForm(
   { name, version, exports, files }: Published,
   typescript: TypeScript,
@@ -111,7 +111,7 @@ function npmName(name: string): string {
   return `@jsr/${name.slice(1).replace("/", "__")}`;
 }
 
-/** What TypeScript makes of the modules: JavaScript and types, by path. */
+/** Compiles the modules to JavaScript and types, by path. */
 function compile(
   files: Map<string, string>,
   typescript: TypeScript,
@@ -120,15 +120,15 @@ function compile(
     path.endsWith(".ts") && !path.endsWith(".d.ts")
   );
   const options = {
-    target: 99, // the newest
+    target: 99, // esnext
     module: 99,
-    moduleResolution: 100, // as a bundler does it
+    moduleResolution: 100, // bundler
     declaration: true,
     rewriteRelativeImportExtensions: true,
     verbatimModuleSyntax: true,
     types: [],
   };
-  // The package stands alone, in a folder that is nowhere.
+  // The folder does not exist: only the package's own files are visible.
   const root = `/${crypto.randomUUID()}`;
   const own = (path: string) => files.get(path.slice(root.length));
   const host = typescript.createCompilerHost(options);
@@ -137,13 +137,13 @@ function compile(
     path.startsWith(root) ? own(path) !== undefined : fileExists(path);
   host.readFile = (path) => path.startsWith(root) ? own(path) : readFile(path);
   const made = new Map<string, string>();
-  // Whether the types are right is for `deno publish` to say.
+  // `deno publish` has checked the types.
   typescript.createProgram(modules.map((path) => root + path), options, host)
     .emit(undefined, (path, text) => made.set(path.slice(root.length), text));
   return made;
 }
 
-/** A tar archive of these files, below `package/` as npm wants them. */
+/** A tar archive of these files, in `package/` as npm requires. */
 export function tar(files: Map<string, string>): Uint8Array {
   const blocks: Uint8Array[] = [];
   const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 /**
- * A stand-in of the JSR registry, on a loopback socket: it takes what
- * `deno publish` sends, and gives it to Deno, and to npm and Bun in the form
- * that JSR makes for them. Packages of std come from a folder.
+ * A stand-in for the JSR registry on a loopback socket. It accepts the uploads
+ * of `deno publish` and serves them to Deno, and to npm and Bun in JSR's npm
+ * form. Packages of std come from a folder.
  */
 import { createHash } from "node:crypto";
 import { join, sep } from "node:path";
@@ -15,15 +15,18 @@ import {
   type TypeScript,
 } from "./npm_form.ts";
 
-/** A registry that runs until it is disposed of. */
+/** Responds to a request; the parts of the path are given by name. */
+type Handler = (
+  parts: Record<string, string>,
+  request: Request,
+) => Response | undefined | Promise<Response | undefined>;
+
+/** A registry that runs until disposal. */
 export class JsrServer implements AsyncDisposable {
-  /** What JSR_URL has to be. It is another one each time: nothing is stale. */
+  /** The value for JSR_URL; a new path each time, so no cache is stale. */
   readonly url: string;
   /** The registry of the npm scope `@jsr`. */
   readonly npmUrl: string;
-  /** What was asked for, in order. */
-  readonly requests: string[] = [];
-
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #std: string;
   readonly #typescript: TypeScript;
@@ -32,14 +35,14 @@ export class JsrServer implements AsyncDisposable {
 
   /**
    * @param std The folder of a registry that has std.
-   * @param typescript What makes JavaScript and types of what is published.
+   * @param typescript The compiler for the npm form.
    */
   constructor(std: string, typescript: TypeScript) {
     this.#std = std;
     this.#typescript = typescript;
     this.#server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen() {} },
-      (request) => this.#answer(request),
+      (request) => this.#respond(request),
     );
     const origin = `http://127.0.0.1:${this.#server.addr.port}`;
     this.url = `${origin}/${crypto.randomUUID()}/`;
@@ -51,77 +54,51 @@ export class JsrServer implements AsyncDisposable {
     await forget(this.#server.addr);
   }
 
-  async #answer(request: Request): Promise<Response> {
+  async #respond(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
-    this.requests.push(`${request.method} ${pathname}`);
-    // `deno publish` looks for the API at the root.
+    // `deno publish` expects the API at the root.
     const base = pathname.startsWith("/api/")
       ? "/"
       : new URL(this.url).pathname;
     if (!pathname.startsWith(base)) return problem(404, "notFound");
     const path = decodeURIComponent(pathname.slice(base.length));
-    for (const [method, pattern, answer] of this.#routes) {
-      const match = pattern.exec(path);
-      if (match && method === request.method) {
-        return await answer(match.groups ?? {}, request) ??
-          problem(404, "notFound");
-      }
+    for (const [route, respond] of Object.entries(this.#routes)) {
+      const pattern = route.replace(/:(\w+)/g, "(?<$1>[^/]+)")
+        .replace("*", "(?<file>.+)");
+      const match = new RegExp(`^${pattern}$`).exec(
+        `${request.method} ${path}`,
+      );
+      const response = match && await respond(match.groups ?? {}, request);
+      if (response) return response;
     }
     return problem(404, "notFound");
   }
 
-  readonly #routes: [
-    string,
-    RegExp,
-    (
-      found: Record<string, string>,
-      request: Request,
-    ) =>
-      | Response
-      | undefined
-      | Promise<Response | undefined>,
-  ][] = [
-    // What `deno publish` asks for.
-    [
-      "GET",
-      /^api\/scopes\/(?<scope>[^/]+)\/packages\/(?<name>[^/]+)$/,
-      ({ scope, name }) => Response.json({ scope, name }),
-    ],
-    [
-      "POST",
-      /^api\/scopes\/(?<scope>[^/]+)\/packages\/(?<name>[^/]+)\/versions\/(?<version>[^/]+)$/,
-      (found, request) => this.#publish(found, request),
-    ],
-    [
-      "GET",
-      /^api\/publish_status\/(?<id>.+)$/,
-      ({ id }) => Response.json({ id, status: "success", error: null }),
-    ],
-    // What `deno` imports.
-    [
-      "GET",
-      /^(?<name>@decapod\/[^/]+)\/(?<file>.+)$/,
-      ({ name = "", file = "" }) => this.#jsrFile(name, file),
-    ],
-    ["GET", /^(?<path>@std\/.+)$/, ({ path = "" }) => this.#stdFile(path)],
-    // What npm and Bun install.
-    [
-      "GET",
-      /^npm\/@jsr\/(?<name>[^/]+)$/,
-      async ({ name = "" }) => {
-        const found = await this.#npmPackage(name);
-        return found && Response.json(found.document(this.npmUrl));
-      },
-    ],
-    [
-      "GET",
-      /^npm\/~\/(?<name>[^/]+)\.tgz$/,
-      async ({ name = "" }) => {
-        const found = await this.#npmPackage(name);
-        return found && new Response(found.tarball);
-      },
-    ],
-  ];
+  /** `:name` stands for a part of the path, `*` for the rest. */
+  readonly #routes: Record<string, Handler> = {
+    // For `deno publish`.
+    "GET api/scopes/:scope/packages/:name": ({ scope, name }) =>
+      Response.json({ scope, name }),
+    "POST api/scopes/:scope/packages/:name/versions/:version": (
+      found,
+      request,
+    ) => this.#publish(found, request),
+    "GET api/publish_status/:id": ({ id }) =>
+      Response.json({ id, status: "success", error: null }),
+    // For imports of Deno.
+    "GET @decapod/:name/*": ({ name, file = "" }) =>
+      this.#jsrFile(`@decapod/${name}`, file),
+    "GET @std/*": ({ file }) => this.#stdFile(`@std/${file}`),
+    // For npm and Bun.
+    "GET npm/@jsr/:name": async ({ name = "" }) => {
+      const found = await this.#npmPackage(name);
+      return found && Response.json(found.document(this.npmUrl));
+    },
+    "GET npm/~/:name.tgz": async ({ name = "" }) => {
+      const found = await this.#npmPackage(name);
+      return found && new Response(found.tarball);
+    },
+  };
 
   async #publish(
     { scope, name, version = "" }: Record<string, string>,
@@ -235,7 +212,7 @@ function problem(status: number, code: string): Response {
   return Response.json({ code, message: code }, { status });
 }
 
-/** Takes what Deno has kept of a server out of its cache. */
+/** Deletes the files of a server from Deno's cache. */
 async function forget({ hostname, port }: Deno.NetAddr): Promise<void> {
   const { stdout } = await deno(["info", "--json"]);
   const folder = join(

@@ -1,14 +1,11 @@
-/**
- * How much of the published package a bundle has in it, and whether it is too
- * much: `deno run -A .dev/jsr/size.ts`.
- */
+/** Measures bundles of the published package; fails if one is too large. */
 import { gzipSync } from "node:zlib";
 import { standInRegistry } from "../registry.ts";
 import { load, provideTools } from "../tools.ts";
 import { denoConsumer } from "./consumers.ts";
 import { JsrServer, publish } from "./server.ts";
 
-/** What is imported, and how much it may weigh, in bytes. */
+/** The bundled scripts and their size limits in bytes, gzipped. */
 const GATES = [
   {
     name: "only Client",
@@ -40,7 +37,7 @@ await using consumer = await denoConsumer(server);
 for (const { name, limit, code } of GATES) {
   await consumer.write("main.ts", code);
   await consumer.deno(["bundle", "--minify", "-o", "main.js", "main.ts"]);
-  // The code must do something, or nothing would be left of it to weigh.
+  // The bundle must run, or its size means nothing.
   await consumer.deno(["run", "--no-remote", "main.js"]);
   const bundle = await Deno.readFile(consumer.at("main.js"));
   const size = gzipSync(bundle, { level: 9 }).length;

@@ -1,8 +1,8 @@
 /**
- * Runs the suite on each runtime, as a user of the published package would:
+ * Runs the suite on each runtime with the published package:
  * `deno run -A tests/runtimes/run.ts [RUNTIME…]`.
  *
- * Prints a table; fails if anything failed, and on CI if anything was skipped.
+ * Prints a table; fails if a test failed, and on CI if a target was skipped.
  */
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -15,7 +15,13 @@ import {
 import { JsrServer, publish } from "../../.dev/jsr/server.ts";
 import { type Output, run } from "../../.dev/process.ts";
 import { standInRegistry } from "../../.dev/registry.ts";
-import { load, provideTools, type Tools } from "../../.dev/tools.ts";
+import {
+  load,
+  provideProgram,
+  provideTools,
+  type Tools,
+} from "../../.dev/tools.ts";
+import config from "../../deno.json" with { type: "json" };
 import { generateCloudConfig } from "../../mod.ts";
 import { issue } from "./certificates.ts";
 import { OPTIONS } from "./cloud_config.ts";
@@ -24,91 +30,102 @@ import type { Result, Runtime, Settings } from "./kit.ts";
 import { Servers } from "./servers.ts";
 import type { End } from "./suite.ts";
 import { printTable } from "./table.ts";
-import { checkTypes } from "./types.ts";
+import { type Kind, type Target, TARGETS } from "./targets.ts";
+import { checkWithDeno, checkWithTypeScript } from "./types.ts";
 
-/** A runtime, and how the suite is run there. */
-interface Target {
-  runtime: Runtime;
-  name: string;
-  /** Makes the consumer's folder. */
-  consumer: (world: World) => Promise<Consumer>;
-  run: (world: World, consumer: Consumer) => Promise<Output>;
-}
+/** The time limit of a run of the suite, which takes seconds. */
+const LIMIT_MS = 120_000;
 
-/** All that is there during a run. */
+/** What all targets share. */
 interface World {
   tools: Tools;
+  /** The newest Node, for tools. */
+  node: string;
   registry: JsrServer;
   settings: Settings;
+  /** Ends a run of the suite that hangs. */
+  limit: () => AbortSignal;
 }
 
-/** What else Node's users of TypeScript and TLS have. */
+/** How a kind of target installs and uses the package. */
+interface Use {
+  /** Makes the consumer's folder. */
+  consumer: (world: World, program: string) => Promise<Consumer>;
+  /** Checks the types of the suite. */
+  types?: (
+    world: World,
+    consumer: Consumer,
+    program: string,
+  ) => Promise<Result[]>;
+  /** Runs the suite. */
+  run?: (
+    world: World,
+    consumer: Consumer,
+    program: string,
+    target: Target,
+  ) => Promise<Output>;
+}
+
+/** Packages for TLS and types on Node. */
 const NODE_PACKAGES = ["undici@7.30.2", "@types/node@20"];
 
-const TARGETS: Target[] = [
-  {
-    runtime: "deno",
-    name: "deno",
-    consumer: ({ registry }) => denoConsumer(registry),
+const USES: Record<Kind, Use> = {
+  deno: {
+    consumer: ({ registry }, program) => denoConsumer(registry, program),
+    types: (_world, consumer) => checkWithDeno(consumer),
     run: (world, consumer) =>
-      run(
-        Deno.execPath(),
+      consumer.run(
         ["run", "--allow-net", "--allow-env", "--no-prompt", "main.ts"],
-        {
-          env: { ...environment(world, "deno"), ...consumer.env },
-          cwd: consumer.folder,
-        },
+        { env: environment(world, "deno"), signal: world.limit() },
       ),
   },
-  {
-    runtime: "bun",
-    name: "bun",
-    consumer: ({ registry, tools }) => bunConsumer(registry, tools),
-    run: (world, consumer) =>
-      run(
-        world.tools.bun,
-        ["run", "main.ts"],
-        { env: environment(world, "bun"), cwd: consumer.folder },
-      ),
+  bun: {
+    consumer: ({ registry }, program) => bunConsumer(registry, program),
+    run: (world, consumer, program) =>
+      run(program, ["run", "main.ts"], {
+        env: environment(world, "bun"),
+        cwd: consumer.folder,
+        signal: world.limit(),
+      }),
   },
-  ...(["node20", "node26"] as const).map((name): Target => ({
-    runtime: "node",
-    name,
+  node: {
     consumer: ({ registry }) => npmConsumer(registry, NODE_PACKAGES),
-    run: async (world, consumer) => {
+    run: async (world, consumer, program) => {
       await toJavaScript(world.tools, consumer);
-      return await run(
-        world.tools[name],
-        ["main_node.js"],
-        { env: environment(world, "node"), cwd: consumer.folder },
-      );
+      return await run(program, ["main_node.js"], {
+        env: environment(world, "node"),
+        cwd: consumer.folder,
+        signal: world.limit(),
+      });
     },
-  })),
-  {
-    runtime: "workerd",
-    name: "workerd",
-    consumer: ({ registry }) => denoConsumer(registry),
-    run: async (world, consumer) => {
+  },
+  workerd: {
+    consumer: ({ registry }, program) => denoConsumer(registry, program),
+    types: (_world, consumer) => checkWithDeno(consumer),
+    run: async (world, consumer, _program, { compatibilityDate = "" }) => {
       const entry = "main_workerd.ts";
       await consumer.deno(["bundle", "-o", "worker.js", entry]);
       const script = fileURLToPath(new URL("workerd.ts", import.meta.url));
-      return await run(
-        world.tools.node26,
-        [script, consumer.at("worker.js")],
-        {
-          env: {
-            ...environment(world, "workerd"),
-            TOOLS: join(world.tools.folder, "package.json"),
-            NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
-          },
-          cwd: consumer.folder,
+      return await run(world.node, [script, consumer.at("worker.js")], {
+        env: {
+          ...environment(world, "workerd"),
+          COMPATIBILITY_DATE: compatibilityDate,
+          TOOLS: join(world.tools.folder, "package.json"),
+          NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
         },
-      );
+        cwd: consumer.folder,
+        signal: world.limit(),
+      });
     },
   },
-];
+  typescript: {
+    consumer: ({ registry }) => npmConsumer(registry, NODE_PACKAGES),
+    types: ({ node }, consumer, tsc) =>
+      checkWithTypeScript(consumer, node, tsc),
+  },
+};
 
-/** What the suite finds in its environment. */
+/** The environment of the suite. */
 function environment(
   { settings }: World,
   runtime: Runtime,
@@ -118,7 +135,7 @@ function environment(
     DECAPOD_URL: settings.servers,
     DECAPOD_LOGIN: "root",
     DECAPOD_PASSWORD: "root",
-    // Node takes its proxy from an injected fetch.
+    // On Node the proxy is set by a custom fetch.
     ...(runtime !== "node" && {
       HTTP_PROXY: settings.proxy,
       HTTPS_PROXY: settings.proxy,
@@ -135,7 +152,7 @@ async function copySuite(consumer: Consumer): Promise<void> {
   }
 }
 
-/** Node 20 knows no types and no `await using`. */
+/** Compiles the suite: Node 20 supports neither types nor `await using`. */
 async function toJavaScript(tools: Tools, consumer: Consumer): Promise<void> {
   const typescript = load<{
     transpileModule(text: string, options: object): { outputText: string };
@@ -154,13 +171,23 @@ async function toJavaScript(tools: Tools, consumer: Consumer): Promise<void> {
   }
 }
 
-/** Runs the suite on one runtime; what it cannot tell is a failure too. */
+/** Runs the suite on one target; an incomplete run is a failure too. */
 async function runTarget(world: World, target: Target): Promise<Result[]> {
-  await using consumer = await target.consumer(world);
+  const program = target.program
+    ? await provideProgram(target.program)
+    : Deno.execPath();
+  const use = USES[target.kind];
+  await using consumer = await use.consumer(world, program);
   await copySuite(consumer);
   await consumer.write("ca.pem", world.settings.pem.ca);
-  const results = await checkTypes(world.tools, target.runtime, consumer);
-  const { code, stdout, stderr } = await target.run(world, consumer);
+  const results = await use.types?.(world, consumer, program) ?? [];
+  if (!use.run) return results;
+  const { code, stdout, stderr } = await use.run(
+    world,
+    consumer,
+    program,
+    target,
+  );
   let end: End | undefined;
   for (const line of stdout.split("\n")) {
     if (!line.startsWith("{")) continue;
@@ -180,21 +207,22 @@ async function runTarget(world: World, target: Target): Promise<Result[]> {
   return results;
 }
 
-/** What was not loaded from the registry or the consumer's folder. */
+/** Modules that come neither from the registry nor from the consumer's folder. */
 async function foreignModules(
   { registry }: World,
-  { runtime }: Target,
+  { kind }: Target,
   consumer: Consumer,
-  library = "",
+  imported = "",
 ): Promise<string> {
   const own = pathToFileURL(consumer.folder).href + "/";
-  if (runtime === "bun" || runtime === "node") {
-    return library.startsWith(`${own}node_modules/`) ? "" : library;
+  if (kind === "bun" || kind === "node") {
+    return imported.startsWith(`${own}node_modules/`) ? "" : imported;
   }
   const { stdout } = await consumer.deno(["info", "--json", "main.ts"]);
   const { modules }: { modules: { specifier: string }[] } = JSON.parse(stdout);
   const specifiers = modules.map(({ specifier }) => specifier);
-  if (!specifiers.includes(`${registry.url}@decapod/decapodlib/1.0.0/mod.ts`)) {
+  const library = `${registry.url}@decapod/decapodlib/${config.version}/mod.ts`;
+  if (!specifiers.includes(library)) {
     return "the library is not from the registry";
   }
   return specifiers.filter((specifier) =>
@@ -202,9 +230,9 @@ async function foreignModules(
   ).join("\n");
 }
 
-/** Starts what stands in front of the stand-ins. */
-async function startEdge(tools: Tools, edge: Edge) {
-  const child = new Deno.Command(tools.node26, {
+/** Starts the TLS servers and the proxy in front of the stand-in servers. */
+async function startEdge(node: string, edge: Edge) {
+  const child = new Deno.Command(node, {
     args: [fileURLToPath(new URL("edge.ts", import.meta.url))],
     env: { EDGE: JSON.stringify(edge) },
     stdin: "piped",
@@ -223,8 +251,8 @@ async function startEdge(tools: Tools, edge: Edge) {
   };
 }
 
-/** The certificates, the servers and the settings that name them. */
-async function prepare(tools: Tools) {
+/** Creates certificates, servers and the settings for them. */
+async function prepare(node: string) {
   const names = ["localhost", "127.0.0.1"];
   const ca = await issue("CA", { ca: true });
   const otherCa = await issue("Other CA", { ca: true });
@@ -248,7 +276,7 @@ async function prepare(tools: Tools) {
   };
   const servers = new Servers();
   const path = servers.open();
-  const edge = await startEdge(tools, {
+  const edge = await startEdge(node, {
     upstream: servers.port,
     hidden: "decapod.invalid",
     hiddenTls: "good",
@@ -298,35 +326,53 @@ async function prepare(tools: Tools) {
   };
 }
 
-/** The results of each runtime, or why it was left out. */
+/** The results of each target, or why it was skipped. */
 async function runAll(
   targets: Target[],
 ): Promise<Map<string, Result[] | string>> {
-  const columns = new Map<string, Result[] | string>();
+  const rows = new Map<string, Result[] | string>();
   let tools: Tools;
+  let node: string;
   try {
     tools = await provideTools();
+    node = await provideProgram("node26");
   } catch (error) {
-    // No network, or a machine that these runtimes are not made for.
+    // No network, or no such programs for this machine.
     const reason = error instanceof Error ? error.message : String(error);
-    for (const { name } of targets) columns.set(name, reason);
-    return columns;
+    for (const { name } of targets) rows.set(name, reason);
+    return rows;
   }
   await using registry = new JsrServer(
     await standInRegistry(),
     load(tools, "typescript"),
   );
   await publish(registry);
-  await using prepared = await prepare(tools);
-  const world: World = { tools, registry, settings: prepared.settings };
+  await using prepared = await prepare(node);
+  const world: World = {
+    tools,
+    node,
+    registry,
+    settings: prepared.settings,
+    limit: () => AbortSignal.timeout(LIMIT_MS),
+  };
   for (const target of targets) {
-    columns.set(target.name, await runTarget(world, target));
+    rows.set(target.name, await runTarget(world, target));
   }
-  return columns;
+  return rows;
 }
 
-const wanted = TARGETS.filter(({ name }) =>
-  Deno.args.length === 0 || Deno.args.includes(name)
-);
 const strict = Deno.env.get("CI") !== undefined;
+const wanted = TARGETS.filter(({ name, when }) =>
+  Deno.args.length > 0
+    ? Deno.args.includes(name)
+    : when === "always" || when === "ci" && strict
+);
+const unknown = Deno.args.filter((arg) =>
+  !TARGETS.some(({ name }) => name === arg)
+);
+if (unknown.length > 0) {
+  const names = TARGETS.map(({ name }) => name).join(", ");
+  console.error(`Unknown runtime "${unknown.join('", "')}". Known: ${names}`);
+  Deno.exit(1);
+}
 Deno.exitCode = printTable(await runAll(wanted), strict);

@@ -1,50 +1,42 @@
 /** The table of what passed where. */
+import { table } from "../../.dev/table.ts";
 import type { Result } from "./kit.ts";
 
 /**
- * Prints the results, a column for each runtime, and the failures below.
+ * Prints the results, a row for each target, and the failures below.
  *
- * @param columns The results of each runtime, or why it was skipped.
- * @param strict Whether what was skipped has failed.
+ * @param targets The results of each target, or why it was skipped.
+ * @param strict Whether a skipped target is a failure.
  * @returns The exit code.
  */
 export function printTable(
-  columns: Map<string, Result[] | string>,
+  targets: Map<string, Result[] | string>,
   strict: boolean,
 ): number {
-  const all = [...columns.values()].filter((column) => Array.isArray(column))
-    .flat();
+  const all = [...targets.values()].flatMap((results) =>
+    typeof results === "string" ? [] : results
+  );
   const sections = [...new Set(all.map(({ section }) => section))];
-  const rows = [["", ...columns.keys()]];
-  for (const section of sections) {
+  const rows = [["", ...sections]];
+  for (const [name, results] of targets) {
     rows.push([
-      section,
-      ...[...columns.values()].map((column) =>
-        Array.isArray(column)
-          ? count(column.filter((result) => result.section === section))
-          : "skipped"
+      name,
+      ...sections.map((section) =>
+        typeof results === "string"
+          ? "skipped"
+          : count(results.filter((result) => result.section === section))
       ),
     ]);
   }
-  const widths =
-    rows[0]?.map((_, index) =>
-      Math.max(...rows.map((row) => row[index]?.length ?? 0))
-    ) ?? [];
-  for (const row of rows) {
-    const cells = row.map((cell, index) => {
-      const width = widths[index] ?? 0;
-      return index === 0 ? cell.padEnd(width) : cell.padStart(width);
-    });
-    console.log(`  ${cells.join("  ")}`.trimEnd());
-  }
+  console.log(table(rows));
   let skipped = 0;
-  for (const [name, column] of columns) {
-    if (!Array.isArray(column)) {
+  for (const [name, results] of targets) {
+    if (typeof results === "string") {
       skipped++;
-      console.log(`\n  ${name} was skipped: ${column}`);
+      console.log(`\n  ${name} was skipped: ${results}`);
       continue;
     }
-    for (const { section, name: test, failure } of column) {
+    for (const { section, name: test, failure } of results) {
       if (failure === undefined) continue;
       console.log(`\n  ${name}, ${section}: ${test}`);
       console.log(failure.replace(/^/gm, "    "));
@@ -60,6 +52,7 @@ export function printTable(
   return failed + lost > 0 ? 1 : 0;
 }
 
+/** The number of passed tests, and that of failed ones. */
 function count(results: Result[]): string {
   const failed = results.filter(({ failure }) => failure !== undefined).length;
   const passed = results.length - failed;

@@ -1,65 +1,62 @@
-/** Whether the published package's types resolve where a user looks. */
+/** Whether the published package's types resolve and fit on a user's machine. */
 import type { Consumer } from "../../.dev/jsr/consumers.ts";
 import { type Output, run } from "../../.dev/process.ts";
-import type { Tools } from "../../.dev/tools.ts";
-import { join } from "node:path";
-import type { Result, Runtime } from "./kit.ts";
+import type { Result } from "./kit.ts";
 
-/** How TypeScript can be told to look for modules, and whose globals it has. */
-const WEB = { lib: ["esnext", "dom", "dom.asynciterable"], types: [] };
+const BROWSER = { lib: ["esnext", "dom", "dom.asynciterable"], types: [] };
+
+/** How TypeScript finds modules, and whose globals it knows. */
 const SETUPS = [
-  { module: "nodenext", moduleResolution: "nodenext", ...WEB },
-  { module: "preserve", moduleResolution: "bundler", ...WEB },
+  { module: "nodenext", moduleResolution: "nodenext", ...BROWSER },
+  { module: "esnext", moduleResolution: "bundler", ...BROWSER },
+  {
+    module: "nodenext",
+    moduleResolution: "nodenext",
+    lib: ["es2022"],
+    types: ["node"],
+  },
 ];
 
-/** Node's own types instead of a browser's. */
-const NODE = {
-  module: "nodenext",
-  moduleResolution: "nodenext",
-  lib: ["es2022"],
-  types: ["node"],
-};
+/** Checks the suite with Deno's own compiler. */
+export async function checkWithDeno(consumer: Consumer): Promise<Result[]> {
+  const args = ["check", "--no-lock", "suite.ts"];
+  return [result("deno check", await consumer.run(args))];
+}
 
-/** Checks the suite's types against those of the package. */
-export async function checkTypes(
-  tools: Tools,
-  runtime: Runtime,
+/** Checks the suite with one version of TypeScript in each setup. */
+export async function checkWithTypeScript(
   consumer: Consumer,
+  node: string,
+  tsc: string,
 ): Promise<Result[]> {
   const results: Result[] = [];
-  const add = (name: string, { code, stdout, stderr }: Output) =>
-    results.push({
-      section: "types",
-      name,
-      ...(code !== 0 && { failure: stdout + stderr }),
-    });
-  if (runtime === "deno" || runtime === "workerd") {
-    const args = ["check", "--no-lock", "suite.ts"];
-    const { folder, env } = consumer;
-    add("deno check", await run(Deno.execPath(), args, { env, cwd: folder }));
-    return results;
-  }
-  const tsc = join(tools.folder, "node_modules/typescript/bin/tsc");
-  for (const setup of runtime === "node" ? [...SETUPS, NODE] : SETUPS) {
-    await consumer.write(
-      "tsconfig.json",
-      JSON.stringify({
-        compilerOptions: {
-          ...setup,
-          strict: true,
-          skipLibCheck: false,
-          noEmit: true,
-          allowImportingTsExtensions: true,
-          verbatimModuleSyntax: true,
-          target: "esnext",
-        },
-        files: ["suite.ts"],
-      }),
-    );
-    add(
+  for (const setup of SETUPS) {
+    const config = {
+      compilerOptions: {
+        ...setup,
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+        allowImportingTsExtensions: true,
+        verbatimModuleSyntax: true,
+        target: "esnext",
+      },
+      files: ["suite.ts"],
+    };
+    await consumer.write("tsconfig.json", JSON.stringify(config));
+    results.push(result(
       `tsc, ${setup.moduleResolution}, ${setup.lib}`,
-      await run(tools.node26, [tsc, "-p", "."], { cwd: consumer.folder }),
-    );
+      await run(node, [tsc, "-p", "."], { cwd: consumer.folder }),
+    ));
   }
   return results;
+}
+
+function result(name: string, { code, stdout, stderr }: Output): Result {
+  return {
+    section: "types",
+    name,
+    ...(code !== 0 && { failure: stdout + stderr }),
+  };
 }

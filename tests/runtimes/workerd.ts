@@ -12,14 +12,14 @@ interface Worker {
   dispose(): Promise<void>;
 }
 
-const { TOOLS = "", SETTINGS = "" } = process.env;
+const { TOOLS = "", SETTINGS = "", COMPATIBILITY_DATE = "" } = process.env;
 const { Miniflare }: { Miniflare: new (options: object) => Worker } =
   createRequire(TOOLS)("miniflare");
 
 const worker = new Miniflare({
   modules: true,
   script: await readFile(process.argv[2] ?? "", "utf8"),
-  compatibilityDate: "2026-07-01",
+  compatibilityDate: COMPATIBILITY_DATE,
   bindings: { SETTINGS },
 });
 const { body } = await worker.dispatchFetch("http://suite.invalid/");
