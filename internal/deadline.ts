@@ -18,15 +18,18 @@ export type OpenDeadlines = Set<Deadline>;
 const MIN_ALARM = 1000;
 const MAX_ALARM = 60_000;
 
-/** Deno's latest alarm, for all calls that start at about the same time. */
-let alarm = { timeout: 0, start: 0, signal: AbortSignal.abort() };
+/**
+ * Deno's latest alarm, for all calls that start at about the same time. Workers
+ * are not allowed to create a signal when the module is loaded.
+ */
+let alarm: { timeout: number; start: number; signal: AbortSignal } | undefined;
 
 /**
  * Aborts after a time limit or up to 1 % later. On Deno, setting and clearing
  * a timer for each call would add 6 % to it.
  */
 function sharedAlarm(timeout: number, start: number): AbortSignal {
-  if (alarm.timeout !== timeout || start - alarm.start > timeout / 100) {
+  if (alarm?.timeout !== timeout || start - alarm.start > timeout / 100) {
     const signal = AbortSignal.timeout(Math.ceil(timeout * 1.01));
     alarm = { timeout, start, signal };
   }

@@ -1,0 +1,76 @@
+/** Logs that are cut off: where a runtime can tell, and where it cannot. */
+import { type Client, DecapodError } from "@decapod/decapodlib";
+import {
+  assert,
+  assertEquals,
+  LOG_LINES,
+  rejection,
+  section,
+  type Settings,
+  test,
+} from "./kit.ts";
+import { connectToFault } from "./listings.ts";
+
+section("truncation");
+
+/** The framings of a log, and the runtimes that cannot tell a cut one. */
+const FRAMINGS: Record<string, string[]> = {
+  "content-length": [],
+  "chunked": [],
+  "chunked, Connection: close": [],
+  "chunked, HTTP 1.0": [],
+  "no length": ["bun", "deno", "node", "workerd"],
+  "gzip, content-length": [],
+  "gzip, chunked": [],
+  "gzip, no length": [],
+};
+
+for (const [framing, blind] of Object.entries(FRAMINGS)) {
+  test(`getExecutionLog() tells a cut log: ${framing}`, async (settings) => {
+    const path = encodeURIComponent(framing);
+    await assertWhole(connectToFault(settings, `whole/${path}`));
+    const cut = connectToFault(settings, `cut/${path}`, { retries: 0 });
+    await assertCut(cut, isIn(blind, settings));
+  });
+}
+
+test("getExecutionLog() tells a cut log: no length, connection reset", async (settings) => {
+  const faults = await (await fetch(`${settings.servers}/resets`)).text();
+  const client = connectToFault({ ...settings, faults }, "", { retries: 0 });
+  await assertCut(client, isIn([], settings));
+});
+
+/** Whether a list has this runtime or this version of it. */
+function isIn(list: string[], { runtime }: Settings): boolean {
+  const { process } = globalThis as { process?: { version?: string } };
+  const [major = ""] = process?.version?.match(/\d+/) ?? [];
+  return list.includes(runtime) || list.includes(runtime + major);
+}
+
+async function assertWhole(client: Client): Promise<void> {
+  assertEquals(
+    (await client.getExecutionLog("id")).trimEnd().split("\n").length,
+    LOG_LINES.length,
+  );
+  let count = 0;
+  for await (const _ of client.streamExecutionLog("id")) count++;
+  assertEquals(count, LOG_LINES.length);
+}
+
+/** @param isBlind Whether the runtime takes the log for complete. */
+async function assertCut(client: Client, isBlind: boolean): Promise<void> {
+  const failure = await rejection(() => client.getExecutionLog("id"));
+  const lines: string[] = [];
+  const streamFailure = await rejection(async () => {
+    for await (const line of client.streamExecutionLog("id")) lines.push(line);
+  });
+  for (const error of [failure, streamFailure]) {
+    assert(
+      isBlind ? error === undefined : error instanceof DecapodError,
+      `Expected ${isBlind ? "no error" : "a DecapodError"}, got ${error}`,
+    );
+  }
+  if (isBlind) return;
+  const torn = lines.filter((line, index) => line !== LOG_LINES[index]);
+  assertEquals(torn, []);
+}
