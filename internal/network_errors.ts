@@ -1,5 +1,6 @@
 /** Explains why fetch failed. Each runtime words it differently. */
 
+import { proxyVariable } from "./proxy.ts";
 import { singleLine, toText } from "./redact.ts";
 import { detectRuntime } from "./runtime.ts";
 
@@ -24,6 +25,8 @@ const HTTPS_HINT =
   "check the port, and whether the URL should start with https://";
 const HTTP_HINT = "check whether the URL should start with http://";
 
+const LOST = "connection lost";
+
 /** What to do about an untrusted certificate. */
 const TRUST_HINTS: Record<string, string> = {
   Deno:
@@ -47,7 +50,7 @@ const ROWS: Row[] = [
     true,
   ],
   [
-    /UND_ERR_CONNECT_TIMEOUT|tcp connect error: Connection timed out/,
+    /UND_ERR_CONNECT_TIMEOUT|connect ETIMEDOUT|connect error: Connection timed out/,
     "no connection in time (check the host, the port and the firewall)",
   ],
   [
@@ -59,7 +62,11 @@ const ROWS: Row[] = [
     "no local port or address is free (send fewer requests at once)",
   ],
   [
-    /ECONNREF|ConnectionRefused|[ny] refused/,
+    /Proxy re|HTTP Tunneling|tunnel|[Pp]roxy [Aa]uth/,
+    "the proxy refused the connection (check its address and credentials)",
+  ],
+  [
+    /ECONNREF|[ny] refused/,
     "connection refused (is Decapod running on this host and port?)",
   ],
   [
@@ -95,8 +102,12 @@ const ROWS: Row[] = [
     `the TLS handshake failed (${HTTP_HINT}, or whether the server requires a client certificate)`,
   ],
   [
-    /FailedToO/, // Bun: also an unknown host
-    "no connection could be opened (check the host name, and tls.ca, tls.cert and tls.key if they are set)",
+    /FailedToO|ConnectionRef/, // Bun before 1.4.3 says no more than that
+    "no connection could be opened (check the host name and the port, whether Decapod is running there and uses TLS, and the tls settings)",
+  ],
+  [
+    /before secure TLS|handshake eof/,
+    `connection lost during the TLS handshake (${HTTP_HINT})`,
   ],
   [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not respond", true],
   [
@@ -110,8 +121,8 @@ const ROWS: Row[] = [
     true,
   ],
   [
-    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|handshake eof|reading a body|Connection reset|Broken pipe/,
-    "connection lost",
+    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|reading a body|Connection reset|Broken pipe/,
+    LOST,
     true,
   ],
   [
@@ -135,10 +146,12 @@ function causes(error: unknown, depth = 0): unknown[] {
  * Explains why fetch failed.
  *
  * @param isCustom Whether a custom `fetch` failed.
+ * @param url The URL of the request.
  */
 export function describeNetworkError(
   error: unknown,
   isCustom: boolean,
+  url = "",
 ): NetworkError {
   const chain = causes(error);
   const all = chain.map((one) =>
@@ -152,12 +165,12 @@ export function describeNetworkError(
       text: `${isCustom ? "the custom fetch" : "the network"} failed: ${
         singleLine(message)
       }`,
-      mayHaveReachedServer: true,
+      mayHaveReachedServer: !all.includes("(Connect)"), // Deno
     };
   }
   const [, text, mayHaveReachedServer = false, isTimeout = false] = row;
   return {
-    text: text + trustHint(text, isCustom),
+    text: text + trustHint(text, isCustom) + guess(text, url),
     mayHaveReachedServer,
     isTimeout,
   };
@@ -169,4 +182,15 @@ function trustHint(text: string, isCustom: boolean): string {
     ? "make the custom fetch trust its CA"
     : TRUST_HINTS[detectRuntime()] ?? "add its CA to the trusted ones";
   return ` (${hint})`;
+}
+
+/** What else may be the cause. */
+function guess(text: string, url: string): string {
+  const variable = proxyVariable(url);
+  if (variable !== undefined) {
+    return ` (${variable} is set: the proxy may be the cause)`;
+  }
+  return text === LOST && url.startsWith("https:")
+    ? " (the server may require another client certificate, or one at all)"
+    : "";
 }

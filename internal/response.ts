@@ -33,7 +33,8 @@ const HINTS: Record<number, string> = {
 const PROXY_STATUSES = [407, 408, 413, 414, 429, 431];
 
 /** Encodings that the runtimes decode; Deno decodes two of them. */
-const DECODED = ["", "identity", "gzip", "br"];
+const PLAIN = ["", "identity"];
+const DECODED = [...PLAIN, "gzip", "br"];
 const DECODED_ELSEWHERE = ["x-gzip", "deflate", "zstd"];
 
 /** Whether the response is a success of the requested media type. */
@@ -237,18 +238,29 @@ function checkLength({ headers }: Response, size: number): void {
   }
 }
 
-/** Throws if the body is compressed in a way that the runtime ignores. */
+/** Throws if the body is compressed in a way that the runtime does not decode. */
 function checkEncoding(response: Response, request: OutgoingRequest): void {
   const header = response.headers.get("content-encoding");
   const encoding = header?.trim().toLowerCase() ?? "";
-  if (DECODED.includes(encoding)) return;
-  if (!("Deno" in globalThis) && DECODED_ELSEWHERE.includes(encoding)) return;
+  const accepted = request.headers["accept-encoding"];
+  const isDeno = "Deno" in globalThis;
+  // Deno decodes nothing if the header was set.
+  const isUndecoded = accepted === "identity" ||
+    accepted !== undefined && isDeno;
+  const decoded = isUndecoded
+    ? PLAIN
+    : isDeno
+    ? DECODED
+    : [...DECODED, ...DECODED_ELSEWHERE];
+  if (decoded.includes(encoding)) return;
   throw unexpected(
     response,
     request,
-    `is encoded as "${
-      singleLine(request.redact(encoding), 40)
-    }", which this runtime does not decode`,
+    `is encoded as "${singleLine(request.redact(encoding), 40)}", which ${
+      accepted === "identity"
+        ? "was not requested (does a proxy compress it?)"
+        : "this runtime does not decode"
+    }`,
   );
 }
 

@@ -326,7 +326,7 @@ export class Transport {
   ): OutgoingRequest {
     const headers: HeaderRecord = {
       accept: type,
-      // Node and Bun do not notice a truncated compressed body.
+      // Node and Bun do not always notice a truncated compressed body.
       ...type === "text/plain" && { "accept-encoding": "identity" },
       ...this.#headers,
       ...readHeaders(options?.headers),

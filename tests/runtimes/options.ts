@@ -80,8 +80,10 @@ test("headers reject an object without names and pairs", async (settings) => {
     }
   }
   const headers: object = new Hidden();
+  const options = {};
+  Object.assign(options, { headers });
   await assertRejects(
-    () => connect(server, Object.assign({}, { headers })),
+    () => connect(server, options),
     TypeError,
     /^Invalid headers: /,
   );
@@ -226,11 +228,8 @@ const MOCKS: Record<string, [value: unknown, missing: RegExp]> = {
 for (const [name, [value, missing]] of Object.entries(MOCKS)) {
   test(`fetch that returns ${name} is called once`, async () => {
     let calls = 0;
-    const returned = () => (calls++, Promise.resolve(value));
-    const options = Object.assign(
-      { login: "root", password: "root" },
-      { fetch: returned },
-    );
+    const options = { login: "root", password: "root" };
+    Object.assign(options, { fetch: () => (calls++, Promise.resolve(value)) });
     const client = new Client("http://decapod.example", options);
     const error = await assertRejects(
       () => client.getInfo(),
@@ -256,14 +255,12 @@ test("fetch may return a response with text() and without a web stream", async (
       text: () => response.text(),
     };
   };
-  const account = { login: "root", password: "root" };
-  const client = new Client(
-    server.url,
-    Object.assign(account, { fetch: poorFetch }),
-  );
+  const options = {};
+  Object.assign(options, { fetch: poorFetch });
+  const client = connect(server, options);
   assertEquals((await client.getUserSelf()).data.login, "root");
   const error = await assertRejects(
-    () => client.getUser("none"),
+    () => client.getUser("11111111-1111-4111-8111-111111111111"),
     DecapodAPIError,
   );
   assertEquals(error.error, "NotFound");
