@@ -103,11 +103,11 @@ const ROWS: Row[] = [
   ],
   [
     /FailedToO|ConnectionRef/, // Bun before 1.4.3 says no more than that
-    "no connection could be opened (check the host name and the port, whether Decapod is running there and uses TLS, and the tls settings)",
+    "no connection could be opened (check the host name, the port, whether the server uses TLS, and tls.ca, tls.cert and tls.key if they are set)",
   ],
   [
     /before secure TLS|handshake eof/,
-    `connection lost during the TLS handshake (${HTTP_HINT})`,
+    `connection lost during the TLS handshake (${HTTP_HINT}, or whether the server requires another client certificate)`,
   ],
   [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not respond", true],
   [
@@ -121,7 +121,7 @@ const ROWS: Row[] = [
     true,
   ],
   [
-    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|reading a body|Connection reset|Broken pipe/,
+    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|reading a body|Connection reset|Broken pipe|ShortRead/,
     LOST,
     true,
   ],

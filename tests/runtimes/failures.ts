@@ -320,7 +320,7 @@ const UNREACHABLE: [string, (settings: Settings) => string, RegExp][] = [
 /** What runtimes say that tell a program less. */
 const VAGUE: Partial<Record<Runtime, RegExp>> = {
   // Before 1.4.3.
-  bun: /no connection could be opened \(check the host name and the port/,
+  bun: /no connection could be opened \(check the host name, the port/,
   workerd: /connection refused or lost|cannot be resolved, TLS failed or/,
 };
 

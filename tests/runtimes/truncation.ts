@@ -39,7 +39,7 @@ const COMPRESSED = [
 for (const [framing, blind] of Object.entries(FRAMINGS)) {
   test(`getExecutionLog() tells a cut log: ${framing}`, async (settings) => {
     const path = encodeURIComponent(framing);
-    const whole = connectToFault(settings, `whole/${path}`, { retries: 0 });
+    const whole = connectToFault(settings, `whole/${path}`);
     // Deno rejects all chunks under HTTP/1.0.
     if (settings.runtime === "deno" && framing === "chunked, HTTP 1.0") {
       await assertRejects(() => whole.getExecutionLog("id"), DecapodError);
@@ -52,13 +52,12 @@ for (const [framing, blind] of Object.entries(FRAMINGS)) {
 for (const framing of COMPRESSED) {
   test(`getExecutionLog() rejects a compressed log: ${framing}`, async (settings) => {
     const path = encodeURIComponent(framing);
-    for (const part of ["whole", "cut"]) {
-      const client = connectToFault(settings, `${part}/${path}`);
-      const log = () => client.getExecutionLog("id");
-      await assertRejects(log, DecapodResponseError, /gzip/);
-      const lines = () => client.streamExecutionLog("id").next();
-      await assertRejects(lines, DecapodResponseError, /gzip/);
-    }
+    const whole = connectToFault(settings, `whole/${path}`);
+    const log = () => whole.getExecutionLog("id");
+    await assertRejects(log, DecapodResponseError, /gzip/);
+    const lines = () => whole.streamExecutionLog("id").next();
+    await assertRejects(lines, DecapodResponseError, /gzip/);
+    await assertCut(connectToFault(settings, `cut/${path}`), false);
   });
 }
 
