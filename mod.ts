@@ -79,6 +79,8 @@ export type {
   CinderOptions,
   ClientOptions,
   CustomRequestOptions,
+  FetchInit,
+  FetchResponse,
   FollowOptions,
   HeadersOption,
   Interval,

@@ -97,6 +97,43 @@ export interface Attempt {
   error?: unknown;
 }
 
+/** What a custom `fetch` receives besides the URL. */
+export interface FetchInit {
+  /** The HTTP method. */
+  method: string;
+  /** The headers. */
+  headers: Headers;
+  /** The body, which is JSON. */
+  body?: string;
+  /** Redirects must not be followed. */
+  redirect: "manual";
+  /** Aborted when the call ends. */
+  signal: AbortSignal;
+}
+
+/** What a client needs of a `Response`. */
+export interface FetchResponse {
+  /** Whether the status is a success. */
+  readonly ok: boolean;
+  /** The HTTP status. */
+  readonly status: number;
+  /** The reason phrase. */
+  readonly statusText: string;
+  /** The headers. */
+  readonly headers: {
+    /** The value of a header, or null. */
+    get(name: string): string | null;
+  };
+  /** Whether it is an `opaqueredirect`. */
+  readonly type?: string;
+  /** The body; a `ReadableStream` can be streamed and canceled. */
+  readonly body?: unknown;
+  /** Reads the body as text. */
+  text(): Promise<string>;
+  /** Reads the body as bytes. */
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
 /** How a client sends requests. */
 export interface TransportOptions {
   /**
@@ -120,7 +157,7 @@ export interface TransportOptions {
    * retry POST, PUT or DELETE requests itself.
    */
   fetch?:
-    | ((url: string, init: RequestInit) => Promise<Response>)
+    | ((url: string, init: FetchInit) => Promise<FetchResponse>)
     | undefined;
   /**
    * Called after each attempt, for logs and metrics. What it throws or

@@ -35,7 +35,10 @@ export function checkCoverage(output: Output, modules: string[]): Verdict {
       ranges(missed).join(", "),
     ]);
   }
-  return verdict(complete, table(rows));
+  // The last column is long, and left-aligned.
+  const lines = table(rows.map((row) => row.slice(0, -1))).split("\n")
+    .map((line, index) => `${line}  ${rows[index]?.at(-1)}`.trimEnd());
+  return verdict(complete, lines.join("\n"));
 }
 
 /** Reads the report that `deno coverage --lcov` prints, file by file. */

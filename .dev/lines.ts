@@ -6,6 +6,10 @@ import { table } from "./table.ts";
 /** Folders that are counted as a whole. */
 const FOLDERS = ["tests", "examples", ".dev"];
 
+/** Strings and regular expressions, which may contain a backtick. */
+const QUOTED =
+  /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\/(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\[])+\//g;
+
 /** The lines of a file, and those that are neither blank nor only comment. */
 export interface Lines {
   code: number;
@@ -16,8 +20,8 @@ export interface Lines {
  * Counts the lines of a formatted TypeScript file.
  *
  * Works line by line: the formatter puts comments on lines of their own. In a
- * template literal every line is code, but in one that begins with `#!` lines
- * that begin with `#` are comments of the program in it.
+ * template literal every line is code, except the comments of a program in it:
+ * lines that begin with `#` where the literal begins with `#!` or `"""`.
  */
 export function countLines(text: string): Lines {
   const lines = text.trimEnd().split("\n").map((line) => line.trim());
@@ -34,10 +38,11 @@ export function countLines(text: string): Lines {
     if (inComment) inComment = !line.endsWith("*/");
     if (comment || line === "") continue;
     code++;
-    const ticks = line.match(/(?<!\\)`/g)?.length ?? 0;
+    const source = template === "" ? line.replace(QUOTED, "") : line;
+    const ticks = source.match(/(?<!\\)`/g)?.length ?? 0;
     if (ticks % 2 === 0) continue;
     if (template !== "") template = "";
-    else template = line.includes("`#!") ? "program" : "text";
+    else template = /`(#!|""")/.test(line) ? "program" : "text";
   }
   return { code, all: lines.length };
 }

@@ -1,11 +1,12 @@
 /**
  * Runs `deno` with a stand-in Decapod server:
- * `deno run -A .dev/with_standin.ts [--fail|--docs] run --allow-net … script.ts`.
+ * `deno run -A .dev/with_standin.ts [--fail|--docs|--nginx] run --allow-net … script.ts`.
  *
  * The server listens on a loopback socket; DECAPOD_URL, DECAPOD_LOGIN and
- * DECAPOD_PASSWORD are set for it. With `--fail`, the last task of every
- * execution fails. With `--docs`, it has servers for many examples and its
- * playbooks end at once.
+ * DECAPOD_PASSWORD are set for it. One of its servers has no IPv4 address. With
+ * `--fail`, the last task of every deployment fails. With `--docs`, it has
+ * servers for many examples and its playbooks end at once. With `--nginx`, it
+ * has the limits of Decapod's own nginx.
  */
 import { StandIn } from "../tests/standin/mod.ts";
 import { denoInFront } from "./process.ts";
@@ -18,8 +19,10 @@ const docs = { servers: 50, pace: 20 };
 const standIn = new StandIn({
   ...account,
   ...(flags.includes("--docs") && docs),
+  behindNginx: flags.includes("--nginx"),
 });
-if (flags.includes("--fail")) standIn.failTask();
+standIn.addServer({ ip: null });
+if (flags.includes("--fail")) standIn.failTask({ playbook: "cluster_deploy" });
 const server = Deno.serve(
   { hostname: "127.0.0.1", port: 0, onListen() {} },
   standIn.handler,

@@ -18,10 +18,7 @@ export type OpenDeadlines = Set<Deadline>;
 const MIN_ALARM = 1000;
 const MAX_ALARM = 60_000;
 
-/**
- * Deno's latest alarm, for all calls that start at about the same time. Workers
- * are not allowed to create a signal when the module is loaded.
- */
+/** Deno's latest alarm, for all calls that start at about the same time. */
 let alarm: { timeout: number; start: number; signal: AbortSignal } | undefined;
 
 /**

@@ -337,7 +337,7 @@ class ExecutionPoller {
     const what = latest === undefined
       ? `did not end ${within}: no poll got a response`
       : isOver(latest)
-      ? `ended as ${latest.data.state}, but its steps could not all be read ${within} (polled ${seen})`
+      ? `ended as ${latest.data.state}, but was not reported completely ${within} (polled ${seen})`
       : `did not end ${within}: it is ${latest.data.state} and continues (polled ${seen})`;
     return new DecapodWaitTimeoutError(
       singleLine(`Execution ${this.#id} ${what}`),
@@ -351,7 +351,7 @@ class ExecutionPoller {
 
 /**
  * Whether an execution has ended. One that is canceled before it starts, in
- * its second version, is executed by Decapod all the same.
+ * its second version, is still executed by Decapod.
  */
 function isOver({ version, data: { state } }: Execution): boolean {
   const isStillQueued = state === "canceled" && version === 2;

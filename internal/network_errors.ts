@@ -1,6 +1,5 @@
 /** Explains why fetch failed. Each runtime words it differently. */
 
-import { proxyVariable } from "./proxy.ts";
 import { singleLine, toText } from "./redact.ts";
 import { detectRuntime } from "./runtime.ts";
 
@@ -186,10 +185,6 @@ function trustHint(text: string, isCustom: boolean): string {
 
 /** What else may be the cause. */
 function guess(text: string, url: string): string {
-  const variable = proxyVariable(url);
-  if (variable !== undefined) {
-    return ` (${variable} is set: the proxy may be the cause)`;
-  }
   return text === LOST && url.startsWith("https:")
     ? " (the server may require another client certificate, or one at all)"
     : "";

@@ -11,7 +11,7 @@ import {
   type HasId,
   MAX_EMPTY_PAGES,
   type Pager,
-  pagingError,
+  repeatedItemsError,
   type Step,
 } from "./pager.ts";
 
@@ -56,7 +56,7 @@ export function overlappingPager<T extends HasId>(
       emptyPages = 0;
       furthest = Math.max(furthest, position);
     } else if (++emptyPages > furthest / size + MAX_EMPTY_PAGES) {
-      throw pagingError("the server keeps returning the same items");
+      throw repeatedItemsError();
     }
     return { items, total, next: nextPage() };
   };

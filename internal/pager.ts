@@ -30,3 +30,8 @@ export const MAX_EMPTY_PAGES = 10;
 export function pagingError(problem: string): DecapodResponseError {
   return new DecapodResponseError(`Cannot list: ${problem}`);
 }
+
+/** The error for a server whose pages never end. */
+export function repeatedItemsError(): DecapodResponseError {
+  return pagingError("the server keeps returning the same items");
+}

@@ -19,6 +19,7 @@ import {
   MAX_EMPTY_PAGES,
   type Pager,
   pagingError,
+  repeatedItemsError,
   type Step,
 } from "./pager.ts";
 import type { Path } from "./path.ts";
@@ -40,8 +41,9 @@ export function createListing<T extends HasId>(
     const { signal, timeout, retries } = options;
     return { signal, timeout, retries, headers };
   };
-  const getPage = async (wanted: ListOptionsLike, signal = options.signal) => {
-    const request = { ...requestOptions(), signal };
+  const getPage = async (wanted: ListOptionsLike, signal?: AbortSignal) => {
+    const request = requestOptions();
+    if (signal) request.signal = signal;
     const page = { ...spec, query: encodeQuery(wanted) };
     if (regexpsOf(wanted).length === 0) {
       return await transport.json<Page<T>>(page, request);
@@ -110,27 +112,24 @@ function choosePager<T extends HasId>(
   kind: ListKind,
 ): Pager<T> {
   const { sortBy, all } = options;
-  if (kind === "version") {
-    return all ? singlePage(options) : numberedPager<T>(options, newestFirst());
-  }
-  // Equal items must not change places between two pages.
-  const sorted = { ...options, sortBy: { ...sortBy, _id: 1, ...sortBy } };
-  const byId = { ...options, sortBy: { model_id: 1 } };
-  if (all) {
-    return singlePage(sortBy || kind === "step" ? sorted : byId);
-  }
-  if (kind === "step") return numberedPager<T>(sorted, unseen());
   const filter = new Map<string, unknown>(Object.entries(options.filter ?? {}));
-  if ((filter.get("is_latest") ?? true) !== true) {
-    return overlappingPager(sorted, ({ id, version }) => `${id}/${version}`);
-  }
-  if (sortBy) return overlappingPager(sorted, ({ id }) => id);
   const id = filter.get("model_id") ?? {};
   const condition = isObject(id) ? id : { eq: id };
-  // regexp cannot stand beside another condition on the id.
-  return "regexp" in condition
-    ? overlappingPager(byId, ({ id }) => id)
-    : keysetPager(byId, condition);
+  const isLatest = (filter.get("is_latest") ?? true) === true;
+  // regexp cannot be combined with another condition on the id.
+  const isKeyed = kind === "model" && isLatest && !sortBy &&
+    !("regexp" in condition);
+  // Equal items must not change places between two pages.
+  const order = isKeyed ? { model_id: 1 } : { ...sortBy, _id: 1, ...sortBy };
+  const first = kind === "version" ? options : { ...options, sortBy: order };
+  if (all) return singlePage(first);
+  if (isKeyed) return keysetPager(first, condition);
+  if (kind === "version") return numberedPager<T>(first, newestFirst());
+  if (kind === "step") return numberedPager<T>(first, unseen());
+  return overlappingPager(
+    first,
+    ({ id, version }) => isLatest ? id : `${id}/${version}`,
+  );
 }
 
 function singlePage<T>(first: ListOptionsLike): Pager<T> {
@@ -150,40 +149,32 @@ function keysetPager<T extends HasId>(
   first: ListOptionsLike,
   condition: object,
 ): Pager<T> {
-  let lastId: string | undefined;
+  let lastId = "";
   let count = 0;
-  const advance = (page: Page<T>): Step<T> => {
-    const { items } = page;
-    const skipped = lastId === undefined ? (page.page - 1) * page.per_page : 0;
-    const total = count + page.total;
-    count += skipped + items.length;
-    const isAfter = isAscending(items, lastId);
-    if (lastId !== undefined && !isAfter) {
-      throw pagingError(
-        `the server was asked for ids after "${lastId}" and returned others`,
-      );
+  const advance = ({ items, page, per_page, total }: Page<T>): Step<T> => {
+    const isSorted = isAscending(items, lastId);
+    if (lastId && !isSorted) {
+      throw pagingError("the server returns other ids than it was asked for");
     }
-    const end = skipped + items.length;
-    const isLast = end === page.total ||
-      end > page.total && items.length < page.per_page;
-    lastId = items.at(-1)?.id;
-    if (lastId === undefined || isLast) {
-      return { items, total, next: undefined };
+    const end = (lastId ? 0 : (page - 1) * per_page) + items.length;
+    const isLast = items.length === 0 || end === total ||
+      end > total && items.length < per_page;
+    if (!isLast && !isSorted) {
+      throw pagingError("the server does not sort by model_id");
     }
-    if (!isAfter) throw pagingError("the server did not sort by model_id");
+    lastId = items.at(-1)?.id ?? lastId;
     const filter = { ...first.filter, model_id: { ...condition, gt: lastId } };
-    return { items, total, next: { ...first, page: undefined, filter } };
+    const next = isLast ? undefined : { ...first, page: undefined, filter };
+    const step = { items, total: count + total, next };
+    count += end;
+    return step;
   };
   return { first, advance };
 }
 
 /** Whether each id comes after the one before. */
-function isAscending(items: HasId[], after = ""): boolean {
-  return items.every(({ id }) => {
-    const ascending = id > after;
-    after = id;
-    return ascending;
-  });
+function isAscending(items: HasId[], after: string): boolean {
+  return items.every(({ id }, index) => id > (items[index - 1]?.id ?? after));
 }
 
 /** Requests page after page of items that are never deleted. */
@@ -199,9 +190,7 @@ function numberedPager<T extends HasId>(
       return { items, total, next: undefined };
     }
     emptyPages = items.length > 0 ? 0 : emptyPages + 1;
-    if (emptyPages > MAX_EMPTY_PAGES) {
-      throw pagingError("the server keeps returning the same items");
-    }
+    if (emptyPages > MAX_EMPTY_PAGES) throw repeatedItemsError();
     // A short page has grown since: it is read again.
     const next = rows.length < size ? number : number + 1;
     return { items, total, next: { ...first, page: next } };
@@ -228,8 +217,7 @@ function isPage(body: object): boolean {
   const { items, page, per_page, total }: Partial<Page<unknown>> = body;
   return Array.isArray(items) &&
     items.every((item) =>
-      isObject(item) && "id" in item &&
-      typeof item.id === "string"
+      isObject(item) && "id" in item && typeof item.id === "string"
     ) &&
     [page, per_page, total].every((count) =>
       Number.isSafeInteger(count) && Number(count) >= 0

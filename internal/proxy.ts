@@ -1,37 +1,38 @@
-/** Finds out whether the environment sets a proxy. */
+/** The proxy that the environment names for a URL. */
 
 import { detectRuntime } from "./runtime.ts";
 
-/** The environment variable that sets a proxy for a URL, if there is one. */
-export function proxyVariable(url: string): string | undefined {
+/** The proxy's origin, without credentials; undefined if there is none. */
+export function findProxy(url: string): string | undefined {
+  const { protocol, hostname } = new URL(url);
   const runtime = detectRuntime();
   const isUsed = runtime === "Deno" || runtime === "Bun" ||
-    runtime === "Node" && find("NODE_USE_ENV_PROXY");
-  const [, scheme = "", host = ""] = /^(https?):\/\/([^/:]*)/.exec(url) ?? [];
-  if (!isUsed || isException(host)) return undefined;
-  return find(`${scheme}_proxy`);
+    runtime === "Node" && readVariable("NODE_USE_ENV_PROXY") === "1";
+  const name = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
+  const proxy = isUsed && readEither(name);
+  if (!proxy || !URL.canParse(proxy)) return undefined;
+  const exceptions = (readEither("NO_PROXY") ?? "").split(/[\s,]+/);
+  const isException = exceptions.some((one) =>
+    one === "*" || one !== "" &&
+      `.${hostname}`.endsWith(`.${one.replace(/^\*?\.|:\d+$/g, "")}`)
+  );
+  const { protocol: scheme, host } = new URL(proxy);
+  return isException ? undefined : `${scheme}//${host}`;
 }
 
-/** Whether NO_PROXY names the host or its domain. */
-function isException(host: string): boolean {
-  const variable = find("no_proxy");
-  const names = variable ? read(variable)?.split(",") ?? [] : [];
-  return names.map((name) => name.trim().replace(/^\*?\./, ""))
-    .some((name) => name === "*" || `.${host}`.endsWith(`.${name}`));
+/** The variable in lower case, as most programs read it, or in upper case. */
+function readEither(name: string): string | undefined {
+  return readVariable(name.toLowerCase()) ?? readVariable(name);
 }
 
-/** The name, in lower or upper case, if the variable is set. */
-function find(name: string): string | undefined {
-  return [name, name.toUpperCase()].find(read);
-}
-
-function read(variable: string): string | undefined {
-  if (
-    "Deno" in globalThis && // it must not ask for a permission
-    Deno.permissions.querySync({ name: "env", variable }).state !== "granted"
-  ) return undefined;
+/** Deno would ask the user for permission, which an error must not do. */
+function readVariable(variable: string): string | undefined {
+  if ("Deno" in globalThis) {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    if (state !== "granted") return undefined;
+  }
   const { process } = globalThis as {
     process?: { env?: Record<string, string | undefined> };
   };
-  return process?.env?.[variable];
+  return process?.env?.[variable] || undefined;
 }

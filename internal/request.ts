@@ -11,7 +11,9 @@ import {
 import { type HeaderRecord, headerSecrets } from "./headers.ts";
 import { serializeJson } from "./json.ts";
 import { describeNetworkError } from "./network_errors.ts";
+import type { FetchResponse } from "../options.ts";
 import { encodePath, type Path } from "./path.ts";
+import { findProxy } from "./proxy.ts";
 import { redacted, redactError, shorten } from "./redact.ts";
 
 /** What a method of the client requests. */
@@ -134,7 +136,7 @@ export class OutgoingRequest {
    *
    * @param response The response, if its headers arrived.
    */
-  toError(thrown: unknown, response?: Response): unknown {
+  toError(thrown: unknown, response?: FetchResponse): unknown {
     const { signal, ending } = this.deadline;
     if (ending) {
       const { ErrorClass, reason } = ending;
@@ -150,12 +152,18 @@ export class OutgoingRequest {
       : error.text;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,
-      this.redact(text) + this.sizeHint(),
+      this.redact(text) + this.proxyHint() + this.sizeHint(),
       {
         cause: redactError(thrown, (text) => this.redact(text)),
         outcomeUnknown: mayHaveReachedServer || response !== undefined,
       },
     );
+  }
+
+  /** Names the proxy, which may be the cause. */
+  proxyHint(): string {
+    const proxy = this.isCustom ? undefined : findProxy(this.url);
+    return proxy ? `; the request goes through the proxy ${proxy}` : "";
   }
 
   /** What to do if the URL or a header is too long for Decapod's nginx. */

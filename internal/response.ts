@@ -6,6 +6,7 @@ import {
   DecapodResponseError,
 } from "../errors.ts";
 import { parseJson } from "./json.ts";
+import type { FetchResponse } from "../options.ts";
 import { REDACTED, singleLine } from "./redact.ts";
 import type { OutgoingRequest } from "./request.ts";
 import { parseRetryAfter } from "./retry_after.ts";
@@ -13,11 +14,14 @@ import { isObject } from "./validate.ts";
 
 /** Reads the body of a successful response. */
 export type Read<T> = (
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ) => Promise<T> | T;
 
 const MAX_ERROR_BODY = 64 * 1024;
+
+/** The longest string of V8, which has the shortest ones. */
+const MAX_TEXT = 2 ** 29 - 24;
 
 const URL_HINT = "check that the URL is that of the Decapod API";
 
@@ -33,26 +37,29 @@ const HINTS: Record<number, string> = {
 const PROXY_STATUSES = [407, 408, 413, 414, 429, 431];
 
 /** Encodings that the runtimes decode; Deno decodes two of them. */
-const PLAIN = ["", "identity"];
-const DECODED = [...PLAIN, "gzip", "br"];
+const DECODED = ["gzip", "br"];
 const DECODED_ELSEWHERE = ["x-gzip", "deflate", "zstd"];
 
-/** Whether the response is a success of the requested media type. */
+/** Whether the response is a success that can be read as requested. */
 export function isExpected(
-  response: Response,
-  { type }: OutgoingRequest,
+  response: FetchResponse,
+  request: OutgoingRequest,
 ): boolean {
-  return response.ok && hasType(response, type);
+  return response.ok && hasType(response, request.type) &&
+    (request.type !== "text/plain" || isDecoded(response, request));
 }
 
 /** The error for any other response. */
 export async function responseError(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): Promise<DecapodError> {
   const header = (name: string) =>
     singleLine(request.redact(response.headers.get(name) ?? ""));
   const { status, ok, type } = response;
+  if (ok && !isDecoded(response, request)) {
+    return encodingError(response, request);
+  }
   if (ok) {
     const contentType = header("content-type");
     return unexpected(
@@ -81,17 +88,15 @@ export async function responseError(
 
 /** Throws if a custom fetch returned something other than a Response. */
 export function checkShape(
-  response: Response | undefined,
+  response: Partial<FetchResponse> | undefined,
   request: OutgoingRequest,
 ): void {
-  const missing = !isObject(response)
-    ? "everything"
-    : typeof response.status !== "number"
+  const { status, headers, text, arrayBuffer } = response ?? {};
+  const missing = typeof status !== "number"
     ? "status"
-    : typeof response.headers?.get !== "function"
+    : typeof headers?.get !== "function"
     ? "headers"
-    : typeof response.text !== "function" &&
-        typeof response.arrayBuffer !== "function"
+    : typeof (text ?? arrayBuffer) !== "function"
     ? "text()"
     : undefined;
   if (missing === undefined) return;
@@ -104,22 +109,23 @@ export function checkShape(
 
 /** Reads a body as text. */
 export async function readText(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): Promise<string> {
-  checkEncoding(response, request);
-  if (isStreamed(response, request)) return await collect(response, request);
+  if (isStreamed(response, request)) {
+    return decode(await readBytes(response, request), response, request);
+  }
   if (typeof response.arrayBuffer !== "function") {
     return await request.deadline.race(response.text());
   }
   const bytes = await request.deadline.race(response.arrayBuffer());
   checkLength(response, bytes.byteLength);
-  return append("", response, request, () => new TextDecoder().decode(bytes));
+  return decode(bytes, response, request);
 }
 
 /** Reads a body as a JSON object. */
 export async function readObject<T extends object>(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): Promise<T> {
   const text = isStreamed(response, request) ||
@@ -131,7 +137,7 @@ export async function readObject<T extends object>(
     if (request.spec.isValid?.(parsed.value) !== false) return parsed.value;
   }
   if (!parsed) {
-    checkEncoding(response, request);
+    if (!isDecoded(response, request)) throw encodingError(response, request);
     checkLength(response, new TextEncoder().encode(text).length);
   }
   throw unexpected(
@@ -145,11 +151,10 @@ export async function readObject<T extends object>(
 
 /** Yields the chunks of a body. */
 export async function* readChunks(
-  response: Response, // kept whole: Deno loses an abort otherwise
+  response: FetchResponse, // kept whole: Deno loses an abort otherwise
   request: OutgoingRequest,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  checkEncoding(response, request);
-  const reader = response.body?.getReader?.();
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+  const reader = isStream(response.body) && response.body.getReader();
   if (!reader) {
     yield new TextEncoder().encode(await readText(response, request));
     return;
@@ -171,53 +176,51 @@ export async function* readChunks(
 
 /** A custom fetch may ignore the signal; only a reader can cancel its body. */
 function isStreamed(
-  { body }: Response,
-  { isCustom }: OutgoingRequest,
+  { body }: FetchResponse,
+  request: OutgoingRequest,
 ): boolean {
-  return isCustom && typeof body?.getReader === "function";
+  return request.isCustom && isStream(body);
 }
 
-/** The text of a body, or of its first bytes. */
-async function collect(
-  response: Response,
+/** Whether a body is a web stream, and not the stream of another library. */
+export function isStream(
+  body: unknown,
+): body is ReadableStream<Uint8Array<ArrayBuffer>> {
+  return isObject(body) && "getReader" in body &&
+    typeof body.getReader === "function";
+}
+
+/** The bytes of a body, or its first ones. */
+async function readBytes(
+  response: FetchResponse,
   request: OutgoingRequest,
   maxBytes = Infinity,
-): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
+): Promise<ArrayBuffer> {
+  const chunks: BlobPart[] = [];
+  let size = 0;
   for await (const chunk of readChunks(response, request)) {
-    text = append(
-      text,
-      response,
-      request,
-      () => decoder.decode(chunk, { stream: true }),
-    );
-    if ((maxBytes -= chunk.length) <= 0) break;
+    chunks.push(chunk);
+    if ((size += chunk.length) >= maxBytes) break;
   }
-  return text + decoder.decode();
+  return await new Blob(chunks).arrayBuffer();
 }
 
-/** Throws a useful error if a text becomes longer than a string can be. */
-function append(
-  text: string,
-  response: Response,
+function decode(
+  bytes: ArrayBuffer,
+  response: FetchResponse,
   request: OutgoingRequest,
-  decode: () => string,
 ): string {
-  try {
-    return text + decode();
-  } catch {
-    throw unexpected(
-      response,
-      request,
-      "is longer than a string can be (use streamExecutionLog)",
-    );
-  }
+  if (bytes.byteLength <= MAX_TEXT) return new TextDecoder().decode(bytes);
+  throw unexpected(
+    response,
+    request,
+    `has ${bytes.byteLength} bytes, more than fit into a string (use streamExecutionLog)`,
+  );
 }
 
 /** An error about a response that Decapod would not send. */
 function unexpected(
-  { status }: Response,
+  { status }: FetchResponse,
   request: OutgoingRequest,
   problem: string,
 ): DecapodError {
@@ -229,42 +232,49 @@ function unexpected(
 }
 
 /** Some runtimes report a truncated body as complete. */
-function checkLength({ headers }: Response, size: number): void {
+function checkLength({ headers }: FetchResponse, size: number): void {
   const length = Number(headers.get("content-length"));
   const missing = length - size;
   // A byte order mark has 3 bytes, which are not part of the text.
-  if (missing > 0 && missing !== 3 && !headers.has("content-encoding")) {
+  if (missing > 0 && missing !== 3 && !headers.get("content-encoding")) {
     throw new Error(`connection closed after ${size} of ${length} bytes`);
   }
 }
 
-/** Throws if the body is compressed in a way that the runtime does not decode. */
-function checkEncoding(response: Response, request: OutgoingRequest): void {
-  const header = response.headers.get("content-encoding");
-  const encoding = header?.trim().toLowerCase() ?? "";
-  const accepted = request.headers["accept-encoding"];
-  const isDeno = "Deno" in globalThis;
-  // Deno decodes nothing if the header was set.
-  const isUndecoded = accepted === "identity" ||
-    accepted !== undefined && isDeno;
-  const decoded = isUndecoded
-    ? PLAIN
-    : isDeno
-    ? DECODED
-    : [...DECODED, ...DECODED_ELSEWHERE];
-  if (decoded.includes(encoding)) return;
-  throw unexpected(
+/**
+ * Whether the runtime decoded the body. If a request names encodings itself,
+ * Deno decodes none and others do not notice a truncated body.
+ */
+function isDecoded(
+  response: FetchResponse,
+  { headers }: OutgoingRequest,
+): boolean {
+  const encoding = encodingOf(response);
+  if (encoding === "" || encoding === "identity") return true;
+  const accepted = headers["accept-encoding"];
+  if (accepted === "identity") return false;
+  return "Deno" in globalThis
+    ? accepted === undefined && DECODED.includes(encoding)
+    : DECODED.includes(encoding) || DECODED_ELSEWHERE.includes(encoding);
+}
+
+function encodingOf({ headers }: FetchResponse): string {
+  return headers.get("content-encoding")?.trim().toLowerCase() ?? "";
+}
+
+function encodingError(
+  response: FetchResponse,
+  request: OutgoingRequest,
+): DecapodError {
+  const encoding = singleLine(request.redact(encodingOf(response)), 40);
+  return unexpected(
     response,
     request,
-    `is encoded as "${singleLine(request.redact(encoding), 40)}", which ${
-      accepted === "identity"
-        ? "was not requested (does a proxy compress it?)"
-        : "this runtime does not decode"
-    }`,
+    `is encoded as "${encoding}", which was not requested or cannot be decoded`,
   );
 }
 
-function hasType({ headers }: Response, type: string): boolean {
+function hasType({ headers }: FetchResponse, type: string): boolean {
   const value = headers.get("content-type") ?? "";
   if (value === type) return true;
   const [essence = ""] = value.split(/[;,]/);
@@ -273,20 +283,20 @@ function hasType({ headers }: Response, type: string): boolean {
 
 /** The error for an error status. */
 async function apiError(
-  response: Response,
+  response: FetchResponse,
   request: OutgoingRequest,
 ): Promise<DecapodError> {
   const { status, headers } = response;
   // If the body is truncated, the status is enough.
-  const body = await collect(response, request, MAX_ERROR_BODY)
-    .catch(() => "");
+  const body = await readBytes(response, request, MAX_ERROR_BODY)
+    .then((bytes) => new TextDecoder().decode(bytes), () => "");
   const json = hasType(response, "application/json")
     ? parseJson<{ error?: unknown; message?: unknown } | null>(body)?.value
     : undefined;
   const text = (value: unknown) =>
     typeof value === "string" ? request.redact(value) : "";
   const statusText = text(response.statusText);
-  const name = redactName(json?.error, text);
+  const name = text(json?.error);
   const headline = singleLine(name || statusText);
   const title = headline.startsWith(`${status}`)
     ? headline
@@ -324,15 +334,9 @@ function statusHint(status: number, headline: string, isJson: boolean): string {
 
 /** The text of a page without its title, which the error says already. */
 function withoutTags(html: string, title: string): string {
-  const text = singleLine(html.replace(/<[^<>]*>/g, " "));
-  return text.replaceAll(title, " ").replace(/\s+/g, " ").trim();
-}
-
-/** A class name stays readable even if a short secret is part of it. */
-function redactName(name: unknown, text: (value: unknown) => string): string {
-  const redacted = text(name);
-  return typeof name === "string" && /^(?:[A-Z][a-z]+){2,}$/.test(name) &&
-      redacted !== REDACTED
-    ? name
-    : redacted;
+  const text = html.replace(
+    /<(title|style|script)\b.*?<\/\1>|<[^<>]*>/gis,
+    " ",
+  );
+  return singleLine(text.replaceAll(title, " "));
 }

@@ -28,15 +28,11 @@ function parseHttpDate(value: string): number {
       form.exec(value)?.groups ?? {};
     const index = MONTHS.indexOf(month) / 3;
     if (!month || !Number.isInteger(index)) continue;
-    const [hours, minutes, seconds] = time.split(":").map(Number);
-    return Date.UTC(
-      fullYear(Number(year)),
-      index,
-      Number(day),
-      hours,
-      minutes,
-      seconds,
-    );
+    const number = String(index + 1).padStart(2, "0");
+    const date = `${fullYear(Number(year))}-${number}-${day.replace(" ", "0")}`;
+    const parsed = new Date(`${date}T${time}Z`);
+    // The parser accepts the 31st of shorter months.
+    return parsed.getUTCDate() === Number(day) ? parsed.getTime() : NaN;
   }
   return NaN;
 }

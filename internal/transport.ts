@@ -2,6 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
+import { abortable } from "./abort.ts";
 import { Deadline, type Ending, type OpenDeadlines } from "./deadline.ts";
 import {
   DecapodAPIError,
@@ -10,6 +11,7 @@ import {
 } from "../errors.ts";
 import { type HeaderRecord, readHeaders } from "./headers.ts";
 import {
+  type FetchResponse,
   REQUEST_OPTIONS,
   type RequestOptions,
   type TransportOptions,
@@ -24,12 +26,14 @@ import {
 import {
   checkShape,
   isExpected,
+  isStream,
   type Read,
   readChunks,
   readObject,
   readText,
   responseError,
 } from "./response.ts";
+import { userAgent } from "./runtime.ts";
 import { openTls, type TlsSession } from "./tls.ts";
 import { validateOptions } from "./validate.ts";
 
@@ -50,8 +54,12 @@ export function backoff(attempt: number, first = 200, max = 8000): number {
   return Math.random() * Math.min(max, first * 2 ** (attempt - 1));
 }
 
+const nativeFetch = globalThis.fetch;
+
 /** What fetch accepts; `tls` are the settings of Deno's HTTP client. */
-type Init = RequestInit & { tls?: Deno.CreateHttpClientOptions };
+type Init = RequestInit & { signal: AbortSignal } & {
+  tls?: Deno.CreateHttpClientOptions;
+};
 
 /**
  * Sends a change once. Deno and Bun resend a request by themselves if a kept
@@ -64,7 +72,7 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
   }
   const client = Deno.createHttpClient({ ...init.tls, poolMaxIdlePerHost: 0 });
   try {
-    return await fetch(url, { ...init, client });
+    return await abortable(fetch(url, { ...init, client }), init.signal);
   } finally {
     client.close(); // the body can still be read
   }
@@ -172,7 +180,14 @@ export class Transport {
 
   /** Ends everything under way but requests that are on the wire already. */
   cancelAll(): void {
-    for (const deadline of [...this.#deadlines]) deadline.cancel();
+    for (const deadline of [...this.#deadlines]) {
+      try {
+        deadline.cancel();
+      } catch {
+        // A Worker cannot abort what one of its earlier requests abandoned.
+        this.#deadlines.delete(deadline);
+      }
+    }
   }
 
   /** Closes this client's own connections. */
@@ -236,7 +251,7 @@ export class Transport {
         }
       }
     } catch (error) {
-      throw deadline.signal.aborted ? request.toError(error) : error;
+      throw error === deadline.signal.reason ? request.toError(error) : error;
     }
   }
 
@@ -249,8 +264,8 @@ export class Transport {
     const { deadline } = request;
     const { onAttempt } = this.#options;
     const start = onAttempt ? performance.now() : 0;
-    let pending: Promise<Response> | undefined;
-    let response: Response | undefined;
+    let pending: Promise<FetchResponse> | undefined;
+    let response: FetchResponse | undefined;
     try {
       deadline.signal.throwIfAborted();
       request.sent = true;
@@ -264,7 +279,7 @@ export class Transport {
       if (onAttempt) this.#report(request, attempt, start, response);
       return result;
     } catch (thrown) {
-      pending?.then(({ body }) => body?.cancel()).catch(() => {});
+      pending?.then(cancelBody).catch(() => {});
       const error = request.toError(thrown, response);
       request.outcomeUnknown = error instanceof DecapodError &&
         error.outcomeUnknown;
@@ -280,7 +295,7 @@ export class Transport {
     { spec }: OutgoingRequest,
     attempt: number,
     start: number,
-    response?: Response,
+    response?: FetchResponse,
     failure?: { error: unknown },
   ): Promise<void> {
     try {
@@ -299,23 +314,23 @@ export class Transport {
 
   #fetch(
     { spec: { method }, url, headers, body, deadline }: OutgoingRequest,
-  ): Promise<Response> {
-    const init: RequestInit = {
-      headers,
-      redirect: "manual", // workerd does not support "error"
-      signal: deadline.signal,
-    };
+  ): Promise<FetchResponse> {
     const { fetch: custom } = this.#options;
-    if (method !== "GET" || custom) init.method = method; // slow on Deno
-    if (body !== undefined) init.body = body;
-    if (this.#tls) Object.assign(init, this.#tls.init());
+    const init = {
+      headers,
+      redirect: "manual" as const, // workerd does not support "error"
+      signal: deadline.signal,
+      ...body !== undefined && { body },
+      ...this.#tls?.init(),
+    };
     if (custom) {
-      const own = { ...init, headers: new Headers(headers) };
+      const own = { ...init, method, headers: new Headers(headers) };
       return Promise.resolve(custom(url, own)); // a mock may return no promise
     }
+    // Deno takes longer if the method of a GET is named.
     return method === "GET"
       ? Promise.resolve(fetch(url, init))
-      : fetchOnce(url, init);
+      : fetchOnce(url, { ...init, method });
   }
 
   #request(
@@ -326,7 +341,8 @@ export class Transport {
   ): OutgoingRequest {
     const headers: HeaderRecord = {
       accept: type,
-      // Node and Bun do not always notice a truncated compressed body.
+      "user-agent": userAgent(),
+      // Node and Bun do not notice a truncated compressed body.
       ...type === "text/plain" && { "accept-encoding": "identity" },
       ...this.#headers,
       ...readHeaders(options?.headers),
@@ -339,7 +355,8 @@ export class Transport {
       headers,
       deadline,
       this.#secrets,
-      this.#options.fetch !== undefined,
+      // A test tool may have replaced the global fetch.
+      this.#options.fetch !== undefined || fetch !== nativeFetch,
     );
   }
 
@@ -349,6 +366,10 @@ export class Transport {
     const latest = [token, ...tokens].slice(0, MAX_TOKENS);
     this.#secrets.splice(0, Infinity, password, ...latest);
   }
+}
+
+async function cancelBody({ body }: FetchResponse): Promise<void> {
+  if (isStream(body)) await body.cancel();
 }
 
 function isUnauthorized(error: unknown): boolean {

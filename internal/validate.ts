@@ -46,10 +46,13 @@ export const NON_EMPTY_STRING: Validator = [
   (value) => typeof value === "string" && value !== "",
 ];
 
-/** Validators of arguments and options by name; other names are strings. */
+/** Validators of arguments and options by name. */
 const VALIDATORS: Record<string, Validator> = {
   all: BOOLEAN,
+  body: OBJECT,
   change: FUNCTION,
+  clusterId: STRING,
+  email: STRING,
   expect: [
     "a non-empty array of states",
     (value) =>
@@ -57,18 +60,26 @@ const VALIDATORS: Record<string, Validator> = {
       value.every((state) => typeof state === "string"),
   ],
   fetch: FUNCTION,
+  fullName: STRING,
   hints: ARRAY,
+  host: STRING,
   limit: integerFrom(0),
+  login: STRING,
   max: MILLISECONDS,
   min: MILLISECONDS,
+  name: STRING,
   onAttempt: FUNCTION,
   onUpdate: FUNCTION,
   page: integerFrom(1),
   perPage: integerFrom(1),
   permissions: ARRAY,
   playbookConfigurationVersion: integerFrom(1),
+  playbookId: STRING,
+  query: OBJECT,
   retries: integerFrom(0),
+  root: STRING,
   runAfter: BOOLEAN,
+  serverId: STRING,
   serverIds: ARRAY,
   signal: [
     "an AbortSignal",
@@ -76,6 +87,7 @@ const VALIDATORS: Record<string, Validator> = {
   ],
   timeout: MILLISECONDS,
   tls: OBJECT,
+  username: STRING,
   verify: BOOLEAN,
   version: integerFrom(1),
 };

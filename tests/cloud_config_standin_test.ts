@@ -15,6 +15,7 @@ test("a host that boots appears in getServers()", async (make) => {
 
   const { code, log } = await host.boot();
   assertEquals(code, 0, log);
+  server.standIn.controller.discover();
   const { items } = await client.getServers({ all: true });
   assertEquals(items.length, before.items.length + 1);
   const found = items.find(({ id }) => id === UUID);
@@ -24,6 +25,7 @@ test("a host that boots appears in getServers()", async (make) => {
 
   // The next boot finds it there already.
   assertEquals((await host.boot()).code, 0);
+  server.standIn.controller.discover();
   assertEquals(
     (await client.getServers({ all: true })).items.length,
     items.length,

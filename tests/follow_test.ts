@@ -196,7 +196,7 @@ Deno.test("an execution that was canceled while created is followed to the end i
 
   const clock = new TestClock();
   await using server = new StandInServer(
-    { now: clock.now, canceledMayRun: true },
+    { now: clock.now },
     ({ path }) => {
       if (path.startsWith("/v1/execution/")) clock.advance(1000);
       return undefined;

@@ -19,11 +19,13 @@ async function fails(...args: string[]): Promise<[code: number, text: string]> {
   return [code, new TextDecoder().decode(stderr)];
 }
 
-Deno.test("a mistake on the command line is named, with the usage", async () => {
+Deno.test("stand-in program names a mistake on its command line", async () => {
   const mistakes: [args: string[], complaint: string][] = [
     [["--prot", "1"], "--prot"],
     [["--port", "many"], "Cannot use --port many"],
     [["--pace", "0"], "Cannot use --pace 0"],
+    [["--discovery-delay", "-1"], "--discovery-delay"],
+    [["--insert-duration", "3s"], "Cannot use --insert-duration 3s"],
     [["extra"], "extra"],
   ];
   for (const [args, complaint] of mistakes) {
@@ -34,7 +36,7 @@ Deno.test("a mistake on the command line is named, with the usage", async () => 
   }
 });
 
-Deno.test("a port that is in use is named", async () => {
+Deno.test("stand-in program names a port that is in use", async () => {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
   const [code, text] = await fails("--port", String(port));
@@ -42,7 +44,7 @@ Deno.test("a port that is in use is named", async () => {
   assertStringIncludes(text, `127.0.0.1:${port}`);
 });
 
-Deno.test("serves, tells nobody's secrets, and ends on Ctrl-C", async () => {
+Deno.test("stand-in program serves, logs no secrets, and ends on Ctrl-C", async () => {
   const program = command("--port", "0", "--servers", "2").spawn();
   const errors = new Response(program.stderr).text();
   const lines = program.stdout.pipeThrough(new TextDecoderStream()).getReader();

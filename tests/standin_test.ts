@@ -5,7 +5,7 @@ import type { Json } from "./standin/json.ts";
 import { StandIn } from "./standin/mod.ts";
 import { fields, ORIGIN, Session } from "./standin/session.ts";
 
-Deno.test("fetch takes a string, a URL and a Request, unbound", async () => {
+Deno.test("StandIn.fetch() accepts a string, a URL and a Request, unbound", async () => {
   const { fetch } = new StandIn();
   const url = `${ORIGIN}/v1/info/`;
   for (const input of [url, new URL(url), new Request(url)]) {
@@ -15,7 +15,7 @@ Deno.test("fetch takes a string, a URL and a Request, unbound", async () => {
   }
 });
 
-Deno.test("fetch ends with the signal's reason", async () => {
+Deno.test("StandIn.fetch() rejects with the reason of its signal", async () => {
   const { fetch } = new StandIn();
   const url = `${ORIGIN}/v1/info/`;
   const reason = new Error("enough");
@@ -40,14 +40,14 @@ Deno.test("fetch ends with the signal's reason", async () => {
   assertEquals(await assertRejects(() => response.text()), reason);
 });
 
-Deno.test("fetch leaves an answer alone that was read before the abort", async () => {
+Deno.test("StandIn.fetch() leaves a response alone that was read before an abort", async () => {
   const { fetch } = new StandIn();
   const { signal } = new AbortController();
   const response = await fetch(`${ORIGIN}/v1/info/`, { signal });
   assertEquals((await response.json()).version, "1.2.0.dev1");
 });
 
-Deno.test("a token lives from use to use", async () => {
+Deno.test("stand-in extends the life of a token with each use", async () => {
   const session = await Session.start({ tokenLifetime: 100 });
   const expires = async () => {
     const response = await session.send("GET", "/user/self");
@@ -66,7 +66,7 @@ Deno.test("a token lives from use to use", async () => {
   ]);
 });
 
-Deno.test("an error extends the life of a token too", async () => {
+Deno.test("stand-in extends the life of a token with an error too", async () => {
   const session = await Session.start({ tokenLifetime: 100 });
   session.clock.advance(60_000);
   assertEquals(await session.outcome("POST", "/cluster", {}), [
@@ -77,7 +77,7 @@ Deno.test("an error extends the life of a token too", async () => {
   await session.get("/user/self");
 });
 
-Deno.test("tokens can be revoked, of a user or of everybody", async () => {
+Deno.test("StandIn.revokeTokens() revokes the tokens of a user or of everybody", async () => {
   const session = await Session.start();
   const { standIn } = session;
   const second = await session.login("root", "root");
@@ -102,7 +102,7 @@ Deno.test("tokens can be revoked, of a user or of everybody", async () => {
   assertEquals((await session.outcome("GET", "/user/self"))[0], 401);
 });
 
-Deno.test("a password can be set from behind", async () => {
+Deno.test("StandIn.setPassword() replaces a password", async () => {
   const session = await Session.start();
   session.standIn.setPassword("root", "new");
   assertEquals(
@@ -115,7 +115,7 @@ Deno.test("a password can be set from behind", async () => {
   await session.login("root", "new");
 });
 
-Deno.test("a reset token is mailed, works once, for a day", async () => {
+Deno.test("stand-in mails a reset token that works once, for a day", async () => {
   const session = await Session.start();
   const request = async () => {
     await session.post("/password_reset", { login: "root" });
@@ -141,7 +141,7 @@ Deno.test("a reset token is mailed, works once, for a day", async () => {
   await session.login("root", "new");
 });
 
-Deno.test("a server announces itself with the discovery token", async () => {
+Deno.test("stand-in discovers servers that announce themselves", async () => {
   const session = await Session.start({ servers: 0, discoveryDelay: 2000 });
   session.token = session.standIn.discoveryToken;
   const announcement = {
@@ -175,10 +175,30 @@ Deno.test("a server announces itself with the discovery token", async () => {
   await session.delete(path);
   await session.post("/server", announcement);
   session.clock.advance(2000);
-  assert(Number((await session.get(path)).time_deleted) > 0);
+  const back = await session.get(path);
+  assertEquals([back.version, back.time_deleted], [4, 0]);
 });
 
-Deno.test("an edit that comes second is refused", async () => {
+Deno.test("stand-in takes some time to discover a server by default", async () => {
+  const session = await Session.start({ servers: 0 });
+  const id = "c9fe8583-3f39-37b8-f651-b93268fa7fb3";
+  const announcement = { id, host: "node1.example.com", username: "ansible" };
+  await session.post("/server", announcement);
+  const path = `/server/${id}`;
+  assertEquals(await session.outcome("GET", path), [404, "NotFound"]);
+  session.clock.advance(300);
+  assertEquals((await session.get(path)).data.fqdn, "node1.example.com");
+});
+
+Deno.test("stand-in has servers without an IPv4 address", async () => {
+  const session = await Session.start({ servers: 1 });
+  const server = session.standIn.addServer({ ip: null });
+  const { data } = await session.get(`/server/${server.id}`);
+  assertEquals([data.name, data.ip], ["node-fd00--1", null]);
+  assertEquals(fields(data.facts).ansible_all_ipv4_addresses, []);
+});
+
+Deno.test("stand-in refuses all but the first of many edits of one version", async () => {
   const session = await Session.start();
   const cluster = await session.post("/cluster", { name: "one" });
   const outcomes = await Promise.all(
@@ -189,11 +209,31 @@ Deno.test("an edit that comes second is refused", async () => {
       })
     ),
   );
-  assertEquals(outcomes.map(([status]) => status).sort(), [200, 400, 400]);
+  assertEquals(outcomes.toSorted(), [
+    [200, ""],
+    [400, "CannotUpdateManagedFieldsError"],
+    [400, "CannotUpdateManagedFieldsError"],
+  ]);
   assertEquals((await session.get(`/cluster/${cluster.id}`)).version, 2);
 });
 
-Deno.test("a name is free again once its holder is deleted or renamed", async () => {
+Deno.test("stand-in lets edits of one version overlap if inserts take time", async () => {
+  const session = await Session.start({ insertDuration: 3 });
+  const cluster = await session.post("/cluster", { name: "one" });
+  const path = `/cluster/${cluster.id}`;
+  const edit = (name: string) =>
+    session.outcome("PUT", path, { ...cluster, data: { name } });
+  const overlapping = await Promise.all(["two", "three", "four"].map(edit));
+  assertEquals(overlapping.toSorted(), [
+    [200, ""],
+    [400, "CannotUpdateModelWithSuchParameters"],
+    [400, "CannotUpdateModelWithSuchParameters"],
+  ]);
+  assertEquals((await session.get(path)).version, 2);
+  assertEquals(await edit("late"), [400, "CannotUpdateManagedFieldsError"]);
+});
+
+Deno.test("stand-in frees the name of a cluster that is deleted or renamed", async () => {
   const session = await Session.start();
   const taken = [400, "ImpossibleToCreateSuchModel"] as const;
   const first = await session.post("/cluster", { name: "one" });
@@ -214,7 +254,7 @@ Deno.test("a name is free again once its holder is deleted or renamed", async ()
   ]);
 });
 
-Deno.test("deleted models and old versions can be listed", async () => {
+Deno.test("stand-in lists deleted models and old versions", async () => {
   const session = await Session.start();
   const first = await session.post("/cluster", { name: "one" });
   await session.put(`/cluster/${first.id}`, {
@@ -231,7 +271,7 @@ Deno.test("deleted models and old versions can be listed", async () => {
   assertEquals(await names({ is_latest: true }), [["two", 2]]);
 });
 
-Deno.test("the order of creation is the order of versions", async () => {
+Deno.test("stand-in orders models by the creation of their versions", async () => {
   const session = await Session.start();
   const first = await session.post("/cluster", { name: "c" });
   await session.post("/cluster", { name: "a" });
@@ -244,7 +284,7 @@ Deno.test("the order of creation is the order of versions", async () => {
   assertEquals(await names(), ["a", "b", "d"]);
 });
 
-Deno.test("5,000 models are paged without a gap while others come and go", async () => {
+Deno.test("stand-in pages 5,000 models without a gap while others come and go", async () => {
   const session = await Session.start();
   session.standIn.seedClusters(5000);
   const sort_by = '{"model_id":1}';
@@ -278,13 +318,13 @@ Deno.test("5,000 models are paged without a gap while others come and go", async
   assertEquals(seen.filter((id) => !found.has(id)), []);
 });
 
-Deno.test("the same seed makes the same ids", () => {
+Deno.test("stand-in creates the same ids from the same seed", () => {
   const ids = () =>
     new StandIn({ seed: 3 }).seedClusters(3).map(({ id }) => id);
   assertEquals(ids(), ids());
 });
 
-Deno.test("behind nginx", async (t) => {
+Deno.test("stand-in behind nginx", async (t) => {
   const session = await Session.start({ behindNginx: true });
   await t.step(
     "an answer over 1 KB is compressed for who can read it",
@@ -312,23 +352,45 @@ Deno.test("behind nginx", async (t) => {
     const name = "x".repeat(1024 * 1024);
     const response = await session.send("POST", "/cluster", { name });
     assertEquals(response.status, 413);
-    assertEquals(response.headers.get("Content-Type"), "text/html");
+    assertEquals(
+      response.headers.get("Content-Type"),
+      "text/html; charset=utf-8",
+    );
     await response.body?.cancel();
   });
   await t.step("a path outside /v1 is the web interface", async () => {
-    for (const path of ["/", "/v2/cluster/", "/v1x"]) {
+    for (const path of ["/", "/v2/cluster/", "/decapod/v1/info/"]) {
       const response = await session.standIn.fetch(ORIGIN + path);
       assertEquals(response.status, 200);
       assert((await response.text()).startsWith("<!doctype html>"));
     }
     assertEquals((await session.outcome("GET", "/nosuch"))[0], 404);
   });
+  await t.step("a line over 4 KB is refused in HTML", async () => {
+    const status = async (path: string, headers?: Record<string, string>) => {
+      const response = await session.send("GET", path, undefined, headers);
+      await response.body?.cancel();
+      return response.status;
+    };
+    const line = (length: number) => {
+      const start = "/info/?q=";
+      const rest = "GET /v1 HTTP/1.1\r\n".length + start.length;
+      return start + "x".repeat(length - rest);
+    };
+    assertEquals(await status(line(4096)), 200);
+    assertEquals(await status(line(4097)), 414);
+    const field = (length: number) => ({
+      "X-Long": "x".repeat(length - "X-Long: \r\n".length),
+    });
+    assertEquals(await status("/info/", field(4096)), 200);
+    assertEquals(await status("/info/", field(4097)), 400);
+  });
   await t.step("a body of an ordinary size goes through", async () => {
     await session.post("/cluster", { name: "through" });
   });
 });
 
-Deno.test("over a socket, text that is not ASCII comes in chunks", async () => {
+Deno.test("stand-in sends text beyond ASCII in chunks", async () => {
   const session = await Session.start();
   await using server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
@@ -348,14 +410,14 @@ Deno.test("over a socket, text that is not ASCII comes in chunks", async () => {
   assertEquals([head.status, await head.text()], [200, ""]);
 });
 
-Deno.test("users can be seeded, without mails", async () => {
+Deno.test("StandIn.seedUsers() sends no mails", async () => {
   const session = await Session.start();
   session.standIn.seedUsers(30);
   assertEquals((await session.list("/user", { all: "1" })).length, 31);
   assertEquals(session.standIn.mails, []);
 });
 
-Deno.test("a back door names a login that there is not", () => {
+Deno.test("StandIn methods throw for an unknown login", () => {
   const { standIn } = new Session();
   for (
     const open of [

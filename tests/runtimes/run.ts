@@ -172,10 +172,11 @@ async function toJavaScript(tools: Tools, consumer: Consumer): Promise<void> {
 }
 
 /** Runs the suite on one target; an incomplete run is a failure too. */
-async function runTarget(world: World, target: Target): Promise<Result[]> {
-  const program = target.program
-    ? await provideProgram(target.program)
-    : Deno.execPath();
+async function runTarget(
+  world: World,
+  target: Target,
+  program: string,
+): Promise<Result[]> {
   const use = USES[target.kind];
   await using consumer = await use.consumer(world, program);
   await copySuite(consumer);
@@ -331,15 +332,18 @@ async function runAll(
   targets: Target[],
 ): Promise<Map<string, Result[] | string>> {
   const rows = new Map<string, Result[] | string>();
+  // Without network or for other machines, some programs cannot be installed.
+  const skip = (error: unknown, ...skipped: Target[]) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    for (const { name } of skipped) rows.set(name, reason);
+  };
   let tools: Tools;
   let node: string;
   try {
     tools = await provideTools();
     node = await provideProgram("node26");
   } catch (error) {
-    // No network, or no such programs for this machine.
-    const reason = error instanceof Error ? error.message : String(error);
-    for (const { name } of targets) rows.set(name, reason);
+    skip(error, ...targets);
     return rows;
   }
   await using registry = new JsrServer(
@@ -356,23 +360,28 @@ async function runAll(
     limit: () => AbortSignal.timeout(LIMIT_MS),
   };
   for (const target of targets) {
-    rows.set(target.name, await runTarget(world, target));
+    let program = Deno.execPath();
+    try {
+      if (target.program) program = await provideProgram(target.program);
+    } catch (error) {
+      skip(error, target);
+      continue;
+    }
+    rows.set(target.name, await runTarget(world, target, program));
   }
   return rows;
 }
 
 const strict = Deno.env.get("CI") !== undefined;
-const wanted = TARGETS.filter(({ name, when }) =>
-  Deno.args.length > 0
-    ? Deno.args.includes(name)
-    : when === "always" || when === "ci" && strict
-);
-const unknown = Deno.args.filter((arg) =>
-  !TARGETS.some(({ name }) => name === arg)
-);
+const named = (arg: string) =>
+  TARGETS.filter(({ name, kind }) => arg === name || arg === kind);
+const unknown = Deno.args.filter((arg) => named(arg).length === 0);
 if (unknown.length > 0) {
   const names = TARGETS.map(({ name }) => name).join(", ");
   console.error(`Unknown runtime "${unknown.join('", "')}". Known: ${names}`);
   Deno.exit(1);
 }
+const wanted = Deno.args.length > 0
+  ? Deno.args.flatMap(named)
+  : TARGETS.filter(({ newest }) => newest || strict);
 Deno.exitCode = printTable(await runAll(wanted), strict);

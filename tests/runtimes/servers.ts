@@ -236,7 +236,7 @@ class OneServer {
   #release = Promise.withResolvers<void>();
 
   constructor(options: StandInOptions, seedClusters: number) {
-    this.#standIn = new StandIn(options);
+    this.#standIn = new StandIn({ discoveryDelay: 0, ...options });
     this.#standIn.seedClusters(seedClusters);
   }
 

@@ -1,8 +1,8 @@
 /** Users, roles, tokens and passwords. */
 
-import { crash, refusal, standard } from "./errors.ts";
+import { badRequest, crash, standard } from "./errors.ts";
 import type { Context, Route } from "./http.ts";
-import { Float, type Json, type JsonObject, toJson } from "./json.ts";
+import { Float, isObject, type Json, type JsonObject, toJson } from "./json.ts";
 import {
   type ApiPermission,
   type PermissionClass,
@@ -15,7 +15,7 @@ import { BODIES, MODELS } from "./schemas.ts";
 import { Collection, modelText, toModel, type Version } from "./store.ts";
 import type { World } from "./world.ts";
 
-/** What a user is. PUT does not look at types, so any JSON may be in here. */
+/** The data of a user. PUT does not check types, so any JSON is possible. */
 export type UserData = {
   login: Json;
   email: Json;
@@ -23,13 +23,13 @@ export type UserData = {
   role_id: Json;
 };
 
-/** What a role is. */
+/** The data of a role. */
 export type RoleData = { name: Json; permissions: PermissionClass[] };
 
 /** A version of a user. */
 export type UserVersion = Version<UserData>;
 
-/** A mail that the server would have sent. */
+/** A mail that a Decapod would have sent. */
 export interface Mail {
   readonly to: string;
   readonly login: string;
@@ -48,10 +48,10 @@ interface Token {
   expires: number;
 }
 
-/** How long a password reset waits to be used. */
+/** The lifetime of a password reset, in milliseconds. */
 const RESET_LIFETIME = 24 * 60 * 60 * 1000;
 
-/** Who there is, what they may do, and how they show who they are. */
+/** Users, their roles and permissions, their passwords and tokens. */
 export class Accounts {
   readonly users: Collection<UserData>;
   readonly roles: Collection<RoleData>;
@@ -94,7 +94,7 @@ export class Accounts {
     this.#passwords.set(root.model_id, rootPassword);
   }
 
-  /** The living user of that login. */
+  /** The undeleted user with this login. */
   byLogin(login: string): UserVersion | undefined {
     return this.users.holder("login", login);
   }
@@ -103,11 +103,11 @@ export class Accounts {
     this.#passwords.set(user.model_id, password);
   }
 
-  passwordFits(user: UserVersion, password: string): boolean {
+  isPassword(user: UserVersion, password: string): boolean {
     return this.#passwords.get(user.model_id) === password;
   }
 
-  /** Makes a user with a password of the server's choice, and mails it. */
+  /** Creates a user with a random password, and mails it. */
   createUser(data: UserData, initiatorId: string | null): UserVersion {
     const user = this.users.create(data, initiatorId);
     const password = this.#world.ids.secret(10);
@@ -132,7 +132,7 @@ export class Accounts {
     return token;
   }
 
-  /** The token of that id, if it is alive; each use extends its life. */
+  /** The token with this id if it is valid; each use extends its life. */
   useToken(id: string): Token | undefined {
     const token = this.#tokens.get(id);
     if (token === undefined) return undefined;
@@ -149,7 +149,7 @@ export class Accounts {
     this.#tokens.delete(id);
   }
 
-  /** Ends every token of a user, or of everybody. */
+  /** Revokes all tokens of a user, or of all users. */
   revokeTokens(userId?: string): void {
     for (const token of this.#tokens.values()) {
       if (userId === undefined || token.userId === userId) {
@@ -169,7 +169,7 @@ export class Accounts {
     ) ?? false;
   }
 
-  /** Mails a token with which the password can be set. */
+  /** Mails a token for setting a new password. */
   requestReset(user: UserVersion): void {
     const resetToken = this.#world.ids.secret(16, 4);
     this.#resets.set(resetToken, {
@@ -185,7 +185,7 @@ export class Accounts {
     });
   }
 
-  /** Whose password a reset token may set. */
+  /** The user whose password this reset token can set. */
   resetOwner(resetToken: string): string | undefined {
     const reset = this.#resets.get(resetToken);
     if (reset === undefined) return undefined;
@@ -194,13 +194,13 @@ export class Accounts {
     return undefined;
   }
 
-  /** Sets the password, once, and ends the user's tokens. */
+  /** Sets the password, once, and revokes the user's tokens. */
   consumeReset(resetToken: string, password: string): void {
     const userId = this.resetOwner(resetToken);
     if (userId === undefined) throw standard("NotFound");
     const user = this.users.latest(userId);
     if (user === undefined || user.time_deleted !== 0) {
-      throw refusal("BadRequest", `Invalid user ${userId}`);
+      throw badRequest("BadRequest", `Invalid user ${userId}`);
     }
     this.#resets.delete(resetToken);
     this.setPassword(this.users.save(user, user.data), password);
@@ -208,11 +208,14 @@ export class Accounts {
   }
 }
 
-/** Finds out who asks. 401 for every kind of wrong token. */
+/** Identifies the user of a request. 401 for any invalid token. */
 export function authenticate(context: Context): UserVersion {
   const { accounts } = context.world;
   const header = context.request.headers.get("Authorization") ?? "";
-  const id = header.startsWith("Bearer ") ? header.slice(7) : header;
+  // Any word that begins with Bearer is accepted as the scheme.
+  const id = header.startsWith("Bearer")
+    ? header.slice(header.indexOf(" ") + 1)
+    : header;
   const token = accounts.useToken(id);
   const user = token && accounts.users.latest(token.userId);
   if (token === undefined || user === undefined || user.time_deleted !== 0) {
@@ -224,7 +227,7 @@ export function authenticate(context: Context): UserVersion {
   return user;
 }
 
-/** 403 unless the user's role has each of the permissions. */
+/** 403 unless the user's role has all these permissions. */
 export function authorize(
   context: Context,
   permissions: readonly ApiPermission[],
@@ -238,7 +241,7 @@ export function authorize(
   }
 }
 
-/** 403 unless the user may run the playbook. */
+/** 403 unless the user is allowed to run the playbook. */
 export function authorizePlaybook(context: Context, playbookId: string): void {
   const user = context.user;
   const { accounts } = context.world;
@@ -247,7 +250,7 @@ export function authorizePlaybook(context: Context, playbookId: string): void {
   }
 }
 
-/** The object that was sent as `data`; a crash where it is none. */
+/** The members of `data` as sent; a crash if it is no object. */
 function items(sent: Json): [string, Json][] {
   if (typeof sent !== "object" || sent === null || Array.isArray(sent)) {
     throw crash(`'${typeName(sent)}' object has no attribute 'items'`);
@@ -255,7 +258,14 @@ function items(sent: Json): [string, Json][] {
   return Object.entries(sent);
 }
 
-/** Takes those of the sent fields that the model has. */
+/** The items that Python's `for` finds in a value; none in false. */
+function iterate(value: Json): Json[] {
+  if (Array.isArray(value)) return value;
+  if (isObject(value)) return Object.keys(value);
+  return value === false ? [] : [value];
+}
+
+/** The current fields, replaced by those that were sent. */
 function overlay(current: JsonObject, sent: Json): JsonObject {
   const data = { ...current };
   for (const [name, value] of items(sent)) {
@@ -298,16 +308,14 @@ const roleRoutes = routesOf<RoleData>({
       const { name = null, permissions } = overlay(current, sent);
       return {
         name,
-        permissions: Array.isArray(permissions)
-          ? readPermissions(permissions)
-          : readPermissions([permissions ?? null]),
+        permissions: readPermissions(iterate(permissions ?? null)),
       };
     },
   },
   remove: {
     permission: "delete_role",
     check: ({ world }, role) => {
-      for (const { data } of world.accounts.users.living) {
+      for (const { data } of world.accounts.users.undeleted) {
         if (data.role_id === role.model_id) {
           throw standard("CannotDeleteRoleWithActiveUsers");
         }
@@ -326,7 +334,7 @@ export const accountRoutes: readonly Route[] = [
       const { world } = context;
       const { username, password } = await context.body(BODIES.login);
       const user = world.accounts.byLogin(String(username));
-      if (!user || !world.accounts.passwordFits(user, String(password))) {
+      if (!user || !world.accounts.isPassword(user, String(password))) {
         throw standard("Unauthorized");
       }
       const token = world.accounts.issueToken(user);
@@ -420,7 +428,7 @@ export const accountRoutes: readonly Route[] = [
       const { login } = await context.body(BODIES.passwordReset);
       const user = context.world.accounts.byLogin(String(login));
       if (user === undefined) {
-        throw refusal("UnknownUserError", `Unknown user with ID ${login}`);
+        throw badRequest("UnknownUserError", `Unknown user with ID ${login}`);
       }
       context.world.accounts.requestReset(user);
       return toJson({ message: "Password reset was requested." });

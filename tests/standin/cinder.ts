@@ -1,4 +1,4 @@
-/** What OpenStack needs to use a deployed cluster. */
+/** The Cinder integration: the files that OpenStack needs to use a cluster. */
 
 import { standard } from "./errors.ts";
 import type { Route } from "./http.ts";
@@ -8,11 +8,11 @@ import { find } from "./resources.ts";
 /** The configuration and the keyrings of a cluster. */
 export interface Cinder {
   readonly config: string;
-  /** Texts by file name. */
+  /** The text of each file by its name. */
   readonly keyrings: Readonly<Record<string, string>>;
 }
 
-/** The data that a deployed cluster has to offer. */
+/** The files that the playbook `cinder_integration` produces. */
 export function cinderOf(clusterId: string): Cinder {
   const keyring = (name: string) =>
     `[client.${name}]\n\tkey = AQBqTi5ZAAAAABAAT8pGV0zT9p1u2o==\n`;
@@ -26,7 +26,7 @@ export function cinderOf(clusterId: string): Cinder {
   };
 }
 
-/** The files by their paths under `root`; the configuration names them all. */
+/** The files by path under `root`; the configuration refers to all of them. */
 function filesUnder(root: string, { config, keyrings }: Cinder): JsonObject {
   const base = root.replace(/\/+$/, "");
   const path = (name: string) =>
@@ -41,7 +41,7 @@ function filesUnder(root: string, { config, keyrings }: Cinder): JsonObject {
   return files;
 }
 
-/** The route of the cinder integration. */
+/** The route of the Cinder integration. */
 export const cinderRoutes: readonly Route[] = [
   {
     method: "GET",

@@ -1,21 +1,21 @@
-/** A clock that only moves when it is told to. */
+/** A clock for tests, moved by hand. */
 
-/** Milliseconds since 1970, set by hand. */
+/** A clock that only moves when told to. */
 export class TestClock {
   #now: number;
 
-  /** Starts at the given time, at 2026-01-01T00:00:00Z unless said. */
+  /** Starts at this time; default: 2026-01-01T00:00:00Z. */
   constructor(start = Date.UTC(2026, 0, 1)) {
     this.#now = start;
     this.now = this.now.bind(this);
   }
 
-  /** The time, in milliseconds. Bound, so that it can be handed on. */
+  /** The time, in milliseconds since 1970. Bound to this object. */
   now(): number {
     return this.#now;
   }
 
-  /** Moves the clock on by so many milliseconds. */
+  /** Moves the clock forward by this many milliseconds. */
   advance(milliseconds: number): void {
     this.#now += milliseconds;
   }

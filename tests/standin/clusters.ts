@@ -4,7 +4,7 @@ import { standard } from "./errors.ts";
 import type { Route } from "./http.ts";
 import type { Json } from "./json.ts";
 import { contains, subscript } from "./python.ts";
-import { routesOf } from "./resources.ts";
+import { find, routesOf } from "./resources.ts";
 import { BODIES, MODELS } from "./schemas.ts";
 import type { ServerData } from "./servers.ts";
 import { modelText, type Version } from "./store.ts";
@@ -19,7 +19,7 @@ export type ClusterServer = {
   server_name: Json;
 };
 
-/** What a cluster is: its name, its servers by role. */
+/** The data of a cluster: its name and its servers by role. */
 export type ClusterData = {
   name: Json;
   configuration: { [role: string]: ClusterServer[] };
@@ -41,15 +41,14 @@ function entry(server: Version<ServerData>): ClusterServer {
   };
 }
 
-/** Changes who serves in which role; roles without servers go. */
+/** Changes the servers of each role; roles without servers disappear. */
 function edit(
   world: World,
   clusterId: string,
   change: (role: string, servers: ClusterServer[]) => ClusterServer[],
   roles: readonly string[] = [],
 ): void {
-  const cluster = world.clusters.latest(clusterId);
-  if (cluster === undefined || cluster.time_deleted !== 0) return;
+  const cluster = find(world.clusters, clusterId);
   const { name, configuration } = cluster.data;
   const changed: ClusterData["configuration"] = {};
   for (const role of new Set([...Object.keys(configuration), ...roles])) {
@@ -63,19 +62,21 @@ function edit(
   world.clusters.save(cluster, { name, configuration: changed });
 }
 
-/** Moves a server to a cluster, or out of all. */
+/** Moves a server into a cluster, or out of its cluster. */
 function assign(
   world: World,
   serverId: string,
   clusterId: string | null,
-): Version<ServerData> | undefined {
-  const server = world.servers.latest(serverId);
-  if (server === undefined || server.time_deleted !== 0) return undefined;
+): Version<ServerData> {
+  const server = find(world.servers, serverId);
   if (server.data.cluster_id === clusterId) return server;
   return world.servers.save(server, { ...server.data, cluster_id: clusterId });
 }
 
-/** Gives servers their roles in a cluster: server ids by role. */
+/**
+ * Gives servers their roles in a cluster: server ids by role. Works role by
+ * role and saves the cluster last, so a deleted server stops it halfway.
+ */
 export function addServers(
   world: World,
   clusterId: string,
@@ -83,10 +84,8 @@ export function addServers(
 ): void {
   const added: ClusterData["configuration"] = {};
   for (const [role, ids] of Object.entries(roles)) {
-    added[role] = ids.flatMap((id) => {
-      const server = assign(world, id, clusterId);
-      return server === undefined ? [] : [entry(server)];
-    });
+    for (const id of ids) world.servers.checkAlive(find(world.servers, id));
+    added[role] = ids.map((id) => entry(assign(world, id, clusterId)));
   }
   edit(
     world,
@@ -103,20 +102,20 @@ export function addServers(
   );
 }
 
-/** Takes servers out of a role, or out of all roles. */
+/** Removes servers from a role, and from the cluster if it was their last. */
 export function removeServers(
   world: World,
   clusterId: string,
   serverIds: readonly string[],
-  from?: string,
+  from: string,
 ): void {
   edit(
     world,
     clusterId,
     (role, servers) =>
-      from !== undefined && role !== from
-        ? servers
-        : servers.filter(({ server_id }) => !serverIds.includes(server_id)),
+      role === from
+        ? servers.filter(({ server_id }) => !serverIds.includes(server_id))
+        : servers,
   );
   const roles = world.clusters.latest(clusterId)?.data.configuration ?? {};
   const left = new Set(
@@ -125,10 +124,10 @@ export function removeServers(
   for (const id of serverIds) if (!left.has(id)) assign(world, id, null);
 }
 
-/** Deletes a cluster that has been purged, and sets its servers free. */
+/** Deletes a purged cluster and frees its servers. */
 export function purge(world: World, clusterId: string): void {
-  const cluster = world.clusters.latest(clusterId);
-  if (cluster === undefined || cluster.time_deleted !== 0) return;
+  const cluster = find(world.clusters, clusterId);
+  world.clusters.checkAlive(cluster);
   const { name, configuration } = cluster.data;
   for (const { server_id } of Object.values(configuration).flat()) {
     assign(world, server_id, null);
@@ -136,10 +135,12 @@ export function purge(world: World, clusterId: string): void {
   world.clusters.remove(cluster, { name, configuration: {} });
 }
 
-/** Brings a changed server's new version into its cluster. */
+/** Updates the entries of a server in its cluster. */
 export function updateServer(world: World, server: Version<ServerData>): void {
   const { cluster_id } = server.data;
-  if (typeof cluster_id !== "string") return;
+  if (cluster_id === null) return;
+  const cluster = find(world.clusters, cluster_id);
+  if (cluster.time_deleted !== 0) return;
   edit(
     world,
     cluster_id,

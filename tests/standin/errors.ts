@@ -1,6 +1,6 @@
-/** The errors of the API: a status, a name, a sentence. */
+/** The errors of the API: status, name and message. */
 
-/** An error that becomes an answer: `{"code", "error", "message"}`. */
+/** An error that becomes a response: `{"code", "error", "message"}`. */
 export class ApiError extends Error {
   override name = "ApiError";
   readonly status: number;
@@ -13,7 +13,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The errors that always say the same, by name. */
+/** The errors with a fixed message, by name. */
 const STANDARD = {
   Unauthorized: [401, "No valid token came with the request. Log in first."],
   Forbidden: [403, "The role of this user does not permit the request."],
@@ -41,16 +41,16 @@ const STANDARD = {
   ],
 } as const satisfies Record<string, readonly [number, string]>;
 
-/** The name of an error that always says the same. */
+/** The name of an error with a fixed message. */
 export type StandardError = keyof typeof STANDARD;
 
-/** The error of that name. */
+/** The error with this name. */
 export function standard(name: StandardError): ApiError {
   const [status, message] = STANDARD[name];
   return new ApiError(status, name, message);
 }
 
-/** An error of the router, which is named by a sentence. */
+/** An error of the router; its name is a sentence. */
 export function routingError(status: 404 | 405): ApiError {
   const [title, message] = status === 404
     ? ["Not Found", "No such path on this server. Check the spelling."]
@@ -58,12 +58,12 @@ export function routingError(status: 404 | 405): ApiError {
   return new ApiError(status, `${status} ${title}: ${message}`, message);
 }
 
-/** What any crash inside the server looks like from outside. */
+/** How a crash inside the server looks from outside. */
 export function crash(message: string): ApiError {
   return new ApiError(400, "PlainTextError", message);
 }
 
-/** A refusal with a name and a sentence of its own. */
-export function refusal(error: string, message: string): ApiError {
+/** A 400 with a name and a message. */
+export function badRequest(error: string, message: string): ApiError {
   return new ApiError(400, error, message);
 }

@@ -1,24 +1,24 @@
-/** Executions: playbooks that run over time, step by step. */
+/** Executions: runs of playbooks, which take their time. */
 
 import { authorizePlaybook } from "./accounts.ts";
-import { cinderOf } from "./cinder.ts";
-import { addServers, purge, removeServers } from "./clusters.ts";
-import { crash, refusal, standard } from "./errors.ts";
-import type { Query, Value } from "./filters.ts";
+import { type Effects, effectsOf } from "./effects.ts";
+import { ApiError, badRequest, crash, standard } from "./errors.ts";
+import type { Query } from "./filters.ts";
 import { listText, type Route } from "./http.ts";
-import { GROUPS, hostsByGroup } from "./inventory.ts";
-import { isObject, type JsonObject, toJson } from "./json.ts";
-import { logResponse } from "./logs.ts";
+import { hostsByGroup } from "./inventory.ts";
+import { isObject, type JsonObject } from "./json.ts";
+import { type Log, logResponse, RunLog } from "./logs.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
 import { checkInteger, find, routesOf } from "./resources.ts";
 import { BODIES } from "./schemas.ts";
 import type { ServerData } from "./servers.ts";
+import { type Step, stepTable, stepText } from "./steps.ts";
 import { Collection, modelText, type Version } from "./store.ts";
-import { type Page, Table } from "./table.ts";
+import type { Page, Table } from "./table.ts";
 import { type Task, tasksOf } from "./tasks.ts";
-import type { Agenda, Happening, World } from "./world.ts";
+import type { Schedule, ScheduledEvent, World } from "./world.ts";
 
-/** What an execution is in. */
+/** The states of an execution. */
 export type ExecutionState =
   | "created"
   | "started"
@@ -27,7 +27,10 @@ export type ExecutionState =
   | "canceled"
   | "failed";
 
-/** What an execution is. */
+/** How a run can end. */
+export type Outcome = "completed" | "failed" | "canceled";
+
+/** The data of an execution. */
 export type ExecutionData = {
   playbook_configuration: {
     id: string;
@@ -37,51 +40,38 @@ export type ExecutionData = {
   state: ExecutionState;
 };
 
-/** Where executions are to fail: at a task, on a server. */
+/** Which executions fail, and where. */
 export interface Failure {
-  /** The name of the task; the last one of the playbook unless said. */
+  /** The id of the playbook; default: every playbook. */
+  readonly playbook?: string;
+  /** The name of the task that fails; default: the last one. */
   readonly task?: string;
-  /** The id of the server; every server unless said. */
+  /** The id of the server on which it fails; default: every server. */
   readonly server?: string;
 }
 
-/** How a step can end, with the number that filters know it by. */
-const RESULTS = { ok: 1, error: 2, skipped: 3, unreachable: 4 };
-
-interface Step {
-  readonly seq: number;
-  readonly id: string;
-  readonly fields: {
-    readonly execution_id: string;
-    readonly role: string;
-    readonly name: string;
-    readonly result: keyof typeof RESULTS;
-    readonly error: JsonObject;
-    readonly server_id: string;
-    readonly time_started: number;
-    readonly time_finished: number;
-  };
-  text?: string;
-}
-
-/** The text of a log, or a way to get at it piece by piece. */
-export type Log = string | (() => ReadableStream<Uint8Array<ArrayBuffer>>);
-
-interface Run {
-  readonly configuration: Version<ConfigurationData>;
-  readonly servers: readonly Version<ServerData>[];
-  readonly agenda: Agenda;
-  readonly steps: Table<Step>;
-  readonly log: string[];
-  replacedLog?: Log;
-}
-
-/** When the tasks of a run take place. */
+/** The timing of a run. */
 interface Pace {
   /** From the creation to the start, in milliseconds. */
   readonly delay: number;
   /** From task to task, in milliseconds. */
   readonly task: number;
+}
+
+/** The queued task behind an execution. */
+interface Run {
+  readonly id: string;
+  readonly configuration: Version<ConfigurationData>;
+  readonly effects: Effects;
+  readonly servers: readonly Version<ServerData>[];
+  readonly tasks: readonly Task[];
+  readonly failures: readonly Failure[];
+  readonly pace: Pace;
+  readonly steps: Table<Step>;
+  readonly log: RunLog;
+  phase: "queued" | "working" | "ended";
+  /** The events that are scheduled while it works. */
+  schedule?: Schedule;
 }
 
 const ERROR: JsonObject = {
@@ -93,17 +83,19 @@ const ERROR: JsonObject = {
   stderr: "no such device",
 };
 
-const RUNNING: readonly ExecutionState[] = ["created", "started", "canceling"];
-
-/** All executions, and what they do. */
+/** All executions and their runs. */
 export class Executions {
   readonly collection: Collection<ExecutionData>;
-  /** Where the executions made from now on are to fail. */
+  /** Failures of the executions that are created from now on. */
   readonly failures: Failure[] = [];
-  /** Tasks that take the place of a playbook's own, by its id or `*`. */
+  /** Tasks that replace those of a playbook, by its id or `*`. */
   readonly tasks = new Map<string, readonly Task[]>();
   readonly #world: World;
   readonly #runs = new Map<string, Run>();
+  readonly #working = new Set<Run>();
+  /** Runs that are due but have to wait for their servers, oldest first. */
+  readonly #waiting = new Set<Run>();
+  readonly #locked = new Set<string>();
   #stepSeq = 0;
 
   constructor(world: World) {
@@ -123,29 +115,19 @@ export class Executions {
     );
   }
 
-  /** Whether an execution of this configuration is under way. */
-  isRunning(configurationId: string): boolean {
-    return this.#running().some(([{ data }]) =>
-      data.playbook_configuration.id === configurationId
-    );
+  /**
+   * Whether a configuration is locked: from the start of a run of it until a
+   * run of it completes.
+   */
+  isLocked(configurationId: string): boolean {
+    return this.#locked.has(configurationId);
   }
 
-  /** Whether an execution is at work on this server. */
+  /** Whether a run is working on this server. */
   isBusy(serverId: string): boolean {
-    return this.#running().some(([, { servers }]) =>
+    return [...this.#working].some(({ servers }) =>
       servers.some(({ model_id }) => model_id === serverId)
     );
-  }
-
-  #running(): [Version<ExecutionData>, Run][] {
-    const running: [Version<ExecutionData>, Run][] = [];
-    for (const [id, run] of this.#runs) {
-      const execution = find(this.collection, id);
-      if (RUNNING.includes(execution.data.state)) {
-        running.push([execution, run]);
-      }
-    }
-    return running;
   }
 
   /** Queues an execution of a configuration. */
@@ -166,76 +148,155 @@ export class Executions {
       },
       state: "created",
     }, null);
-    const id = execution.model_id;
     const hosts = new Set(
       [...hostsByGroup(configuration.data.configuration).values()].flat(),
     );
-    const servers = [...hosts].flatMap((ip) =>
-      this.#world.servers.holder("ip", ip) ?? []
-    ).sort((a, b) => a.seq - b.seq);
-    const { pace: step } = this.#world;
-    const happenings = this.#timeline(
-      id,
-      servers,
-      tasks ?? this.tasks.get(playbookId) ?? this.tasks.get("*") ??
-        tasksOf(playbookId),
-      failures,
-      pace ?? { delay: step, task: step },
-    );
-    this.#runs.set(id, {
+    const { pace: step, settings, time } = this.#world;
+    const run: Run = {
+      id: execution.model_id,
       configuration,
-      servers,
-      agenda: this.#world.plan(happenings),
-      steps: new Table<Step>(stepField, [
-        ["time_finished", -1],
-        ["time_started", -1],
-      ]),
-      log: [],
-    });
+      effects: effectsOf(playbookId),
+      servers: [...hosts].flatMap((ip) =>
+        this.#world.servers.holder("ip", ip) ?? []
+      ).sort((a, b) => a.seq - b.seq),
+      tasks: tasks ?? this.tasks.get(playbookId) ?? this.tasks.get("*") ??
+        tasksOf(playbookId),
+      failures: failures.filter(({ playbook = playbookId }) =>
+        playbook === playbookId
+      ),
+      pace: pace ?? { delay: step, task: step },
+      steps: stepTable(),
+      log: new RunLog(),
+      phase: "queued",
+    };
+    this.#runs.set(run.id, run);
+    if (!settings.manual) {
+      const at = time + run.pace.delay;
+      this.#world.schedule([{ at, apply: () => this.#startInTurn(run) }]);
+    }
     return execution;
   }
 
-  /** Everything that an execution will do, unless it is canceled. */
-  #timeline(
-    id: string,
-    servers: readonly Version<ServerData>[],
-    tasks: readonly Task[],
-    failures: readonly Failure[],
-    pace: Pace,
-  ): Happening[] {
-    const start = this.#world.time + pace.delay;
-    const happenings: Happening[] = [
-      { at: start, apply: () => this.#start(id) },
-    ];
-    let taskStart = start;
+  /** Starts a run now or as soon as its servers are free. */
+  #startInTurn(run: Run): void {
+    if (run.phase !== "queued") return;
+    this.#waiting.add(run);
+    this.#startWaiting();
+  }
+
+  #startWaiting(): void {
+    for (const run of this.#waiting) {
+      if (!this.#mustWait(run)) this.#start(run);
+    }
+  }
+
+  #mustWait({ servers }: Run): boolean {
+    return servers.some(({ model_id }) => this.isBusy(model_id));
+  }
+
+  /** Starts a run, even if it was canceled before. */
+  start(id: string): void {
+    const run = this.#run(id);
+    if (run.phase !== "queued") {
+      throw new Error(`Cannot start execution ${id}: it is ${run.phase}`);
+    }
+    if (this.#mustWait(run)) {
+      throw new Error(`Cannot start execution ${id}: its servers are busy`);
+    }
+    this.#start(run);
+  }
+
+  #start(run: Run): void {
+    this.#waiting.delete(run);
+    this.#working.add(run);
+    this.#locked.add(run.configuration.model_id);
+    run.phase = "working";
+    run.log.start();
+    this.#set(run.id, "started");
+    const { effects, configuration } = run;
+    const prepared = this.#apply(effects.start, configuration.data);
+    if (!prepared || effects.defect === "preparation") {
+      this.#finish(run, "failed");
+    } else if (!this.#world.settings.manual) {
+      run.schedule = this.#world.schedule(this.#timeline(run));
+    }
+  }
+
+  /** Ends a run that is working. */
+  finish(id: string, outcome: Outcome): void {
+    const run = this.#run(id);
+    if (run.phase !== "working") {
+      throw new Error(`Cannot end execution ${id}: it is ${run.phase}`);
+    }
+    this.#finish(run, outcome);
+  }
+
+  /** Starts a run if necessary and lets it end by itself. */
+  complete(id: string): void {
+    const run = this.#run(id);
+    if (run.phase === "queued") this.start(id);
+    if (run.phase === "working") this.#finish(run, "completed");
+  }
+
+  #finish(run: Run, outcome: Outcome): void {
+    const { id, effects, configuration } = run;
+    drop(run.schedule);
+    const broken = effects.defect === "clean-up";
+    const completed = outcome === "completed" && !broken &&
+      this.#apply(effects.complete, configuration.data);
+    const state = completed || outcome === "canceled" ? outcome : "failed";
+    if (completed) this.#locked.delete(configuration.model_id);
+    if (!broken) run.log.end(id, configuration.data.playbook_id, state);
+    run.phase = "ended";
+    this.#working.delete(run);
+    this.#set(id, state);
+    this.#startWaiting();
+  }
+
+  /** Applies an effect; false if the server refused it. */
+  #apply(effect: Effects["start"], configuration: ConfigurationData): boolean {
+    try {
+      effect?.(this.#world, configuration);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return false;
+    }
+  }
+
+  /** The events of a run that is not disturbed. */
+  #timeline(run: Run): ScheduledEvent[] {
+    const { servers, tasks, failures, pace } = run;
+    const events: ScheduledEvent[] = [];
+    let started = this.#world.time;
     for (const [index, task] of tasks.entries()) {
       const isLast = index === tasks.length - 1;
       const broken = failures.filter((failure) =>
         failure.task === undefined ? isLast : failure.task === task.name
       );
-      const started = taskStart;
+      const start = started;
       let failed = false;
       for (const [place, server] of servers.entries()) {
         const fails = broken.some((failure) =>
           (failure.server ?? server.model_id) === server.model_id
         );
         failed ||= fails;
-        happenings.push({
-          // The servers finish one after the other, near the end of the task.
-          at: started + pace.task * (0.8 + 0.15 * (place + 1) / servers.length),
-          apply: () => this.#finishStep(id, task, server, started, fails),
+        events.push({
+          // The servers finish one after another, near the end of the task.
+          at: start + pace.task * (0.8 + 0.15 * (place + 1) / servers.length),
+          apply: () => this.#finishStep(run, task, server, start, fails),
         });
       }
-      taskStart += pace.task;
+      started += pace.task;
       if (failed) {
-        const at = taskStart;
-        happenings.push({ at, apply: () => this.#end(id, "failed") });
-        return happenings;
+        const apply = () => this.#finish(run, "failed");
+        events.push({ at: started, apply });
+        return events;
       }
     }
-    const at = taskStart + pace.delay;
-    happenings.push({ at, apply: () => this.#end(id, "completed") });
-    return happenings;
+    const apply = () => this.#finish(run, "completed");
+    events.push({ at: started + pace.delay, apply });
+    return events;
   }
 
   #set(id: string, state: ExecutionState): void {
@@ -249,34 +310,17 @@ export class Executions {
     return run;
   }
 
-  #start(id: string): void {
-    this.#set(id, "started");
-    this.#run(id).log.push(
-      "Using /etc/ansible/ansible.cfg as config file\n",
-      `\nPLAY [all] ${"*".repeat(60)}\n`,
-    );
-  }
-
   #finishStep(
-    id: string,
+    { id, log, steps, servers }: Run,
     task: Task,
     server: Version<ServerData>,
     started: number,
     fails: boolean,
   ): void {
-    const { log, steps, servers } = this.#run(id);
     const result = fails ? "error" : task.result ?? "ok";
-    if (server === servers[0]) {
-      const title = task.role === ""
-        ? task.name
-        : `${task.role} : ${task.name}`;
-      log.push(`\nTASK [${title}] ${"*".repeat(40)}\n`);
-    }
-    log.push(
-      `${LOG_WORDS[result]}: [${server.data.ip}]${
-        fails ? `: FAILED! => ${JSON.stringify(ERROR)}` : ""
-      }\n`,
-    );
+    const error = fails ? ERROR : {};
+    if (server === servers[0]) log.task(task);
+    log.step(result, server.data.ip ?? server.data.fqdn, error);
     steps.add({
       seq: ++this.#stepSeq,
       id: this.#world.ids.step(this.#world.seconds()),
@@ -285,7 +329,7 @@ export class Executions {
         role: task.role,
         name: task.name,
         result,
-        error: fails ? ERROR : {},
+        error,
         server_id: server.model_id,
         time_started: Math.floor(started / 1000),
         time_finished: this.#world.seconds(),
@@ -293,78 +337,28 @@ export class Executions {
     });
   }
 
-  #end(id: string, state: "completed" | "failed" | "canceled"): void {
-    const { log, configuration } = this.#run(id);
-    if (state === "completed") {
-      const command = `ANSIBLE_CONFIG=/etc/ansible/ansible.cfg ` +
-        `DECAPOD_ENTRYPOINT=${configuration.data.playbook_id} ` +
-        `DECAPOD_EXECUTION_ID=${id} ansible-playbook -vvv playbook.yaml`;
-      log.push(
-        `\n\n${"=".repeat(29)} Ansible commandline ${"=".repeat(30)}\n`,
-        `${command}\n${"=".repeat(80)}\n`,
-      );
-      this.#applyEffects(configuration);
-    } else {
-      const code = state === "failed" ? 2 : -15;
-      log.push(
-        "\nInternal error\n\n",
-        `ChildProcessError: Process exit with code ${code}\n\n`,
-      );
-    }
-    this.#set(id, state);
-  }
-
-  /** What a playbook that has run through leaves behind. */
-  #applyEffects({ data }: Version<ConfigurationData>): void {
-    const world = this.#world;
-    const { playbook_id: playbookId, cluster_id: clusterId } = data;
-    const roles = Object.fromEntries(
-      [...hostsByGroup(data.configuration)].map(([group, hosts]) => [
-        group,
-        hosts.flatMap((ip) => world.servers.holder("ip", ip)?.model_id ?? []),
-      ]),
-    );
-    const [, verb, part = ""] = /^(add|remove)_(.+)$/.exec(playbookId) ?? [];
-    const group = GROUPS[part];
-    if (playbookId === "cluster_deploy") {
-      addServers(world, clusterId, roles);
-    } else if (verb === "add" && group) {
-      addServers(world, clusterId, { [group]: roles[group] ?? [] });
-    } else if (verb === "remove" && group) {
-      removeServers(world, clusterId, roles[group] ?? [], group);
-    } else if (playbookId === "purge_cluster") {
-      purge(world, clusterId);
-      world.cinder.delete(clusterId);
-    }
-    if (
-      playbookId === "cluster_deploy" || playbookId === "cinder_integration"
-    ) {
-      world.cinder.set(clusterId, cinderOf(clusterId));
-    }
-  }
-
-  /** Stops an execution that is under way; leaves a finished one alone. */
+  /**
+   * Cancels an execution; a finished one stays as it is. The queued task of an
+   * execution that has not started is not removed: it still runs.
+   */
   cancel(execution: Version<ExecutionData>): Version<ExecutionData> {
     const { model_id: id, data: { state } } = execution;
-    if (state !== "created" && state !== "started") return execution;
-    const { agenda } = this.#run(id);
-    const { settings: { canceledMayRun }, pace } = this.#world;
     if (state === "created") {
-      // A task that is queued is not taken back.
-      if (!canceledMayRun) agenda.happenings.length = agenda.next;
       this.#set(id, "canceled");
-    } else {
-      agenda.happenings.length = agenda.next;
-      this.#world.plan([{
-        at: this.#world.time + pace,
-        apply: () => this.#end(id, "canceled"),
-      }]);
+    } else if (state === "started") {
       this.#set(id, "canceling");
+      const run = this.#run(id);
+      drop(run.schedule);
+      const { settings, time, pace } = this.#world;
+      if (!settings.manual) {
+        const apply = () => this.#finish(run, "canceled");
+        run.schedule = this.#world.schedule([{ at: time + pace, apply }]);
+      }
     }
     return find(this.collection, id);
   }
 
-  /** The steps of one execution, whatever the filter says of others. */
+  /** The steps of one execution; a filter cannot select another one. */
   steps(id: string, query: Query): Page<Step> {
     return this.#run(id).steps.list({
       ...query,
@@ -373,53 +367,19 @@ export class Executions {
     });
   }
 
-  /** The log, if there is one yet. */
+  /** The log; undefined until the run has ended. */
   log(id: string): Log | undefined {
-    const { log, replacedLog } = this.#run(id);
-    return replacedLog ?? (log.length > 0 ? log.join("") : undefined);
+    return this.#run(id).log.written;
   }
 
   replaceLog(id: string, log: Log): void {
-    this.#run(id).replacedLog = log;
+    this.#run(id).log.written = log;
   }
 }
 
-const LOG_WORDS = {
-  ok: "ok",
-  error: "fatal",
-  skipped: "skipping",
-  unreachable: "unreachable",
-};
-
-function stepField({ fields }: Step, name: string): Value {
-  if (name === "result") return RESULTS[fields.result];
-  const [first = "", ...rest] = name.split(".");
-  if (!Object.hasOwn(STEP_FIELDS, first)) return undefined;
-  let value: Value = STEP_FIELDS[first]!(fields);
-  for (const key of rest) value = isObject(value) ? value[key] : undefined;
-  return value;
-}
-
-const STEP_FIELDS: Record<string, (fields: Step["fields"]) => Value> = {
-  execution_id: (fields) => fields.execution_id,
-  role: (fields) => fields.role,
-  name: (fields) => fields.name,
-  error: (fields) => fields.error,
-  server_id: (fields) => fields.server_id,
-  time_started: (fields) => fields.time_started,
-  time_finished: (fields) => fields.time_finished,
-};
-
-function stepText(step: Step): string {
-  return step.text ??= toJson({
-    id: step.id,
-    model: "execution_step",
-    version: 1,
-    initiator_id: step.fields.execution_id,
-    time_deleted: 0,
-    time_updated: step.fields.time_finished,
-    data: step.fields,
-  });
+/** Removes all events that are still to come. */
+function drop(schedule: Schedule | undefined): void {
+  if (schedule !== undefined) schedule.events.length = schedule.next;
 }
 
 /** The routes of executions, their steps and their logs. */
@@ -444,7 +404,7 @@ export const executionRoutes: readonly Route[] = [
       checkInteger(Number(version));
       const found = world.configurations.version(String(id), Number(version));
       if (found === undefined) {
-        throw refusal(
+        throw badRequest(
           "UnknownPlaybookConfiguration",
           `There is no playbook configuration with ID ${id} and version ${version}`,
         );
@@ -452,7 +412,7 @@ export const executionRoutes: readonly Route[] = [
       authorizePlaybook(context, found.data.playbook_id);
       const { cluster_id: clusterId } = found.data;
       if (world.clusters.latest(clusterId)?.time_deleted !== 0) {
-        throw refusal(
+        throw badRequest(
           "CannotExecuteOnDeletedCluster",
           `Cannot run execution on deleted cluster ${clusterId}`,
         );

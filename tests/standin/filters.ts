@@ -1,41 +1,41 @@
-/** What a listing was asked for: page, filter, order. */
+/** The query of a listing: page, filter, order. */
 
 import { crash } from "./errors.ts";
 import { Float, type Json, parseKeepingFloats, type Writable } from "./json.ts";
 import { compareText } from "./python.ts";
 import { pythonRegExp } from "./regexp.ts";
 
-/** A value of the database: what JSON knows, or nothing at all. */
+/** A value in the database; undefined for a missing field. */
 export type Value = Json | undefined;
 
-/** Says whether a value passes. */
+/** Whether a value passes a condition. */
 export type Test = (value: Value) => boolean;
 
-/** What is asked of one field. */
+/** The condition on one field. */
 export interface Condition {
   readonly field: string;
   readonly test: Test;
-  /** Set where the values that pass lie together once they are sorted. */
+  /** Whether all values that pass are adjacent when sorted. */
   readonly range: boolean;
 }
 
-/** The order of a listing: fields, each up (1) or down (-1). */
+/** The order of a listing: fields, each ascending (1) or descending (-1). */
 export type Sort = readonly (readonly [field: string, direction: 1 | -1])[];
 
-/** What a listing was asked for. */
+/** The query of a listing. */
 export interface Query {
   readonly page: number;
   readonly perPage: number;
   readonly all: boolean;
-  /** Compiles the filter; throws the 400 of an unknown operator. */
+  /** Compiles the filter; throws a 400 for an unknown operator. */
   readonly filter: () => Condition[];
-  /** Empty where the default order is to be taken. */
+  /** Empty for the default order. */
   readonly sort: Sort;
 }
 
 const PER_PAGE = 25;
 
-/** Reads the query of a listing. What is unreadable counts as not said. */
+/** Reads the query of a listing. Unreadable parts are ignored. */
 export function readQuery(params: URLSearchParams): Query {
   const filter = readFilter(params.get("filter"));
   return {
@@ -184,7 +184,7 @@ function not(test: Test): Test {
   return (value) => !test(value);
 }
 
-/** A list passes where one of its items does. */
+/** A list passes if one of its items does. */
 function some(value: Value, test: Test): boolean {
   return test(value) || (Array.isArray(value) && value.some(test));
 }
@@ -217,7 +217,7 @@ function ordered(operand: Json, pass: (order: number) => boolean): Test {
     some(value, (item) => typeof item === type && pass(compare(item, operand)));
 }
 
-/** What comes first when a field holds values of many types. */
+/** The order of values of different types. */
 const RANKS: Record<string, number> = {
   undefined: 0,
   number: 1,

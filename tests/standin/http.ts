@@ -1,8 +1,8 @@
-/** Requests and answers, as every part of the server sees them. */
+/** Requests and responses, as every part of the server sees them. */
 
-import { type ApiError, standard } from "./errors.ts";
+import { type ApiError, crash, standard } from "./errors.ts";
 import { type Query, readQuery } from "./filters.ts";
-import type { Json, JsonObject } from "./json.ts";
+import { type Json, type JsonObject, parseJson } from "./json.ts";
 import type { ApiPermission } from "./playbooks.ts";
 import { checkObject, type Schema } from "./schemas.ts";
 import { modelText, type Version } from "./store.ts";
@@ -12,11 +12,11 @@ import type { World } from "./world.ts";
 
 /** One request on its way through the server. */
 export class Context {
-  /** Who asks; set once the token has been looked at. */
+  /** The user who sent the request; set after authentication. */
   user: UserVersion | undefined;
   /** The id of the token that came with the request. */
   token: string | undefined;
-  /** When that token ends, in seconds; becomes a header of the answer. */
+  /** When that token expires, in seconds; sent as a response header. */
   tokenExpires: number | undefined;
 
   readonly world: World;
@@ -38,7 +38,7 @@ export class Context {
     this.args = args;
   }
 
-  /** The first variable part of the path, as a rule an id. */
+  /** The first variable part of the path, usually an id. */
   get id(): string {
     return this.args[0] ?? "";
   }
@@ -47,49 +47,59 @@ export class Context {
     return readQuery(this.params);
   }
 
-  /** The user's id. Only behind a login. */
+  /** The user's id; null without authentication. */
   get userId(): string | null {
     return this.user?.model_id ?? null;
   }
 
-  /** Reads the body, whatever its type says; 406 unless it is JSON. */
+  /** Reads the body, whatever its content type; 406 unless it is JSON. */
   async json(): Promise<Json> {
+    const type = this.request.headers.get("Content-Type") ?? "";
+    const decoder = decoderFor(/;\s*charset="?([^\s";]+)/i.exec(type)?.[1]);
+    const bytes = await this.request.arrayBuffer();
     try {
-      const decoder = new TextDecoder("utf-8", { fatal: true });
-      return JSON.parse(decoder.decode(await this.request.arrayBuffer()));
-    } catch (cause) {
-      if (this.request.signal.aborted) throw cause;
+      return parseJson(decoder.decode(bytes));
+    } catch {
       throw standard("NotAcceptable");
     }
   }
 
-  /** Reads the body and holds it against a schema. */
+  /** Reads the body and validates it. */
   async body(schema: Schema): Promise<JsonObject> {
     return checkObject(await this.json(), schema);
   }
 }
 
-/** Who may use a route, checked in this order. */
+/** A byte order mark is kept: with it, a body is not JSON. */
+function decoderFor(charset = "utf-8"): TextDecoder {
+  try {
+    return new TextDecoder(charset, { fatal: true, ignoreBOM: true });
+  } catch {
+    throw crash(`unknown encoding: ${charset}`);
+  }
+}
+
+/** Who is allowed to use a route. */
 export type Access =
-  /** Everybody. */
+  /** Everyone. */
   | "public"
-  /** Whoever has a token. */
+  /** Every user with a token. */
   | "token"
-  /** Whoever has a token and each of these permissions. */
+  /** Users with all these permissions. */
   | readonly ApiPermission[]
-  /** The same, or whoever has the server discovery token. */
+  /** The same, or the server discovery token instead. */
   | { readonly discoveryTokenOr: readonly ApiPermission[] };
 
-/** What a handler gives back: the JSON text of a 200, or a whole answer. */
-export type Answer = string | Response;
+/** What a handler returns: the JSON text of a 200, or a whole response. */
+export type HandlerResult = string | Response;
 
-/** One line of the route table. */
+/** One row of the route table. */
 export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
-  /** The path without `/v1` and without the last slash. */
+  /** The path without `/v1` and the trailing slash. */
   readonly path: string;
   readonly access: Access;
-  readonly handle: (context: Context) => Answer | Promise<Answer>;
+  readonly handle: (context: Context) => HandlerResult | Promise<HandlerResult>;
 }
 
 const NO_CACHE = "private, no-store, no-cache";
@@ -101,13 +111,13 @@ export function jsonResponse(text: string): Response {
     "Content-Type": "application/json",
     "Cache-Control": NO_CACHE,
   });
-  // Text that is not ASCII goes out in chunks, its length unsaid.
+  // Text beyond ASCII is sent in chunks, without Content-Length.
   if (!isAscii(body)) return new Response(streamOf(body), { headers });
   headers.set("Content-Length", String(body.length));
   return new Response(body, { headers });
 }
 
-/** The answer to OPTIONS. */
+/** The response to OPTIONS. */
 export function optionsResponse(methods: readonly string[]): Response {
   return new Response(null, {
     headers: {
@@ -119,7 +129,7 @@ export function optionsResponse(methods: readonly string[]): Response {
   });
 }
 
-/** The answer that an error becomes. Its JSON has spaces; the others' not. */
+/** The response for an error. Its JSON has spaces, unlike all other. */
 export function errorResponse(failure: ApiError): Response {
   const { status, error, message } = failure;
   const text = `{"code": ${status}, "error": ${ascii(error)}, ` +
@@ -134,12 +144,12 @@ export function errorResponse(failure: ApiError): Response {
   return new Response(text, { status, headers });
 }
 
-/** A page of models, as the API shows it. */
+/** The JSON text of a page of models. */
 export function pageText(page: Page<Version>): string {
   return listText(page.rows.map(modelText), page);
 }
 
-/** A page of ready JSON texts. */
+/** The JSON text of a page whose items are JSON texts. */
 export function listText(
   items: readonly string[],
   { page, perPage, total }: Omit<Page<never>, "rows">,

@@ -1,6 +1,6 @@
-/** Ids, passwords and tokens, from one source of chance. */
+/** Random ids, passwords and tokens. */
 
-/** A small generator (mulberry32) that repeats itself for the same seed. */
+/** A random number generator with a seed (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -14,7 +14,7 @@ export function seededRandom(seed: number): () => number {
 const LETTERS =
   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** Makes everything that must be unique or secret. */
+/** Generates everything that is unique or secret. */
 export class Ids {
   readonly #random: () => number;
   #steps = 0;
@@ -40,13 +40,13 @@ export class Ids {
       `${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
 
-  /** The id of a step: 24 hex digits, growing. */
+  /** The id of a step: 24 hex digits, ascending. */
   step(seconds: number): string {
     const counter = (this.#steps++).toString(16).padStart(16, "0");
     return seconds.toString(16).padStart(8, "0").slice(-8) + counter;
   }
 
-  /** Letters and digits, `parts` groups of them with a dash between. */
+  /** `parts` groups of letters and digits, joined by dashes. */
   secret(length: number, parts = 1): string {
     return Array.from({ length: parts }, () =>
       Array.from(

@@ -1,15 +1,41 @@
-/** What Ansible is told: variables, and which host plays which part. */
+/** The configurations of playbooks: Ansible's variables and inventory. */
 
 import type { ClusterData } from "./clusters.ts";
+import { crash } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
-import type { Playbook } from "./playbooks.ts";
 import type { ServerData } from "./servers.ts";
 import type { Version } from "./store.ts";
+import {
+  CEPH_VARIABLES,
+  RESTAPI_TEMPLATE,
+  TELEGRAF_VARIABLES,
+} from "./variables.ts";
 
 type Server = Version<ServerData>;
 type Groups = Record<string, Server[]>;
+type HostVariables = (server: Server) => JsonObject;
 
-/** The group that a playbook adds servers to or removes them from. */
+/** The input of a configuration. */
+export interface Ingredients {
+  readonly cluster: Version<ClusterData>;
+  /** All servers of the cluster. */
+  readonly members: readonly Server[];
+  /** The servers to work on. */
+  readonly servers: readonly Server[];
+  readonly hints: JsonObject;
+  /** Host variables from earlier runs on the cluster, by IP. */
+  readonly known: ReadonlyMap<string, JsonObject>;
+}
+
+interface Parts {
+  readonly variables: JsonObject;
+  readonly groups: Groups;
+  readonly hosts: HostVariables;
+}
+
+type Recipe = (ingredients: Ingredients) => Parts;
+
+/** The role that `add_…` gives to servers and `remove_…` removes. */
 export const GROUPS: Readonly<Record<string, string>> = {
   client: "clients",
   mds: "mdss",
@@ -21,67 +47,264 @@ export const GROUPS: Readonly<Record<string, string>> = {
   rgw: "rgws",
 };
 
-/** The configuration of a playbook for these servers of a cluster's. */
-export function makeConfiguration(
-  playbook: Playbook,
-  cluster: Version<ClusterData>,
-  members: readonly Server[],
-  servers: readonly Server[],
-  hints: JsonObject,
-): JsonObject {
-  switch (playbook.id) {
-    case "cluster_deploy":
-      return deployment(cluster, servers, hints);
-    case "hello_world":
-      return configuration({}, { servers: [...servers] }, () => ({
-        interface: "0.0.0.0",
-        port_number: 8085,
-      }));
-    case "purge_cluster":
-      return configuration(
-        { cluster: cluster.data.name },
-        inRoles(cluster, members),
-        ({ data }) => ({ ansible_user: data.username }),
-      );
-    default:
-      return configuration(
-        { cluster: cluster.data.name, ...hints },
-        chosenGroups(playbook.id, inRoles(cluster, members), servers),
-        hostVariables,
-      );
-  }
+const user: HostVariables = ({ data }) => ({ ansible_user: data.username });
+
+const monitor: HostVariables = (server) => ({
+  ...user(server),
+  monitor_address: server.data.ip,
+});
+
+const disks: HostVariables = (server) => ({
+  ...monitor(server),
+  devices: ["/dev/vdb", "/dev/vdc"],
+});
+
+const disksWithJournals: HostVariables = (server) => ({
+  ...disks(server),
+  raw_journal_devices: ["/dev/vdd", "/dev/vde"],
+});
+
+function disksFor({ collocation }: JsonObject): HostVariables {
+  return collocation === true ? disks : disksWithJournals;
 }
 
-function configuration(
-  global_vars: JsonObject,
-  groups: Groups,
-  variables: (server: Server) => JsonObject,
-): JsonObject {
-  const hosts: JsonObject = {};
-  const inventory: JsonObject = { _meta: { hostvars: hosts } };
-  for (const [group, servers] of Object.entries(groups)) {
-    inventory[group] = servers.map(({ data }) => data.ip);
-    for (const server of servers) hosts[server.data.ip] = variables(server);
-  }
-  return { global_vars, inventory };
+/** The user, and the host variables from earlier runs. */
+function known({ known }: Ingredients): HostVariables {
+  return (server) => ({ ...user(server), ...known.get(server.data.ip ?? "") });
 }
 
-function hostVariables({ data }: Server): JsonObject {
-  return {
-    ansible_user: data.username,
-    devices: ["/dev/vdb", "/dev/vdc"],
-    monitor_address: data.ip,
-    raw_journal_devices: ["/dev/vdd", "/dev/vde"],
+/** The host variables of servers that `add_…` adds. */
+const ADDITIONS: Record<string, (hints: JsonObject) => HostVariables> = {
+  client: () => user,
+  mds: () => user,
+  mon: () => monitor,
+  nfs: () => user,
+  osd: disksFor,
+  rbdmirror:
+    ({ poolname, remote_clustername, remote_username }) => (server) => ({
+      ...user(server),
+      rbd_mirrors: [{
+        cluster: remote_clustername ?? "",
+        pool: poolname ?? "",
+        user: remote_username ?? "",
+      }],
+    }),
+  restapi: () => user,
+  rgw: () => user,
+};
+
+function addition(part: string, role: string): Recipe {
+  return (ingredients) => {
+    const { members, servers, hints } = ingredients;
+    const mons = inRoles(ingredients).mons ?? [];
+    const groups: Groups = { already_deployed: [...members], mons };
+    if (role === "mons") groups.oldmons = mons;
+    groups[role] = role === "mons"
+      ? [...new Set([...mons, ...servers])]
+      : [...servers];
+    if (part === "nfs" && hints.dont_deploy_rgw !== true) {
+      groups.rgws = [...servers];
+    }
+    const fromBefore = known(ingredients);
+    const added = ADDITIONS[part]?.(hints) ?? user;
+    return {
+      variables: {
+        ...cephVariables(ingredients),
+        ...(part === "rbdmirror" && { add_peers: hints.add_peers ?? true }),
+        ...(part === "nfs" && {
+          nfs_file_gw: hints.file_access ?? true,
+          nfs_obj_gw: hints.object_access ?? true,
+        }),
+      },
+      groups,
+      hosts: (server) => ({
+        ...fromBefore(server),
+        ...(servers.includes(server) && added(server)),
+      }),
+    };
   };
 }
 
-/** The servers of a cluster by their roles. */
-function inRoles(
-  { data }: Version<ClusterData>,
-  members: readonly Server[],
-): Groups {
+/** `remove_…`, with the name of the cluster and further variables. */
+function removal(
+  role: string,
+  variables: (ingredients: Ingredients) => JsonObject = () => ({}),
+): Recipe {
+  return (ingredients) => ({
+    variables: { ...clusterName(ingredients), ...variables(ingredients) },
+    groups: { [role]: [...ingredients.servers] },
+    hosts: known(ingredients),
+  });
+}
+
+/** A playbook that works through the first monitor. */
+function onMonitor(
+  variables: (hints: JsonObject) => JsonObject,
+  hosts: HostVariables = user,
+): Recipe {
+  return (ingredients) => ({
+    variables: { ...clusterName(ingredients), ...variables(ingredients.hints) },
+    groups: { mons: firstMonitor(ingredients) },
+    hosts,
+  });
+}
+
+/** The hints that restart services, with the roles that run them. */
+const RESTARTS: Record<string, string> = {
+  restart_mon: "mons",
+  restart_osd: "osds",
+  restart_restapi: "restapis",
+  restart_rgw: "rgws",
+};
+
+const RECIPES: Record<string, Recipe> = {
+  ...Object.fromEntries(
+    Object.entries(GROUPS).flatMap(([part, role]): [string, Recipe][] => [
+      [`add_${part}`, addition(part, role)],
+      [`remove_${part}`, removal(role)],
+    ]),
+  ),
+  cluster_deploy: deployment,
+  hello_world: ({ members }) => ({
+    variables: {},
+    groups: { servers: [...members] },
+    hosts: () => ({ interface: "0.0.0.0", port_number: 8085 }),
+  }),
+  purge_cluster: (ingredients) => ({
+    variables: clusterName(ingredients),
+    groups: inRoles(ingredients),
+    hosts: user,
+  }),
+  remove_client: removal("clients", ({ hints }) => hints),
+  remove_mds: (ingredients) => ({
+    variables: cephVariables(ingredients),
+    groups: {
+      mdss_to_remove: [...ingredients.servers],
+      mons: inRoles(ingredients).mons ?? [],
+    },
+    hosts: known(ingredients),
+  }),
+  remove_mon: (ingredients) => {
+    const { servers } = ingredients;
+    const monitors = inRoles(ingredients).mons ?? [];
+    if (!servers.every((server) => monitors.includes(server))) {
+      throw crash("Some servers are not monitors");
+    }
+    if (servers.length === monitors.length) {
+      throw crash("Cannot remove all monitors");
+    }
+    return removal("mons")(ingredients);
+  },
+  remove_nfs: removal("nfss", ({ hints: { remove_nfs_rgw_user = false } }) => ({
+    ceph_nfs_rgw_user: CEPH_VARIABLES.ceph_nfs_rgw_user ?? "",
+    remove_nfs_rgw_user,
+  })),
+  remove_osd: (ingredients) => ({
+    variables: clusterName(ingredients),
+    groups: {
+      mons: firstMonitor(ingredients),
+      osds: [...ingredients.servers],
+    },
+    hosts: known(ingredients),
+  }),
+  add_pool: onMonitor((hints) => hints),
+  remove_pool: onMonitor(({ pool_name }) => ({
+    pool_names: [pool_name ?? ""],
+  })),
+  cinder_integration: onMonitor(() => ({}), (server) => ({
+    ...user(server),
+    clients: {},
+    pools: {},
+  })),
+  restart_services: (ingredients) => {
+    const { servers, hints } = ingredients;
+    const roles = inRoles(ingredients);
+    const groups: Groups = {};
+    for (const [id, role] of Object.entries(RESTARTS)) {
+      const chosen = roles[role]?.filter((server) => servers.includes(server));
+      if (hints[id] === true && chosen && chosen.length > 0) {
+        groups[role] = chosen;
+      }
+    }
+    const startTimeout = { start_retries: 3, start_delay: 10 };
+    return {
+      variables: {
+        ...clusterName(ingredients),
+        mon: startTimeout,
+        osd: startTimeout,
+        radosgw: startTimeout,
+        restapi: startTimeout,
+      },
+      groups,
+      hosts: user,
+    };
+  },
+  telegraf_integration: ({ servers, hints }) => ({
+    variables: { ...TELEGRAF_VARIABLES, ...hints },
+    groups: { telegraf: [...servers] },
+    hosts: user,
+  }),
+  purge_telegraf: ({ servers, hints }) => ({
+    variables: { configpath: TELEGRAF_VARIABLES.configpath ?? "", ...hints },
+    groups: { telegraf: [...servers] },
+    hosts: user,
+  }),
+  update_ceph_configuration: (ingredients) => ({
+    variables: { ceph_conf_overrides: {} },
+    groups: inRoles(ingredients),
+    hosts: known(ingredients),
+  }),
+  upgrade_ceph: (ingredients) => {
+    const roles = inRoles(ingredients);
+    const timeouts = { retries: 30, delay: 10 };
+    return {
+      variables: {
+        ...clusterName(ingredients),
+        do_timesync: ingredients.hints.sync_time ?? false,
+        mon: timeouts,
+        ntp_server: "pool.ntp.org",
+        osd: timeouts,
+      },
+      groups: roles,
+      hosts: (server) => ({
+        ...user(server),
+        has_radosgw: roles.rgws?.includes(server) ?? false,
+      }),
+    };
+  },
+};
+
+/** The configuration of a playbook for these servers. */
+export function makeConfiguration(
+  playbookId: string,
+  ingredients: Ingredients,
+): JsonObject {
+  const recipe = RECIPES[playbookId];
+  if (recipe === undefined) {
+    throw new RangeError(`Cannot configure ${playbookId}: it has no recipe`);
+  }
+  const { variables, groups, hosts } = recipe(ingredients);
+  const hostvars: JsonObject = {};
+  const inventory: JsonObject = { _meta: { hostvars } };
+  for (const [group, servers] of Object.entries(groups)) {
+    inventory[group] = servers.map(({ data }) => data.ip);
+    for (const server of servers) {
+      const { ip } = server.data;
+      if (ip === null) throw crash("keys must be a string");
+      hostvars[ip] = hosts(server);
+    }
+  }
+  return { global_vars: variables, inventory };
+}
+
+function clusterName({ cluster }: Ingredients): { cluster: Json } {
+  return { cluster: cluster.data.name };
+}
+
+/** The servers of the cluster by their roles. */
+function inRoles({ cluster, members }: Ingredients): Groups {
   return Object.fromEntries(
-    Object.entries(data.configuration).map(([role, items]) => [
+    Object.entries(cluster.data.configuration).map(([role, items]) => [
       role,
       items.flatMap(({ server_id }) =>
         members.find(({ model_id }) => model_id === server_id) ?? []
@@ -90,60 +313,73 @@ function inRoles(
   );
 }
 
-/**
- * The group that `add_…` and `remove_…` are about, with a monitor to tell the
- * cluster of it; or simply all servers.
- */
-function chosenGroups(
-  playbookId: string,
-  roles: Groups,
-  servers: readonly Server[],
-): Groups {
-  const part = /^(?:add|remove)_(.+)$/.exec(playbookId)?.[1] ?? "";
-  const group = GROUPS[part];
-  if (group === undefined) return { servers: [...servers] };
-  return { mons: (roles.mons ?? []).slice(0, 1), [group]: [...servers] };
+function firstMonitor(ingredients: Ingredients): Server[] {
+  return (inRoles(ingredients).mons ?? []).slice(0, 1);
 }
 
-function deployment(
-  cluster: Version<ClusterData>,
-  servers: readonly Server[],
-  hints: JsonObject,
+/** The variables of a deployment and of all playbooks that extend it. */
+function cephVariables(
+  { cluster, members, servers, hints }: Ingredients,
 ): JsonObject {
-  const monitors = servers.slice(0, Math.max(1, Number(hints.mon_count)));
-  const others = servers.slice(monitors.length);
-  const network = commonNetwork(servers.map(({ data }) => data.ip));
+  const network = commonNetwork(
+    [...members, ...servers].flatMap(({ data }) => data.ip ?? []),
+  );
   const collocation = hints.collocation === true;
   const dmcrypt = hints.dmcrypt === true;
-  return configuration(
-    {
-      ...CEPH_VARIABLES,
-      cluster: cluster.data.name,
-      cluster_network: network,
-      dmcrypt_dedicated_journal: dmcrypt && !collocation,
-      dmcrypt_journal_collocation: dmcrypt && collocation,
-      fsid: cluster.model_id,
-      journal_collocation: collocation && !dmcrypt,
-      public_network: network,
-      raw_multi_journal: !collocation && !dmcrypt,
+  return {
+    ...CEPH_VARIABLES,
+    ceph_version_verify: hints.ceph_version_verify ?? false,
+    cluster: cluster.data.name,
+    cluster_network: network,
+    dmcrypt_dedicated_journal: dmcrypt && !collocation,
+    dmcrypt_journal_collocation: dmcrypt && collocation,
+    fsid: cluster.model_id,
+    journal_collocation: collocation && !dmcrypt,
+    public_network: network,
+    raw_multi_journal: !collocation && !dmcrypt,
+  };
+}
+
+/** Monitors go to the servers with the least disk space, OSDs to the others. */
+function deployment(ingredients: Ingredients): Parts {
+  const { servers, hints } = ingredients;
+  const bySpace = servers.toSorted((a, b) => diskSpace(a) - diskSpace(b));
+  const monitors = bySpace.slice(0, Number(hints.mon_count));
+  if (monitors.length === 0) throw crash("Cannot deploy without monitors");
+  return {
+    variables: {
+      ...cephVariables(ingredients),
+      restapi_template_local_path: RESTAPI_TEMPLATE,
     },
-    {
+    groups: {
       clients: [],
       iscsi_gw: [],
       mdss: [],
       mons: monitors,
       nfss: [],
-      // A cluster of monitors alone would store nothing.
-      osds: others.length > 0 ? others : [...servers],
+      osds: bySpace.slice(monitors.length),
       rbdmirrors: [],
       restapis: hints.rest_api === true ? monitors : [],
       rgws: [],
     },
-    hostVariables,
+    hosts: disksFor(hints),
+  };
+}
+
+/** The size of all devices, in bytes. */
+function diskSpace({ data }: Server): number {
+  const { ansible_devices: devices = null } = data.facts;
+  if (!isObject(devices)) return 0;
+  return Object.values(devices).reduce(
+    (total: number, device) =>
+      isObject(device)
+        ? total + Number(device.sectors) * Number(device.sectorsize)
+        : total,
+    0,
   );
 }
 
-/** The smallest network that holds all the addresses. */
+/** The smallest network that contains all addresses. */
 function commonNetwork(addresses: readonly string[]): string {
   const bits = addresses.map((address) =>
     address.split(".").map((part) => Number(part).toString(2).padStart(8, "0"))
@@ -159,65 +395,26 @@ function commonNetwork(addresses: readonly string[]): string {
   return `${parts.join(".")}/${length}`;
 }
 
-const CEPH_VARIABLES: JsonObject = {
-  ceph_nfs_access_type: "RW",
-  ceph_nfs_ceph_access_type: "RW",
-  ceph_nfs_ceph_export_id: 20134,
-  ceph_nfs_ceph_protocols: "3,4",
-  ceph_nfs_ceph_pseudo_path: "/cephobject",
-  ceph_nfs_export_id: 20134,
-  ceph_nfs_log_file: "/var/log/ganesha.log",
-  ceph_nfs_protocols: "3,4",
-  ceph_nfs_pseudo_path: "/cephfile",
-  ceph_nfs_rgw_access_type: "RW",
-  ceph_nfs_rgw_export_id: 20134,
-  ceph_nfs_rgw_protocols: "3,4",
-  ceph_nfs_rgw_pseudo_path: "/ceph",
-  ceph_nfs_rgw_user: "cephnfs",
-  ceph_restapi_port: 5000,
-  ceph_stable: true,
-  ceph_stable_distro_source: "jewel-xenial",
-  ceph_stable_release: "jewel",
-  ceph_stable_release_uca: "jewel-xenial",
-  ceph_stable_repo: "http://mirror.fuel-infra.org/decapod/ceph/jewel-xenial",
-  ceph_stable_repo_key: "AF94F6A6A254F5F0",
-  ceph_stable_repo_keyserver: "hkp://keyserver.ubuntu.com:80",
-  ceph_version_verify: false,
-  ceph_version_verify_packagename: "ceph-common",
-  common_single_host_mode: true,
-  copy_admin_key: true,
-  journal_size: 512,
-  max_open_files: 131072,
-  mds_allow_multimds: true,
-  mds_max_mds: 3,
-  nfs_file_gw: false,
-  nfs_obj_gw: false,
-  os_tuning_params: [
-    { name: "kernel.pid_max", value: 4194303 },
-    { name: "fs.file-max", value: 26234859 },
-  ],
-  radosgw_civetweb_num_threads: 50,
-  radosgw_civetweb_port: 8080,
-  radosgw_dns_s3website_name: "your.subdomain.tld",
-  radosgw_static_website: false,
-  radosgw_usage_log: false,
-  radosgw_usage_log_flush_threshold: 1024,
-  radosgw_usage_log_tick_interval: 30,
-  radosgw_usage_max_shards: 32,
-  radosgw_usage_max_user_shards: 1,
-  restapi_template_local_path:
-    "/usr/share/decapod/plugins/deploy_cluster/decapod_plugin_playbook_deploy_cluster/ceph-rest-api.service",
-};
+function inventoryOf(configuration: Json): JsonObject {
+  const inventory = isObject(configuration) ? configuration.inventory : null;
+  return isObject(inventory) ? inventory : {};
+}
 
 /** The hosts of a configuration, which users may have edited, by group. */
 export function hostsByGroup(configuration: Json): Map<string, string[]> {
   const groups = new Map<string, string[]>();
-  const inventory = isObject(configuration) ? configuration.inventory : null;
-  if (!isObject(inventory)) return groups;
-  for (const [name, group] of Object.entries(inventory)) {
+  for (const [name, group] of Object.entries(inventoryOf(configuration))) {
     if (name === "_meta") continue;
     const hosts = isObject(group) ? group.hosts : group;
     if (Array.isArray(hosts)) groups.set(name, hosts.map(String));
   }
   return groups;
+}
+
+/** The variables of the hosts of a configuration, by IP. */
+export function hostVariablesOf(configuration: Json): [string, JsonObject][] {
+  const { _meta: meta = null } = inventoryOf(configuration);
+  const hosts = isObject(meta) ? meta.hostvars : null;
+  return Object.entries(isObject(hosts) ? hosts : {})
+    .flatMap(([ip, variables]) => isObject(variables) ? [[ip, variables]] : []);
 }

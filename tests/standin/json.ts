@@ -1,6 +1,6 @@
-/** JSON as Decapod writes it: sorted keys, compact when it succeeds. */
+/** JSON as Decapod reads and writes it. */
 
-/** Anything that JSON can say. */
+/** A JSON value. */
 export type Json =
   | null
   | boolean
@@ -21,7 +21,7 @@ export class Float {
   }
 }
 
-/** What {@linkcode toJson} writes: JSON, with floats where they are wanted. */
+/** What {@linkcode toJson} accepts: JSON values and floats. */
 export type Writable = Json | Float | { [key: string]: Writable } | Writable[];
 
 /** Whether a value is a JSON object: neither null nor an array. */
@@ -48,8 +48,8 @@ export function toJson(value: Writable): string {
 }
 
 /**
- * Reads JSON and keeps apart what JavaScript throws together: `1.0` comes
- * back as a {@linkcode Float}, `1` as a number. Throws on anything unreadable.
+ * Parses JSON and distinguishes floats from integers: `1.0` becomes a {@linkcode
+ * Float}, `1` a number. Throws if the text is not JSON.
  */
 export function parseKeepingFloats(text: string): Writable {
   return JSON.parse(
@@ -62,4 +62,26 @@ export function parseKeepingFloats(text: string): Writable {
         ? new Float(value)
         : value,
   );
+}
+
+/** A string, or a word that only Python accepts as a number. */
+const STRING_OR_WORD = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g;
+
+/**
+ * Parses JSON as Python does, including numbers that are not finite. `NaN`
+ * becomes `Infinity`: the schemas do not distinguish them.
+ */
+export function parseJson(text: string): Json {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const words: Record<string, string> = {
+      "NaN": "1e999",
+      "Infinity": "1e999",
+      "-Infinity": "-1e999",
+    };
+    return JSON.parse(
+      text.replace(STRING_OR_WORD, (match) => words[match] ?? match),
+    );
+  }
 }

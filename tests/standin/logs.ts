@@ -1,15 +1,72 @@
-/** The log of an execution: as a file, or as JSON. */
+/** The log of an execution: how it is written and sent. */
 
 import type { Context } from "./http.ts";
-import type { Log } from "./executions.ts";
-import { toJson } from "./json.ts";
+import { type JsonObject, toJson } from "./json.ts";
+import type { StepResult } from "./steps.ts";
+import type { Task } from "./tasks.ts";
 
-/** For how many seconds a log may be kept by who has read it. */
-const KEPT = 2592000;
+/** The text of a log, or a function that streams it. */
+export type Log = string | (() => ReadableStream<Uint8Array<ArrayBuffer>>);
+
+const LOG_WORDS: Record<StepResult, string> = {
+  ok: "ok",
+  error: "fatal",
+  skipped: "skipping",
+  unreachable: "unreachable",
+};
+
+/** The log of a run: collected while it runs, written when it ends. */
+export class RunLog {
+  /** The log as it can be read; undefined until the run has ended. */
+  written: Log | undefined;
+  readonly #lines: string[] = [];
+
+  start(): void {
+    this.#lines.push(
+      "Using /etc/ansible/ansible.cfg as config file\n",
+      `\nPLAY [all] ${"*".repeat(60)}\n`,
+    );
+  }
+
+  task({ role, name }: Task): void {
+    const title = role === "" ? name : `${role} : ${name}`;
+    this.#lines.push(`\nTASK [${title}] ${"*".repeat(40)}\n`);
+  }
+
+  step(result: StepResult, host: string, error: JsonObject): void {
+    const failure = result === "error"
+      ? `: FAILED! => ${JSON.stringify(error)}`
+      : "";
+    this.#lines.push(`${LOG_WORDS[result]}: [${host}]${failure}\n`);
+  }
+
+  end(executionId: string, playbookId: string, state: string): void {
+    this.#lines.push(
+      ...(state === "completed"
+        ? [
+          `\n\n${"=".repeat(29)} Ansible commandline ${"=".repeat(30)}\n`,
+          `ANSIBLE_CONFIG=/etc/ansible/ansible.cfg ` +
+          `DECAPOD_ENTRYPOINT=${playbookId} ` +
+          `DECAPOD_EXECUTION_ID=${executionId} ` +
+          `ansible-playbook -vvv playbook.yaml\n${"=".repeat(80)}\n`,
+        ]
+        : [
+          "\nInternal error\n\n",
+          `ChildProcessError: Process exit with code ${
+            state === "failed" ? 2 : -15
+          }\n\n`,
+        ]),
+    );
+    this.written ??= this.#lines.join("");
+  }
+}
+
+/** For how many seconds a log can be cached. */
+const CACHE_SECONDS = 2592000;
 
 const YES = /^(?:y|yes|t|true|on|1)$/i;
 
-/** The answer to a request for a log. */
+/** The response to a request for a log. */
 export async function logResponse(
   { request, params, id, world }: Context,
   log: Log,
@@ -27,9 +84,9 @@ export async function logResponse(
   const etag = `"${await digest(typeof log === "string" ? log : id)}"`;
   const headers = new Headers({
     "Accept-Ranges": "none",
-    "Cache-Control": `private, no-store, max-age=${KEPT}`,
+    "Cache-Control": `private, no-store, max-age=${CACHE_SECONDS}`,
     "ETag": etag,
-    "Expires": new Date(world.time + KEPT * 1000).toUTCString(),
+    "Expires": new Date(world.time + CACHE_SECONDS * 1000).toUTCString(),
   });
   const known = request.headers.get("If-None-Match")?.split(/\s*,\s*/) ?? [];
   if (known.some((tag) => tag === "*" || tag.replace(/^W\//, "") === etag)) {

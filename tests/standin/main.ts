@@ -1,5 +1,5 @@
 /**
- * Serves the stand-in Decapod, for those who want to try their scripts.
+ * Serves the stand-in Decapod, for trying scripts.
  *
  * ```sh
  * deno run -A tests/standin/main.ts --port 9999
@@ -14,13 +14,17 @@ import { StandIn } from "./mod.ts";
 
 const USAGE = `Usage: main.ts [options]
 
-  --port NUMBER     where to listen (9999; 0 for any free port)
-  --host ADDRESS    on which address (127.0.0.1)
-  --servers NUMBER  how many servers are discovered already (5)
-  --pace MS         how long each task of a playbook takes, in milliseconds (500)
-  --fail TASK       let executions fail at the task of this name; may be repeated
-  --nginx           behave as behind Decapod's own nginx
-  --help            print this`;
+  --port NUMBER         where to listen (9999; 0 for any free port)
+  --host ADDRESS        on which address (127.0.0.1)
+  --servers NUMBER      how many servers have been discovered already (5)
+  --pace MS             how long each task of a playbook takes (500)
+  --discovery-delay MS  how long an announced server waits for its discovery (300)
+  --insert-duration MS  how long the database takes to store an edit (0); above
+                        0, edits of one version can overlap
+  --fail TASK           let executions fail at the task of this name; may be
+                        repeated
+  --nginx               behave as behind Decapod's own nginx
+  --help                print this`;
 
 /** A mistake on the command line. */
 class UsageError extends Error {}
@@ -32,6 +36,18 @@ function readArguments(args: string[]) {
     host: values.host,
     servers: integer("servers", values.servers, 0, 100_000),
     pace: integer("pace", values.pace, 1, 3_600_000),
+    discoveryDelay: integer(
+      "discovery-delay",
+      values["discovery-delay"],
+      0,
+      3_600_000,
+    ),
+    insertDuration: integer(
+      "insert-duration",
+      values["insert-duration"],
+      0,
+      60_000,
+    ),
     fail: values.fail,
     nginx: values.nginx,
     help: values.help,
@@ -47,6 +63,8 @@ function parseArguments(args: string[]) {
         host: { type: "string", default: "127.0.0.1" },
         servers: { type: "string", default: "5" },
         pace: { type: "string", default: "500" },
+        "discovery-delay": { type: "string", default: "300" },
+        "insert-duration": { type: "string", default: "0" },
         fail: { type: "string", multiple: true, default: [] },
         nginx: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
@@ -67,7 +85,7 @@ function integer(name: string, text: string, least: number, most: number) {
   return value;
 }
 
-/** The path of a request, without what must stay between two parties. */
+/** The path of a request, without secrets. */
 function loggedPath(url: string): string {
   return new URL(url).pathname.replace(
     /(\/password_reset\/+)[^/]+/,
@@ -79,6 +97,8 @@ function serve(options: ReturnType<typeof readArguments>): Deno.HttpServer {
   const standIn = new StandIn({
     servers: options.servers,
     pace: options.pace,
+    discoveryDelay: options.discoveryDelay,
+    insertDuration: options.insertDuration,
     behindNginx: options.nginx,
   });
   for (const task of options.fail) standIn.failTask({ task });

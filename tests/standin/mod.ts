@@ -1,7 +1,6 @@
 /**
- * A stand-in for a Decapod server: the whole API, in memory, on a clock that
- * can be moved. It works in-process, as the `fetch` of a client, or behind a
- * real server:
+ * A stand-in for a Decapod server: the whole API, in memory, with an adjustable
+ * clock. It runs in process, as the `fetch` of a client, or behind a real server:
  *
  * ```ts
  * import { StandIn } from "./mod.ts";
@@ -14,78 +13,100 @@
  * await server.shutdown();
  * ```
  *
- * The rooms: `routes.ts` lists every path; `accounts.ts`, `clusters.ts`,
- * `servers.ts`, `playbook_configurations.ts`, `executions.ts` and `cinder.ts`
- * say what happens there; `schemas.ts` says what a body must look like;
- * `store.ts`, `table.ts` and `filters.ts` keep, sort and find the models.
+ * `routes.ts` lists all paths; `accounts.ts`, `clusters.ts`, `servers.ts`,
+ * `playbook_configurations.ts`, `executions.ts` and `cinder.ts` handle them;
+ * `effects.ts` says what playbooks change and `inventory.ts` how they are
+ * configured; `schemas.ts` validates bodies; `store.ts`, `table.ts` and
+ * `filters.ts` store, sort and find models; `nginx.ts` is the proxy in front.
  *
  * @module
  */
 
 import type { Mail } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
-import type { Failure, Log } from "./executions.ts";
+import { Controller } from "./controller.ts";
+import type { Failure } from "./executions.ts";
 import { seededRandom } from "./ids.ts";
 import type { JsonObject } from "./json.ts";
+import type { Log } from "./logs.ts";
 import { behindNginx } from "./nginx.ts";
-import { answer } from "./routes.ts";
-import { register, type ServerData } from "./servers.ts";
+import { respond } from "./routes.ts";
+import { register, type ServerData, survey } from "./servers.ts";
 import { toModel } from "./store.ts";
 import type { Task } from "./tasks.ts";
 import { World } from "./world.ts";
 
 export { TestClock } from "./clock.ts";
-export type { Cinder, Failure, JsonObject, Log, Mail, ServerData, Task };
+export type {
+  Cinder,
+  Controller,
+  Failure,
+  JsonObject,
+  Log,
+  Mail,
+  ServerData,
+  Task,
+};
 
-/** How a {@linkcode StandIn} is set up. */
+/** Options of a {@linkcode StandIn}. */
 export interface StandInOptions {
-  /** The clock, in milliseconds since 1970; `Date.now` unless said. */
+  /** The clock, in milliseconds since 1970; default: `Date.now`. */
   now?: () => number;
-  /** Where chance comes from, 0 up to 1; `Math.random` unless said. */
+  /** Random numbers from 0 up to 1; default: `Math.random`. */
   random?: () => number;
-  /** Makes chance repeat itself: the same ids and secrets for the same seed. */
+  /** The seed of the random numbers, for reproducible ids and secrets. */
   seed?: number;
-  /** How long a token lives after its last use, in seconds: 1800. */
+  /** The lifetime of a token after its last use, in seconds; default: 1800. */
   tokenLifetime?: number;
-  /** The login of the first user: `root`. */
+  /** The login of the first user; default: `root`. */
   rootLogin?: string;
-  /** The password of the first user: `root`. */
+  /** The password of the first user; default: `root`. */
   rootPassword?: string;
-  /** The token with which servers announce themselves. */
+  /** The server discovery token. */
   discoveryToken?: string;
-  /** How long the discovery of a server takes, in milliseconds: 0. */
+  /** How long an announced server waits for its discovery, in ms; default: 300. */
   discoveryDelay?: number;
-  /** How many servers have been discovered already: 5. */
+  /**
+   * How long the database takes to insert the version of a PUT, in milliseconds
+   * of real time; default: 0. Above 0, PUTs of one version can overlap.
+   */
+  insertDuration?: number;
+  /** The number of servers at the beginning; default: 5. */
   servers?: number;
-  /** How long each task of a playbook takes, in milliseconds: 500. */
+  /** The duration of each task of a playbook, in milliseconds; default: 500. */
   pace?: number;
-  /** Whether an execution canceled before its start runs all the same: no. */
-  canceledMayRun?: boolean;
-  /** Whether Decapod's nginx is in front: gzip, 413, HTML outside /v1. No. */
+  /**
+   * Whether executions and discoveries wait for {@linkcode
+   * StandIn.controller} instead of the clock; default: false.
+   */
+  manual?: boolean;
+  /** Whether Decapod's own nginx is in front; default: false. */
   behindNginx?: boolean;
 }
 
-/** What {@linkcode StandIn.seedExecution} makes. */
+/** Options of {@linkcode StandIn.seedExecution}. */
 export interface SeedExecutionOptions {
-  /** On how many servers; 3 unless said. */
+  /** The number of servers; default: 3. */
   servers?: number;
-  /** How many steps, all servers together; 30 unless said. */
+  /** The number of steps on all servers together; default: 30. */
   steps?: number;
-  /** How long they take, from the start to the end, in milliseconds: 60000. */
+  /** The duration from start to end, in milliseconds; default: 60000. */
   duration?: number;
-  /** How long the execution waits to start, in milliseconds: 0. */
+  /** The time from creation to start, in milliseconds; default: 0. */
   delay?: number;
-  /** Where it fails; nowhere unless said. */
+  /** Where it fails; default: nowhere. */
   failures?: readonly Failure[];
 }
 
-/** The discovery token unless another is set. */
+/** The default server discovery token. */
 export const DISCOVERY_TOKEN = "server-discovery-token";
 
 /** A Decapod server in memory. */
 export class StandIn {
   readonly #world: World;
   readonly #behindNginx: boolean;
+  /** Decapod's controller, for running executions by hand. */
+  readonly controller: Controller;
   #seeded = 0;
   #servers = 0;
 
@@ -100,16 +121,18 @@ export class StandIn {
       rootLogin: options.rootLogin ?? "root",
       rootPassword: options.rootPassword ?? "root",
       discoveryToken: options.discoveryToken ?? DISCOVERY_TOKEN,
-      discoveryDelay: options.discoveryDelay ?? 0,
+      discoveryDelay: options.discoveryDelay ?? 300,
+      insertDuration: options.insertDuration ?? 0,
       pace: options.pace ?? 500,
-      canceledMayRun: options.canceledMayRun ?? false,
+      manual: options.manual ?? false,
     });
+    this.controller = new Controller(this.#world);
     this.addServers(servers);
   }
 
   /**
-   * Answers as the platform's `fetch` would, without a network. Bound, so
-   * that it can be handed on as it is.
+   * Responds as the platform's `fetch` would, without a network. Bound to this
+   * object.
    */
   readonly fetch = async (
     input: string | URL | Request,
@@ -120,30 +143,30 @@ export class StandIn {
     signal?.throwIfAborted();
     const request = new Request(input, init);
     return signal
-      ? abortable(await abandon(this.handler(request), signal), signal)
+      ? abortable(await rejectOnAbort(this.handler(request), signal), signal)
       : await this.handler(request);
   };
 
-  /** Answers a request: what a server is given to call. Bound. */
+  /** Responds to a request: the handler of a server. Bound to this object. */
   readonly handler = (request: Request): Promise<Response> => {
     const reply = (received: Request) => {
       this.#world.catchUp();
-      return answer(this.#world, received);
+      return respond(this.#world, received);
     };
     return this.#behindNginx ? behindNginx(request, reply) : reply(request);
   };
 
-  /** The token with which servers announce themselves. */
+  /** The server discovery token. */
   get discoveryToken(): string {
     return this.#world.settings.discoveryToken;
   }
 
-  /** Every mail that the server would have sent, oldest first. */
+  /** All mails that a Decapod would have sent, oldest first. */
   get mails(): readonly Mail[] {
     return this.#world.accounts.mails;
   }
 
-  /** Ends the tokens of a user, or of everybody, at once. */
+  /** Revokes all tokens of a user, or of all users. */
   revokeTokens(login?: string): void {
     const { accounts } = this.#world;
     if (login === undefined) accounts.revokeTokens();
@@ -163,7 +186,7 @@ export class StandIn {
     return user;
   }
 
-  /** Puts a server on record, as if it had been discovered. */
+  /** Adds a server, as if it had been discovered. */
   addServer(
     { id = this.#world.ids.uuid(), ...data }:
       & Partial<ServerData>
@@ -171,17 +194,18 @@ export class StandIn {
   ): JsonObject {
     this.#world.catchUp();
     const number = this.#servers++;
-    const { ip = addressOfNumber(number), fqdn, username = "ansible" } = data;
-    const announcement = { id, host: fqdn ?? ip, ip, username };
-    return toModel(register(this.#world, announcement, data));
+    const { ip = addressOfNumber(number), username = "ansible" } = data;
+    const { fqdn = ip ?? "fd00::1" } = data;
+    const found = { username, ...survey(fqdn, ip) };
+    return toModel(register(this.#world, id, found, data));
   }
 
-  /** Puts so many servers on record. */
+  /** Adds this many servers. */
   addServers(count: number): JsonObject[] {
     return Array.from({ length: count }, () => this.addServer());
   }
 
-  /** Makes so many clusters, named by the function. */
+  /** Creates this many clusters. */
   seedClusters(
     count: number,
     name: (index: number) => string = (index) =>
@@ -197,7 +221,7 @@ export class StandIn {
     );
   }
 
-  /** Makes so many users without a role. No mails are written. */
+  /** Creates this many users without a role, and sends no mails. */
   seedUsers(count: number): JsonObject[] {
     const { accounts } = this.#caughtUp();
     return Array.from({ length: count }, (_, index) => {
@@ -211,7 +235,7 @@ export class StandIn {
     });
   }
 
-  /** Starts an execution of any size, on servers of its own. */
+  /** Creates an execution of any size, on its own servers. */
   seedExecution(options: SeedExecutionOptions = {}): JsonObject {
     const { servers = 3, steps = 30, duration = 60_000, delay = 0 } = options;
     const world = this.#caughtUp();
@@ -221,7 +245,7 @@ export class StandIn {
       configuration: {},
     }, null);
     const ips = this.addServers(servers).map(({ id }) =>
-      world.servers.latest(String(id))?.data.ip ?? ""
+      world.servers.latest(String(id))?.data.ip ?? null
     );
     const configuration = world.configurations.create({
       name: `seeded${number}`,
@@ -244,32 +268,32 @@ export class StandIn {
     );
   }
 
-  /** Lets every execution made from now on fail there. */
+  /** Makes executions that are created from now on fail. */
   failTask(failure: Failure = {}): void {
     this.#world.executions.failures.push(failure);
   }
 
-  /** Lets executions made from now on succeed again. */
+  /** Makes executions that are created from now on succeed again. */
   repairTasks(): void {
     this.#world.executions.failures.length = 0;
   }
 
-  /** Gives a playbook other tasks; all playbooks with `*`. */
+  /** Replaces the tasks of a playbook, or of all playbooks with `*`. */
   setTasks(playbookId: string, tasks: readonly Task[]): void {
     this.#world.executions.tasks.set(playbookId, tasks);
   }
 
-  /** Sets how long a task takes in the executions made from now on. */
+  /** Sets the duration of tasks in executions that are created from now on. */
   setPace(milliseconds: number): void {
     this.#world.pace = milliseconds;
   }
 
-  /** Gives an execution another log. */
+  /** Replaces the log of an execution; it can be read at once. */
   setLog(executionId: string, log: Log): void {
     this.#world.executions.replaceLog(executionId, log);
   }
 
-  /** Sets what a cluster offers to OpenStack; `null` for nothing. */
+  /** Sets the Cinder files of a cluster; `null` removes them. */
   setCinder(clusterId: string, cinder: Cinder | null): void {
     if (cinder === null) this.#world.cinder.delete(clusterId);
     else this.#world.cinder.set(clusterId, cinder);
@@ -281,27 +305,27 @@ export class StandIn {
   }
 }
 
-/** 10.0.0.1 for 0, and so on, without an end for as long as it matters. */
+/** 10.0.0.1 for 0, 10.0.0.2 for 1, and so on. */
 function addressOfNumber(number: number): string {
   const parts = [Math.floor(number / 62500), Math.floor(number / 250) % 250];
   return `10.${parts.join(".")}.${number % 250 + 1}`;
 }
 
-/** Waits for an answer, but no longer than until the signal fires. */
-function abandon(
-  answer: Promise<Response>,
+/** Waits for a response until the signal is aborted. */
+function rejectOnAbort(
+  response: Promise<Response>,
   signal: AbortSignal,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
-    answer.then(resolve, reject).finally(() =>
+    response.then(resolve, reject).finally(() =>
       signal.removeEventListener("abort", abort)
     );
   });
 }
 
-/** Lets the body of an answer end with the signal's reason when it fires. */
+/** A response whose body fails with the signal's reason. */
 function abortable(response: Response, signal: AbortSignal): Response {
   if (response.body === null) return response;
   const reader = response.body.getReader();

@@ -1,39 +1,104 @@
-/** What Decapod's own nginx does to requests and answers. */
+/** What Decapod's own nginx does to requests and responses. */
 
-/** The biggest body that nginx lets through, in bytes. */
+/** The longest request line and the longest header line, in bytes. */
+const MAX_LINE = 4096;
+
+/** The biggest body, in bytes. */
 const MAX_BODY = 1024 * 1024;
 
-/** The smallest answer that nginx compresses, in bytes. */
+/** The smallest response that nginx compresses, in bytes. */
 const MIN_COMPRESSED = 1024;
 
-/** Answers as nginx would in front of Decapod. */
+const REASONS: Record<number, string> = {
+  400: "Bad Request",
+  405: "Not Allowed",
+  413: "Request Entity Too Large",
+  414: "Request-URI Too Large",
+};
+
+/** What browsers are told about requests from other origins. */
+const CORS = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Allow-Methods": "GET, POST, OPTIONS, PUT, DELETE",
+  "Access-Control-Allow-Headers":
+    "Authorization, Content-Type, Accept, Origin, User-Agent, Cache-Control",
+  "Access-Control-Max-Age": "1728000",
+};
+
+/** Responds as nginx would in front of Decapod. */
 export async function behindNginx(
   request: Request,
-  answer: (request: Request) => Promise<Response>,
+  respond: (request: Request) => Promise<Response>,
 ): Promise<Response> {
-  const { pathname } = new URL(request.url);
-  if (!/^\/+v1(?:\/|$)/.test(pathname)) {
-    return page(200, "<title>Decapod</title><p>The web interface.</p>");
+  const refused = checkLines(request);
+  if (refused !== null) return errorPage(refused);
+  const { method } = request;
+  const url = new URL(request.url);
+  const path = normalize(url.pathname);
+  if (path === null) return errorPage(400);
+  if (method === "TRACE") return errorPage(405);
+  if (!path.startsWith("/v1")) {
+    return method === "GET" || method === "HEAD"
+      ? page(200, "<title>Decapod</title><p>The web interface.</p>", method)
+      : errorPage(405);
+  }
+  if (method === "OPTIONS") {
+    const headers = { ...CORS, "Content-Type": "text/plain charset=UTF-8" };
+    return new Response(null, { status: 204, headers });
   }
   const body = request.body === null ? null : await request.arrayBuffer();
-  if (body !== null && body.byteLength > MAX_BODY) {
-    return page(413, "<h1>413 Request Entity Too Large</h1>");
-  }
-  const response = await answer(
-    body === null ? request : new Request(request.url, {
-      method: request.method,
-      headers: request.headers,
-      body,
-      signal: request.signal,
-    }),
-  );
+  if (body !== null && body.byteLength > MAX_BODY) return errorPage(413);
+  url.pathname = path.split("/").map(encodeURIComponent).join("/");
+  const { headers } = request;
+  const response = await respond(new Request(url, { method, headers, body }));
   return compress(request, response);
 }
 
-function page(status: number, content: string): Response {
-  return new Response(`<!doctype html>\n<html>${content}</html>\n`, {
+/** The status for a line that is too long, if there is one. */
+function checkLines({ method, url, headers }: Request): number | null {
+  const target = url.replace(/^\w+:\/\/[^/?#]*/, "");
+  if (`${method} ${target} HTTP/1.1\r\n`.length > MAX_LINE) return 414;
+  const isLong = [...headers].some(([name, value]) =>
+    `${name}: ${value}\r\n`.length > MAX_LINE
+  );
+  return isLong ? 400 : null;
+}
+
+/**
+ * A path as locations are matched with it: decoded, then with its slashes
+ * merged and its dots resolved. Null if it cannot be decoded.
+ */
+function normalize(pathname: string): string | null {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(pathname);
+  } catch {
+    return null;
+  }
+  if (decoded.includes("\0")) return null;
+  const segments: string[] = [];
+  for (const segment of decoded.replace(/\/{2,}/g, "/").split("/")) {
+    if (segment === "..") segments.pop();
+    else if (segment !== ".") segments.push(segment);
+  }
+  return `/${segments.join("/")}`.replace(/^\/+/, "/");
+}
+
+function errorPage(status: number): Response {
+  const title = `${status} ${REASONS[status] ?? ""}`;
+  return page(
     status,
-    headers: { "Content-Type": "text/html" },
+    `<head><title>${title}</title></head>` +
+      `<body><center><h1>${title}</h1></center>` +
+      "<hr><center>nginx</center></body>",
+  );
+}
+
+function page(status: number, content: string, method = "GET"): Response {
+  const text = `<!doctype html>\n<html>${content}</html>\n`;
+  return new Response(method === "HEAD" ? null : text, {
+    status,
+    headers: { "Content-Type": "text/html; charset=utf-8" },
   });
 }
 

@@ -1,8 +1,8 @@
-/** Playbook configurations: a playbook made ready for a cluster. */
+/** Playbook configurations: a playbook configured for a cluster. */
 
 import { authorizePlaybook } from "./accounts.ts";
 import { type ClusterData, isDeployed } from "./clusters.ts";
-import { crash, refusal } from "./errors.ts";
+import { badRequest, crash } from "./errors.ts";
 import type { Route } from "./http.ts";
 import { makeConfiguration } from "./inventory.ts";
 import { isObject, type Json, type JsonObject, toJson } from "./json.ts";
@@ -14,7 +14,7 @@ import type { ServerData } from "./servers.ts";
 import { toModel, type Version } from "./store.ts";
 import type { World } from "./world.ts";
 
-/** What a playbook configuration is. */
+/** The data of a playbook configuration. */
 export type ConfigurationData = {
   name: Json;
   playbook_id: string;
@@ -25,17 +25,17 @@ export type ConfigurationData = {
 type Cluster = Version<ClusterData>;
 type Server = Version<ServerData>;
 
-/** Playbooks that do not ask for a cluster that is deployed already. */
+/** Playbooks that do not require a deployed cluster. */
 const FIRST_PLAYBOOKS = new Set(["cluster_deploy", "hello_world"]);
 
 /** The servers of a cluster. */
 function membersOf(world: World, { model_id }: Cluster): Server[] {
-  return [...world.servers.living]
+  return [...world.servers.undeleted]
     .filter(({ data }) => data.cluster_id === model_id)
     .sort((a, b) => a.seq - b.seq);
 }
 
-/** The servers that a playbook will be run on. */
+/** The servers that a playbook will run on. */
 function serversFor(
   world: World,
   { id, required_server_list }: Playbook,
@@ -44,7 +44,7 @@ function serversFor(
 ): Server[] {
   if (!required_server_list) return membersOf(world, cluster);
   if (serverIds.length === 0) {
-    throw refusal(
+    throw badRequest(
       "ServerListIsRequiredForPlaybookError",
       `Explicit server list is required for playbook ${id}`,
     );
@@ -73,7 +73,7 @@ function serversFor(
   return servers;
 }
 
-/** What each policy has against a server, and how it says so. */
+/** Which servers violate a policy, and the message for it. */
 const POLICIES: Record<
   Playbook["server_list_policy"],
   {
@@ -110,26 +110,26 @@ function checkPolicy(
   const reason = servers.length === 0
     ? "Servers should not be empty."
     : complaint(against, model_id);
-  throw refusal(
+  throw badRequest(
     "ServerListPolicyViolation",
     `Violation of playbook server list policy ${server_list_policy} ` +
       `(${id}): ${reason}`,
   );
 }
 
-/** Makes a playbook ready: the checks, in the server's order. */
+/** Configures a playbook, with all checks in the server's order. */
 function prepare(world: World, body: JsonObject): ConfigurationData {
   const clusterId = String(body.cluster_id);
   const cluster = world.clusters.latest(clusterId);
   if (cluster === undefined || cluster.time_deleted !== 0) {
-    throw refusal(
+    throw badRequest(
       "UnknownClusterError",
       `There is not cluster with ID ${clusterId}`,
     );
   }
   const chosen = playbook(String(body.playbook_id));
   if (chosen === undefined) {
-    throw refusal(
+    throw badRequest(
       "UnknownPlaybookError",
       `Unknown playbook ${body.playbook_id}`,
     );
@@ -139,9 +139,9 @@ function prepare(world: World, body: JsonObject): ConfigurationData {
     : [];
   const servers = serversFor(world, chosen, cluster, serverIds);
   checkPolicy(chosen, cluster, servers);
-  const hints = readHints(chosen, answers(body.hints ?? null));
+  const hints = readHints(chosen, hintValues(body.hints ?? null));
   if (!FIRST_PLAYBOOKS.has(chosen.id) && !isDeployed(cluster)) {
-    throw refusal(
+    throw badRequest(
       "ClusterMustBeDeployedError",
       `Cluster ${clusterId} must be deployed before creating such configuration`,
     );
@@ -153,24 +153,24 @@ function prepare(world: World, body: JsonObject): ConfigurationData {
     name: body.name ?? null,
     playbook_id: chosen.id,
     cluster_id: clusterId,
-    configuration: makeConfiguration(
-      chosen,
+    configuration: makeConfiguration(chosen.id, {
       cluster,
-      membersOf(world, cluster),
+      members: membersOf(world, cluster),
       servers,
       hints,
-    ),
+      known: world.hostVariables.get(clusterId) ?? new Map(),
+    }),
   };
 }
 
-function answers(hints: Json): { id: string; value: Json }[] {
+function hintValues(hints: Json): { id: string; value: Json }[] {
   if (!Array.isArray(hints)) return [];
   return hints.flatMap((hint) =>
     isObject(hint) ? [{ id: String(hint.id), value: hint.value ?? null }] : []
   );
 }
 
-/** The database refuses keys that look like its operators. */
+/** The database rejects keys that look like its operators. */
 function checkKeys(value: Json): void {
   if (Array.isArray(value)) return value.forEach(checkKeys);
   if (!isObject(value)) return;
@@ -205,8 +205,8 @@ export const configurationRoutes: readonly Route[] = [
     remove: {
       permission: "delete_playbook_configuration",
       check: ({ world }, { model_id }) => {
-        if (world.executions.isRunning(model_id)) {
-          throw refusal(
+        if (world.executions.isLocked(model_id)) {
+          throw badRequest(
             "CannotDeleteLockedPlaybookConfiguration",
             `Cannot delete locked playbook configuration ${model_id}`,
           );

@@ -1,16 +1,16 @@
-/** The playbooks of the server, the permissions that guard them, their hints. */
+/** The playbooks of the server, with their hints, and all permissions. */
 
-import { crash, refusal } from "./errors.ts";
+import { badRequest, crash } from "./errors.ts";
 import type { Json, JsonObject } from "./json.ts";
 
-/** Which servers a playbook may be run on. */
+/** Which servers a playbook can run on. */
 export type ServerListPolicy =
   | "any_server"
   | "in_this_cluster"
   | "not_in_other_cluster"
   | "not_in_any_cluster";
 
-/** A question that a playbook asks before it is configured. */
+/** An option of a playbook. */
 export type Hint = {
   id: string;
   type: "boolean" | "integer" | "string";
@@ -362,7 +362,7 @@ export const PLAYBOOKS: readonly Playbook[] = [
   },
 ];
 
-/** The playbook of that id. */
+/** The playbook with this id. */
 export function playbook(id: string): Playbook | undefined {
   return PLAYBOOKS.find((item) => item.id === id);
 }
@@ -404,18 +404,18 @@ const API_PERMISSIONS = [
 /** A permission of class `api`. */
 export type ApiPermission = typeof API_PERMISSIONS[number];
 
-/** A class of permissions with what is permitted of it. */
+/** The permissions of one class. */
 export type PermissionClass = { name: string; permissions: string[] };
 
-/** Every permission that there is. */
+/** All known permissions. */
 export const PERMISSIONS: readonly PermissionClass[] = [
   { name: "playbook", permissions: PLAYBOOKS.map(({ id }) => id).sort() },
   { name: "api", permissions: [...API_PERMISSIONS] },
 ];
 
 /**
- * Takes the permissions of a role as they were sent: a class that is not known
- * is refused, a permission that is not known is dropped.
+ * Reads the permissions of a role as sent. An unknown class is an error, an
+ * unknown permission is dropped.
  */
 export function readPermissions(sent: readonly Json[]): PermissionClass[] {
   const permitted = new Map<string, string[]>();
@@ -428,7 +428,7 @@ export function readPermissions(sent: readonly Json[]): PermissionClass[] {
     }
     const known = PERMISSIONS.find(({ name }) => name === item.name);
     if (known === undefined) {
-      throw refusal("BadRequest", "There is no such class of permissions.");
+      throw badRequest("BadRequest", "There is no such class of permissions.");
     }
     const names = Array.isArray(item.permissions) ? item.permissions : [];
     permitted.set(
@@ -445,23 +445,23 @@ const HINT_TYPES: Record<Hint["type"], (value: Json) => boolean> = {
   string: (value) => typeof value === "string",
 };
 
-/** Checks the answers to the hints and fills in the rest. */
+/** Validates the values of hints and adds the defaults. */
 export function readHints(
   { hints }: Playbook,
-  answers: readonly { id: string; value: Json }[],
+  values: readonly { id: string; value: Json }[],
 ): JsonObject {
-  const values: JsonObject = Object.fromEntries(
+  const read: JsonObject = Object.fromEntries(
     hints.map(({ id, default_value }) => [id, default_value]),
   );
-  // Playbooks without hints do not look at what they are told.
-  if (hints.length === 0) return values;
-  for (const { id, value } of answers) {
+  // Playbooks without hints ignore all values.
+  if (hints.length === 0) return read;
+  for (const { id, value } of values) {
     const known = hints.find((item) => item.id === id);
     const fits = known !== undefined && HINT_TYPES[known.type](value) &&
       (known.values.length === 0 ||
         known.values.some((item) => item === value));
     if (!fits) throw crash("Cannot validate hints");
-    values[id] = value;
+    read[id] = value;
   }
-  return values;
+  return read;
 }

@@ -1,9 +1,9 @@
-/** What shows through of the language that Decapod is written in. */
+/** Behaviour of Python that is visible to clients. */
 
 import { crash } from "./errors.ts";
 import { isObject, type Json } from "./json.ts";
 
-/** A value as Python's `repr` writes it: error messages quote values so. */
+/** A value as Python's `repr` writes it in error messages. */
 export function repr(value: Json): string {
   if (value === null) return "None";
   if (value === true) return "True";
@@ -36,7 +36,7 @@ function quote(text: string): string {
   return mark + (mark === "'" ? body.replaceAll("'", "\\'") : body) + mark;
 }
 
-/** The name of a value's type, as Python's error messages have it. */
+/** The name of a value's type, as in Python's error messages. */
 export function typeName(value: Json): string {
   if (value === null) return "NoneType";
   if (Array.isArray(value)) return "list";
@@ -52,7 +52,7 @@ export function typeName(value: Json): string {
   }
 }
 
-/** Orders two strings by code point, as the database does. */
+/** Compares two strings by code point, as the database does. */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);
@@ -60,14 +60,14 @@ export function compareText(a: string, b: string): number {
     const x = a.charCodeAt(i);
     const y = b.charCodeAt(i);
     if (x === y) continue;
-    // A surrogate stands for a character above every other unit.
+    // A surrogate is part of a character above all other units.
     const high = (unit: number) => unit >= 0xd800 && unit <= 0xdfff;
     return high(x) === high(y) ? x - y : high(x) ? 1 : -1;
   }
   return a.length - b.length;
 }
 
-/** `name in value`, for any JSON that a client may have sent. */
+/** `name in value`, for any JSON value. */
 export function contains(value: Json, name: string): boolean {
   if (typeof value === "string" || Array.isArray(value)) {
     return value.includes(name);
@@ -76,7 +76,7 @@ export function contains(value: Json, name: string): boolean {
   throw crash(`argument of type '${typeName(value)}' is not iterable`);
 }
 
-/** `value[name]`, for any JSON that a client may have sent. */
+/** `value[name]`, for any JSON value. */
 export function subscript(value: Json, name: string): Json {
   if (isObject(value)) {
     const item = Object.hasOwn(value, name) ? value[name] : undefined;

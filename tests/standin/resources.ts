@@ -9,39 +9,39 @@ import { checkObject, type Schema } from "./schemas.ts";
 import { type Collection, modelText, type Version } from "./store.ts";
 import type { World } from "./world.ts";
 
-/** What makes one kind of model different from the next. */
+/** The properties of one kind of model. */
 export interface Resource<D extends JsonObject> {
   readonly model: string;
   readonly collection: (world: World) => Collection<D>;
   readonly view: readonly ApiPermission[];
-  /** What the list of versions needs besides. */
+  /** The further permission for listing versions. */
   readonly viewVersions: ApiPermission;
-  /** What one version needs besides; the same unless said. */
+  /** The further permissions for one version; default: `viewVersions`. */
   readonly viewVersion?: readonly ApiPermission[];
   readonly change?: {
     readonly schema: Schema;
     readonly permission: ApiPermission;
-    /** The field that a complaint about a duplicate looks for in what was sent. */
+    /** The field that the server logs for a duplicate. */
     readonly naming?: string;
-    /** The new data, from the current and from what was sent. */
+    /** The new data, from the current data and the data that was sent. */
     readonly apply: (current: D, sent: Json) => D;
     readonly then?: (context: Context, changed: Version<D>) => void;
   };
   readonly remove?: {
     readonly permission: ApiPermission;
-    /** Throws where the model must stay. */
+    /** Throws if the model cannot be deleted. */
     readonly check?: (context: Context, current: Version<D>) => void;
     readonly then?: (context: Context, removed: Version<D>) => void;
   };
 }
 
-/** The routes of a resource, but for POST, which is each resource's own. */
+/** The routes of a resource, except POST. */
 export function routesOf<D extends JsonObject>(
   resource: Resource<D>,
 ): Route[] {
   const { model, view, viewVersions, change, remove } = resource;
   const viewVersion = resource.viewVersion ?? [viewVersions];
-  const item = `/${model}/{${model === "server" ? "server" : "id"}}`;
+  const item = `/${model}/{id}`;
   const all = ({ world }: Context) => resource.collection(world);
   const routes: Route[] = [
     {
@@ -77,7 +77,7 @@ export function routesOf<D extends JsonObject>(
     },
   ];
   if (change !== undefined) {
-    const save = (
+    const save = async (
       models: Collection<D>,
       current: Version<D>,
       sent: Json,
@@ -85,11 +85,20 @@ export function routesOf<D extends JsonObject>(
     ) => {
       const data = change.apply(current.data, sent);
       try {
+        const { insertDuration } = context.world.settings;
+        if (insertDuration > 0) {
+          await new Promise((resolve) => setTimeout(resolve, insertDuration));
+        }
+        // Another PUT of this version may have been faster: then the number of
+        // the next version is taken.
+        if (models.latest(current.model_id) !== current) {
+          throw standard("CannotUpdateModelWithSuchParameters");
+        }
         return models.save(current, data, context.userId);
       } catch (error) {
         const duplicate = error instanceof ApiError &&
           error.error === "CannotUpdateModelWithSuchParameters";
-        // The server wants to log the name, and crashes where there is none.
+        // The server logs this field, and crashes if it is missing.
         if (duplicate && change.naming) subscript(sent, change.naming);
         throw error;
       }
@@ -102,11 +111,11 @@ export function routesOf<D extends JsonObject>(
         const models = all(context);
         find(models, context.id);
         const json = await context.json();
-        // Somebody else may have come first while the body was read.
+        // The model may have changed while the body was read.
         const current = find(models, context.id);
         const sent = checkObject(json, change.schema);
         checkManagedFields(current, sent);
-        const changed = save(models, current, sent.data ?? null, context);
+        const changed = await save(models, current, sent.data ?? null, context);
         change.then?.(context, changed);
         return modelText(changed);
       },
@@ -130,7 +139,7 @@ export function routesOf<D extends JsonObject>(
   return routes;
 }
 
-/** A crash where a number is too big for the database. */
+/** A crash if a number is too large for the database. */
 export function checkInteger(value: number): void {
   if (value >= 2 ** 63) throw crash("BSON can only handle up to 8-byte ints");
 }

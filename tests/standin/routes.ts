@@ -1,4 +1,4 @@
-/** The route table: every path of the API, who may use it, what it does. */
+/** The route table: every path of the API, with access and handler. */
 
 import { accountRoutes, authenticate, authorize } from "./accounts.ts";
 import { cinderRoutes } from "./cinder.ts";
@@ -6,9 +6,9 @@ import { clusterRoutes } from "./clusters.ts";
 import { ApiError, routingError } from "./errors.ts";
 import { executionRoutes } from "./executions.ts";
 import {
-  type Answer,
   Context,
   errorResponse,
+  type HandlerResult,
   jsonResponse,
   optionsResponse,
   type Route,
@@ -48,13 +48,9 @@ export const ROUTES: readonly Route[] = [
 /** The variable parts of a path. */
 const FORMS: Record<string, string> = {
   "{id}": "([\\da-fA-F]{8}(?:-[\\da-fA-F]{4}){3}-[\\da-fA-F]{12})",
-  "{server}": "([\\da-fA-F-]{32,38})",
   "{number}": "(\\d+)",
   "{text}": "([^/]+)",
 };
-
-/** The forms that are read in lower case, however they are written. */
-const LOWER = /\{(?:id|server)\}/;
 
 interface Endpoint {
   readonly path: string;
@@ -62,7 +58,7 @@ interface Endpoint {
   readonly methods: Map<string, Route>;
 }
 
-/** The routes by path. A path is never of two endpoints. */
+/** The routes by path. No path matches two endpoints. */
 const ENDPOINTS: readonly Endpoint[] = [
   ...new Set(ROUTES.map(({ path }) => path)),
 ].map((path) => ({
@@ -76,8 +72,8 @@ const ENDPOINTS: readonly Endpoint[] = [
   ),
 }));
 
-/** Answers a request. */
-export async function answer(
+/** Responds to a request. */
+export async function respond(
   world: World,
   request: Request,
 ): Promise<Response> {
@@ -94,8 +90,8 @@ export async function answer(
     if (route === undefined) throw routingError(405);
     context = new Context(world, request, searchParams, args);
     checkAccess(context, route);
-    const answer: Answer = await route.handle(context);
-    response = typeof answer === "string" ? jsonResponse(answer) : answer;
+    const result: HandlerResult = await route.handle(context);
+    response = typeof result === "string" ? jsonResponse(result) : result;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     response = errorResponse(error);
@@ -116,7 +112,10 @@ function findEndpoint(pathname: string): [Endpoint, string[]] {
     const args = match.slice(1);
     return [
       endpoint,
-      LOWER.test(endpoint.path) ? args.map((arg) => arg.toLowerCase()) : args,
+      // Ids are converted to lower case.
+      endpoint.path.includes("{id}")
+        ? args.map((arg) => arg.toLowerCase())
+        : args,
     ];
   }
   throw routingError(404);

@@ -1,13 +1,13 @@
-/** What a request's body must look like, and what is said if it does not. */
+/** The schemas of request bodies, and the messages for invalid ones. */
 
-import { refusal } from "./errors.ts";
+import { badRequest } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { repr } from "./python.ts";
 import { pythonRegExp } from "./regexp.ts";
 
 /**
  * A schema: the keywords of JSON Schema (draft 4) that Decapod uses. They are
- * checked in the order in which they are written, one message each.
+ * checked in the order of the object, with one message each.
  */
 export interface Schema {
   readonly type?: Type;
@@ -28,22 +28,22 @@ export interface Schema {
 
 type Type = "null" | "boolean" | "number" | "string" | "array" | "object";
 
-/** Throws InvalidJSONError, one message a line, unless the value fits. */
+/** Throws InvalidJSONError, with one message a line, for an invalid value. */
 export function checkSchema(value: Json, schema: Schema): void {
   const messages = [...validate(value, schema)];
   if (messages.length > 0) {
-    throw refusal("InvalidJSONError", messages.join("\n"));
+    throw badRequest("InvalidJSONError", messages.join("\n"));
   }
 }
 
-/** The same for a body that must be an object, which is given back. */
+/** The same for an object, which is returned. */
 export function checkObject(value: Json, schema: Schema): JsonObject {
   checkSchema(value, schema);
   if (!isObject(value)) throw new TypeError("The schema is not of an object");
   return value;
 }
 
-/** Every message that a value earns. */
+/** The messages for an invalid value. */
 export function* validate(value: Json, schema: Schema): Generator<string> {
   for (const keyword of Object.keys(schema)) {
     if (isKeyword(keyword)) yield* KEYWORDS[keyword](value, schema);
@@ -151,7 +151,7 @@ const KEYWORDS: Record<
   },
 };
 
-/** Counts characters, not the halves that JavaScript makes of some. */
+/** The number of characters, not of UTF-16 units. */
 function length(text: string): number {
   return [...text].length;
 }
@@ -170,6 +170,8 @@ const FORMATS: Record<
   ipv6: (text) => text.includes(":") && URL.canParse(`http://[${text}]/`),
 };
 
+const ANY_TEXT: Schema = { type: "string", maxLength: 1024 };
+
 const TEXT: Schema = { type: "string", minLength: 1, maxLength: 1024 };
 
 const UUID4: Schema = {
@@ -178,7 +180,7 @@ const UUID4: Schema = {
     "^[a-f0-9]{8}-?[a-f0-9]{4}-?4[a-f0-9]{3}-?[89ab][a-f0-9]{3}-?[a-f0-9]{12}$",
 };
 
-/** Ids of servers are whatever their boards say: not always a real UUID. */
+/** Ids of servers come from their boards: not all are UUIDs. */
 const SERVER_ID: Schema = {
   type: "string",
   pattern: "^[a-fA-F0-9-]{32,38}$",
@@ -194,7 +196,7 @@ function object(
   return { type: "object", properties, additionalProperties: false, required };
 }
 
-/** A whole model, as PUT takes it. Its data is not looked at. */
+/** A whole model, as PUT accepts it. Its data is not validated. */
 function modelSchema(model: string, id: Schema = UUID4): Schema {
   return object({
     id,
@@ -216,9 +218,9 @@ export const MODELS = {
   playbook_configuration: modelSchema("playbook_configuration"),
 } satisfies Record<string, Schema>;
 
-/** The bodies of POST, by what they make. */
+/** The bodies of POST, by what they create. */
 export const BODIES = {
-  login: object({ username: TEXT, password: TEXT }),
+  login: object({ username: ANY_TEXT, password: ANY_TEXT }),
   passwordReset: object({ login: TEXT }),
   newPassword: object({ password: TEXT }),
   user: object({
@@ -263,7 +265,7 @@ export const BODIES = {
     },
     username: TEXT,
     id: SERVER_ID,
-    // What is missing is noticed later, by a crash.
+    // A missing property crashes the server later.
   }, []),
   playbookConfiguration: object(
     {
@@ -280,7 +282,7 @@ export const BODIES = {
           properties: {
             id: TEXT,
             value: {
-              anyOf: [TEXT, COUNT, { type: "boolean" }, { type: "array" }],
+              anyOf: [ANY_TEXT, COUNT, { type: "boolean" }, { type: "array" }],
             },
           },
         },

@@ -1,4 +1,4 @@
-/** Servers: they are not created but discovered. */
+/** Servers: they announce themselves and are discovered. */
 
 import { updateServer } from "./clusters.ts";
 import { ApiError, crash } from "./errors.ts";
@@ -10,45 +10,54 @@ import { BODIES, MODELS } from "./schemas.ts";
 import type { Version } from "./store.ts";
 import type { World } from "./world.ts";
 
-/** What a server is. */
+/** The data of a server. */
 export type ServerData = {
   name: Json;
   username: string;
   fqdn: string;
-  ip: string;
+  /** Null for a host that was announced by an IPv6 address. */
+  ip: string | null;
   state: ServerState;
   cluster_id: string | null;
   facts: JsonObject;
 };
 
-/** What a server is in. */
+/** The states of a server. */
 export type ServerState =
   | "operational"
   | "off"
   | "maintenance_no_reconfig"
   | "maintenance_reconfig";
 
-/** What is sent when a server announces itself. */
+/** What a server sends to announce itself. */
 export interface Announcement {
   readonly id: string;
   readonly host: string;
   readonly username: string;
-  /** The address, where the host is a name. */
-  readonly ip?: string;
 }
 
-const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
+const ADDRESS = /^\d+\.\d+\.\d+\.\d+$|:/;
 
-/** What Ansible would find on the host of that name or address. */
+/** What Ansible finds on a host. */
 export function survey(
-  { host, username, ip = IPV4.test(host) ? host : addressOf(host) }:
-    Announcement,
-): Omit<ServerData, "name" | "state" | "cluster_id"> {
-  const fqdn = IPV4.test(host) ? `node-${host.replaceAll(".", "-")}` : host;
-  return { username, fqdn, ip, facts: factsOf(fqdn, ip) };
+  host: string,
+  ip: string | null = resolve(host),
+): Pick<ServerData, "fqdn" | "ip" | "facts"> {
+  const fqdn = ADDRESS.test(host)
+    ? `node-${host.replaceAll(/[.:]/g, "-")}`
+    : host;
+  return { fqdn, ip, facts: factsOf(fqdn, ip) };
 }
 
-/** A made-up address for a name, always the same. */
+/** The IPv4 address of a host; for a name, one that is derived from it. */
+function resolve(host: string): string | null {
+  if (host.includes(":")) return null;
+  if (ADDRESS.test(host)) return host;
+  // The domain that is reserved for names that do not resolve.
+  if (/(?:^|\.)invalid$/.test(host)) throw crash(`Cannot resolve ${host}`);
+  return addressOf(host);
+}
+
 function addressOf(name: string): string {
   let hash = 0;
   for (const char of name) hash = (hash * 31 + char.charCodeAt(0)) % 65025;
@@ -56,8 +65,8 @@ function addressOf(name: string): string {
 }
 
 /** Plausible facts, as Ansible names them. */
-function factsOf(fqdn: string, ip: string): JsonObject {
-  const last = Number(ip.split(".").at(-1));
+function factsOf(fqdn: string, ip: string | null): JsonObject {
+  const last = Number(ip?.split(".").at(-1) ?? 0);
   const disk = (gigabytes: number): JsonObject => ({
     host: "SCSI storage controller",
     model: "Virtual disk",
@@ -69,9 +78,11 @@ function factsOf(fqdn: string, ip: string): JsonObject {
     partitions: {},
   });
   return {
-    ansible_all_ipv4_addresses: [ip],
+    ansible_all_ipv4_addresses: ip === null ? [] : [ip],
     ansible_architecture: "x86_64",
-    ansible_default_ipv4: { address: ip, interface: "eth0", type: "ether" },
+    ansible_default_ipv4: ip === null
+      ? {}
+      : { address: ip, interface: "eth0", type: "ether" },
     ansible_devices: {
       vda: disk(20),
       vdb: disk(50),
@@ -101,42 +112,53 @@ function factsOf(fqdn: string, ip: string): JsonObject {
   };
 }
 
-/** Puts a server on record, or brings its record up to date. */
+/** Creates, updates or restores a server. */
 export function register(
   world: World,
-  announcement: Announcement,
+  id: string,
+  found: Pick<ServerData, "username" | "fqdn" | "ip" | "facts">,
   more: Partial<ServerData> = {},
 ): Version<ServerData> {
-  const found = { ...survey(announcement), ...more };
-  const current = world.servers.latest(announcement.id);
+  const { servers } = world;
+  const current = servers.latest(id);
   if (current === undefined) {
-    return world.servers.create(
-      { name: found.fqdn, state: "operational", cluster_id: null, ...found },
-      null,
-      announcement.id,
-    );
+    const fresh = {
+      name: found.fqdn,
+      state: "operational",
+      cluster_id: null,
+    } as const;
+    return servers.create({ ...fresh, ...found, ...more }, null, id);
   }
-  const data = { ...current.data, ...found };
+  const data = { ...current.data, ...found, ...more };
+  if (current.time_deleted !== 0) return servers.restore(current, data);
   if (JSON.stringify(data) === JSON.stringify(current.data)) return current;
-  const changed = world.servers.save(current, data);
+  const changed = servers.save(current, data);
   updateServer(world, changed);
   return changed;
 }
 
 /** Queues the discovery of a server. */
-export function discover(world: World, announcement: Announcement): void {
-  world.plan([{
+function announce(world: World, announcement: Announcement): void {
+  world.announced.push(announcement);
+  if (world.settings.manual) return;
+  world.schedule([{
     at: world.time + world.settings.discoveryDelay,
-    apply: () => {
-      try {
-        register(world, announcement);
-      } catch (error) {
-        // A discovery that fails has nobody to tell: a deleted server stays
-        // deleted, a name or address that is taken stays where it is.
-        if (!(error instanceof ApiError)) throw error;
-      }
-    },
+    apply: () => discoverNext(world),
   }]);
+}
+
+/** Discovers the server that has waited longest. */
+export function discoverNext(world: World): void {
+  const announcement = world.announced.shift();
+  if (announcement === undefined) return;
+  const { id, host, username } = announcement;
+  try {
+    register(world, id, { username, ...survey(host) });
+  } catch (error) {
+    // A failed discovery is not reported: the host cannot be reached, or
+    // another server has or had its name or address.
+    if (!(error instanceof ApiError)) throw error;
+  }
 }
 
 /** The routes of servers. */
@@ -173,7 +195,7 @@ export const serverRoutes: readonly Route[] = [
     access: { discoveryTokenOr: ["create_server"] },
     handle: async (context) => {
       const body = await context.body(BODIES.server);
-      discover(context.world, {
+      announce(context.world, {
         id: String(subscript(body, "id")),
         host: String(subscript(body, "host")),
         username: String(subscript(body, "username")),

@@ -1,4 +1,4 @@
-/** What the tests of the stand-in share: a user who talks to it. */
+/** A session with the stand-in, for its tests. */
 
 import { assertEquals } from "@std/assert";
 import type { Json, JsonObject } from "./json.ts";
@@ -7,26 +7,26 @@ import { StandIn, type StandInOptions, TestClock } from "./mod.ts";
 /** A model, as the API shows it. */
 export type Model = JsonObject & { data: JsonObject };
 
-/** Where the stand-in would be if it were anywhere. */
+/** The URL of a stand-in that is called in process. */
 export const ORIGIN = "http://decapod";
 
-/** Takes a value for an object. */
+/** The value as an object; throws if it is none. */
 export function fields(value: Json | undefined): JsonObject {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`Cannot take ${JSON.stringify(value)} for an object`);
+    throw new TypeError(`Not an object: ${JSON.stringify(value)}`);
   }
   return value;
 }
 
-/** Takes a value for a list. */
+/** The value as a list; throws if it is none. */
 export function list(value: Json | undefined): Json[] {
   if (!Array.isArray(value)) {
-    throw new TypeError(`Cannot take ${JSON.stringify(value)} for a list`);
+    throw new TypeError(`Not a list: ${JSON.stringify(value)}`);
   }
   return value;
 }
 
-/** A stand-in with a clock, and a user who talks to it. */
+/** A stand-in with a clock, and a user who is logged in. */
 export class Session {
   readonly clock = new TestClock();
   readonly standIn: StandIn;
@@ -61,7 +61,7 @@ export class Session {
     });
   }
 
-  /** The status of an answer, and the name of its error. */
+  /** The status of the response and the name of its error. */
   async outcome(
     method: string,
     path: string,
@@ -74,9 +74,9 @@ export class Session {
 
   async #ok(method: string, path: string, body?: Json) {
     const response = await this.send(method, path, body);
-    const answer = await response.json();
-    assertEquals(response.status, 200, JSON.stringify(answer));
-    return answer;
+    const received = await response.json();
+    assertEquals(response.status, 200, JSON.stringify(received));
+    return received;
   }
 
   get(path: string): Promise<Model> {
@@ -102,7 +102,7 @@ export class Session {
     return items;
   }
 
-  /** A deployment of the first three servers, queued. */
+  /** Queues a deployment of the first three servers. */
   async deploy(): Promise<{ cluster: Model; execution: string }> {
     const cluster = await this.post("/cluster", { name: "ceph" });
     const servers = await this.list("/server");
@@ -115,6 +115,23 @@ export class Session {
       run: true,
     });
     return { cluster, execution: String(made.data.created_execution_id) };
+  }
+
+  /** Runs a playbook on a cluster; returns the id of the execution. */
+  async run(
+    cluster: Model,
+    playbook: string,
+    servers: readonly string[] = [],
+  ): Promise<string> {
+    const { data } = await this.post("/playbook_configuration", {
+      name: playbook,
+      cluster_id: String(cluster.id),
+      playbook_id: playbook,
+      server_ids: [...servers],
+      hints: [],
+      run: true,
+    });
+    return String(data.created_execution_id);
   }
 
   async state(execution: string): Promise<Json> {

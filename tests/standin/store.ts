@@ -1,4 +1,4 @@
-/** Versioned models: nothing is changed in place, deleted is a version too. */
+/** Versioned models: a change or a deletion creates a new version. */
 
 import { standard } from "./errors.ts";
 import type { Query, Sort, Value } from "./filters.ts";
@@ -21,17 +21,22 @@ export interface Version<D extends JsonObject = JsonObject> {
   text?: string;
 }
 
-/** What a collection must know of its models. */
+/** The properties of a collection. */
 export interface CollectionOptions<D> {
   readonly model: string;
   readonly defaultSort: Sort;
-  /** Fields that no two living models share. */
+  /** Fields whose values are unique among undeleted models. */
   readonly unique?: readonly (keyof D & string)[];
-  /** The model's own fields under their database names, where these differ. */
+  /**
+   * Whether values of unique fields stay taken: by every version that is not
+   * itself a deletion, including old ones and those of deleted models.
+   */
+  readonly staysTaken?: boolean;
+  /** The model's own fields in the database, if they differ from its data. */
   readonly databaseFields?: (data: D) => JsonObject;
 }
 
-/** The time, in whole seconds since 1970. */
+/** Returns the time, in whole seconds since 1970. */
 export type Seconds = () => number;
 
 /** All models of one kind. */
@@ -41,22 +46,22 @@ export class Collection<D extends JsonObject> {
   readonly #seconds: Seconds;
   readonly #versions = new Map<string, Version<D>[]>();
   readonly #taken = new Map<string, Map<unknown, string>>();
-  readonly #living: Table<Version<D>>;
+  readonly #undeleted: Table<Version<D>>;
   #seq = 0;
 
   constructor(options: CollectionOptions<D>, ids: Ids, seconds: Seconds) {
     this.#options = options;
     this.#ids = ids;
     this.#seconds = seconds;
-    this.#living = new Table(this.#field, options.defaultSort);
+    this.#undeleted = new Table(this.#field, options.defaultSort);
     for (const field of options.unique ?? []) {
       this.#taken.set(field, new Map());
     }
   }
 
-  /** The living models, in no particular order. */
-  get living(): Iterable<Version<D>> {
-    return this.#living;
+  /** The undeleted models, in no particular order. */
+  get undeleted(): Iterable<Version<D>> {
+    return this.#undeleted;
   }
 
   /** The latest version, deleted or not. */
@@ -68,10 +73,11 @@ export class Collection<D extends JsonObject> {
     return this.#versions.get(id)?.[version - 1];
   }
 
-  /** The model that has taken the value of a unique field. */
+  /** The model whose latest version has this value in a unique field. */
   holder(field: keyof D & string, value: unknown): Version<D> | undefined {
     const id = this.#taken.get(field)?.get(value);
-    return id === undefined ? undefined : this.latest(id);
+    const holder = id === undefined ? undefined : this.latest(id);
+    return holder?.data[field] === value ? holder : undefined;
   }
 
   list(query: Query): Page<Version<D>> {
@@ -79,7 +85,7 @@ export class Collection<D extends JsonObject> {
     const wide = conditions.some(({ field }) =>
       field === "is_latest" || field === "time_deleted"
     );
-    if (!wide) return this.#living.list(query);
+    if (!wide) return this.#undeleted.list(query);
     const sort = query.sort.length > 0 ? query.sort : this.#options.defaultSort;
     const named = new Set(conditions.map(({ field }) => field));
     const rows: Version<D>[] = [];
@@ -95,7 +101,7 @@ export class Collection<D extends JsonObject> {
     return cut(filterRows(rows, conditions, sort, this.#field), query);
   }
 
-  /** The versions of one model, newest first. Takes no filter and no order. */
+  /** The versions of one model, newest first. Filter and order are ignored. */
   listVersions(id: string, query: Query): Page<Version<D>> {
     return cut((this.#versions.get(id) ?? []).toReversed(), query);
   }
@@ -109,7 +115,7 @@ export class Collection<D extends JsonObject> {
     return this.#insert(id, data, initiatorId, 0);
   }
 
-  /** Makes a new version, by the same initiator unless another is named. */
+  /** Creates the next version; default initiator: that of the current one. */
   save(
     current: Version<D>,
     data: D,
@@ -124,7 +130,14 @@ export class Collection<D extends JsonObject> {
     return this.#insert(current.model_id, data, initiatorId, 0);
   }
 
-  /** Makes the last version, which says that the model is deleted. */
+  /** Restores a deleted model as its next version. */
+  restore(current: Version<D>, data: D): Version<D> {
+    const { model_id: id, initiator_id } = current;
+    this.#checkUnique(id, data, "CannotUpdateModelWithSuchParameters");
+    return this.#insert(id, data, initiator_id, 0);
+  }
+
+  /** Creates a version that marks the model as deleted. */
   remove(current: Version<D>, data: D = current.data): Version<D> {
     this.checkAlive(current);
     const { model_id, initiator_id } = current;
@@ -156,10 +169,12 @@ export class Collection<D extends JsonObject> {
     const versions = this.#versions.get(id) ?? [];
     const before = versions.at(-1);
     if (before !== undefined) {
-      this.#living.delete(before);
+      this.#undeleted.delete(before);
       before.is_latest = false;
-      for (const [field, taken] of this.#taken) {
-        taken.delete(before.data[field]);
+      if (!this.#options.staysTaken) {
+        for (const [field, taken] of this.#taken) {
+          taken.delete(before.data[field]);
+        }
       }
     }
     const row: Version<D> = {
@@ -176,7 +191,7 @@ export class Collection<D extends JsonObject> {
     versions.push(row);
     this.#versions.set(id, versions);
     if (timeDeleted === 0) {
-      this.#living.add(row);
+      this.#undeleted.add(row);
       for (const [field, taken] of this.#taken) taken.set(data[field], id);
     }
     return row;
@@ -198,7 +213,7 @@ const COMMON: Record<string, (row: Version) => Value> = {
   is_latest: (row) => row.is_latest,
 };
 
-/** Follows a dotted name, into the items of lists too. */
+/** Follows a dotted path, also into the items of lists. */
 function path(value: Value, names: readonly string[]): Value {
   const [name, ...rest] = names;
   if (name === undefined) return value;

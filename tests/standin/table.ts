@@ -1,4 +1,4 @@
-/** Rows that can be filtered, sorted and paged, fast enough for thousands. */
+/** A table that filters, sorts and pages thousands of rows fast. */
 
 import { standard } from "./errors.ts";
 import {
@@ -9,13 +9,13 @@ import {
   type Value,
 } from "./filters.ts";
 
-/** Anything with a place in the order of creation. */
+/** A row of a table. */
 export interface Row {
-  /** The field `_id`: grows with each row, never twice the same. */
+  /** The field `_id`: unique, ascending with each new row. */
   readonly seq: number;
 }
 
-/** The rows of one page, and how many there are in all. */
+/** The rows of one page, and the total number of rows. */
 export interface Page<R> {
   readonly rows: R[];
   readonly page: number;
@@ -23,28 +23,28 @@ export interface Page<R> {
   readonly total: number;
 }
 
-/** Reads a field of a row by the name that the database gives it. */
+/** Reads a field of a row by its name in the database. */
 export type Field<R> = (row: R, name: string) => Value;
 
 type Order<R> = (a: R, b: R) => number;
 
-/** The biggest number that the database takes. */
+/** The first number that is too large for the database. */
 const MAX_INTEGER = 2 ** 63;
 
-/** How many orders are kept ready. */
-const KEPT_ORDERS = 8;
+/** The number of sort orders that are cached. */
+const MAX_ORDERS = 8;
 
-/** From here on sorting anew is cheaper than putting each row in its place. */
-const MOST_CHANGES = 100;
+/** After this many changes, sorting again is cheaper than inserting. */
+const MAX_CHANGES = 100;
 
 interface KeptOrder<R> {
   readonly order: Order<R>;
   readonly rows: R[];
-  /** How many rows have come and gone since anybody looked. */
+  /** The number of changes since the last read. */
   changes: number;
 }
 
-/** A set of rows that keeps itself sorted in every order that was asked for. */
+/** A set of rows that caches the sort orders in use. */
 export class Table<R extends Row> {
   readonly #field: Field<R>;
   readonly #defaultSort: Sort;
@@ -72,10 +72,10 @@ export class Table<R extends Row> {
     this.#change((rows, order) => rows.splice(search(rows, row, order), 1));
   }
 
-  /** Keeps the orders up to date; drops those that nobody has looked at. */
+  /** Updates the cached orders; drops those that are no longer read. */
   #change(apply: (rows: R[], order: Order<R>) => void): void {
     for (const [key, kept] of this.#orders) {
-      if (++kept.changes > MOST_CHANGES) this.#orders.delete(key);
+      if (++kept.changes > MAX_CHANGES) this.#orders.delete(key);
       else apply(kept.rows, kept.order);
     }
   }
@@ -96,7 +96,7 @@ export class Table<R extends Row> {
       const order = orderBy(sort, this.#field);
       kept = { order, rows: [...this.#rows].sort(order), changes: 0 };
       const [oldest] = this.#orders.keys();
-      if (this.#orders.size >= KEPT_ORDERS && oldest !== undefined) {
+      if (this.#orders.size >= MAX_ORDERS && oldest !== undefined) {
         this.#orders.delete(oldest);
       }
       this.#orders.set(key, kept);
@@ -106,7 +106,7 @@ export class Table<R extends Row> {
   }
 }
 
-/** Compares rows by fields, then by age, so that no two are alike. */
+/** Compares rows by fields, then by `_id`. */
 export function orderBy<R extends Row>(sort: Sort, field: Field<R>): Order<R> {
   return (a, b) => {
     for (const [name, direction] of sort) {
@@ -119,12 +119,12 @@ export function orderBy<R extends Row>(sort: Sort, field: Field<R>): Order<R> {
   };
 }
 
-/** The place of a row in sorted rows. */
+/** The index of a row in sorted rows. */
 function search<R>(rows: readonly R[], row: R, order: Order<R>): number {
   return firstIndex(rows, (other) => order(other, row) >= 0);
 }
 
-/** The first index whose row passes a test that only later rows pass. */
+/** Binary search: the first index from which on all rows pass a test. */
 function firstIndex<R>(rows: readonly R[], test: (row: R) => boolean): number {
   let low = 0;
   let high = rows.length;
@@ -136,7 +136,7 @@ function firstIndex<R>(rows: readonly R[], test: (row: R) => boolean): number {
   return low;
 }
 
-/** The rows that pass every condition. The rows come sorted. */
+/** The rows that pass all conditions, from sorted rows. */
 export function filterRows<R extends Row>(
   rows: readonly R[],
   conditions: readonly Condition[],
@@ -146,7 +146,7 @@ export function filterRows<R extends Row>(
   if (conditions.length === 0) return rows;
   const passes = (row: R) =>
     conditions.every(({ field: name, test }) =>
-      // Ids of the database are of a type that JSON cannot write.
+      // Ids in the database have a type that JSON does not have.
       test(name === "_id" ? ID : field(row, name))
     );
   const [only] = conditions;
@@ -159,8 +159,8 @@ export function filterRows<R extends Row>(
 const ID = {};
 
 /**
- * The rows that pass, where these lie together at one end: what paging by key
- * asks for. Falls back to looking at each where they lie in the middle.
+ * The rows that pass, if they are adjacent at one end, as for pagination by key.
+ * Falls back to a test of each row if they are in the middle.
  */
 function stretch<R>(
   rows: readonly R[],

@@ -1,10 +1,10 @@
-/** What playbooks do, task by task. */
+/** The tasks of playbooks. */
 
 /** One task; it is a step on each server. */
 export interface Task {
   readonly role: string;
   readonly name: string;
-  /** How it ends where nothing goes wrong; `ok` unless said. */
+  /** Its result unless it fails; default: `ok`. */
   readonly result?: "ok" | "skipped";
 }
 

@@ -1,4 +1,4 @@
-/** Everything that the server knows, and its time. */
+/** The state of the server, and its time. */
 
 import { Accounts } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
@@ -6,10 +6,11 @@ import type { ClusterData } from "./clusters.ts";
 import { Executions } from "./executions.ts";
 import { Ids } from "./ids.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
-import type { ServerData } from "./servers.ts";
+import type { JsonObject } from "./json.ts";
+import type { Announcement, ServerData } from "./servers.ts";
 import { Collection } from "./store.ts";
 
-/** The settings of a server, every one of them said. */
+/** The settings of a server, with all defaults applied. */
 export interface Settings {
   readonly now: () => number;
   readonly random: () => number;
@@ -18,21 +19,22 @@ export interface Settings {
   readonly rootPassword: string;
   readonly discoveryToken: string;
   readonly discoveryDelay: number;
+  readonly insertDuration: number;
   readonly pace: number;
-  readonly canceledMayRun: boolean;
+  readonly manual: boolean;
 }
 
-/** Something that happens at its time, without a timer. */
-export interface Happening {
+/** An event at a time of the server's clock. */
+export interface ScheduledEvent {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly apply: () => void;
 }
 
-/** A row of happenings, earliest first. */
-export interface Agenda {
-  readonly happenings: Happening[];
-  /** The index of the one that comes next. */
+/** A series of events, earliest first. */
+export interface Schedule {
+  readonly events: ScheduledEvent[];
+  /** The index of the next event. */
   next: number;
 }
 
@@ -45,11 +47,15 @@ export class World {
   readonly servers: Collection<ServerData>;
   readonly configurations: Collection<ConfigurationData>;
   readonly executions: Executions;
+  /** Servers that have announced themselves and wait to be discovered. */
+  readonly announced: Announcement[] = [];
+  /** Host variables of the runs on a cluster, by its id and their IP. */
+  readonly hostVariables = new Map<string, Map<string, JsonObject>>();
   /** By cluster id. */
   readonly cinder = new Map<string, Cinder>();
-  /** How long a task takes in the executions made from now on. */
+  /** The duration of a task in executions that are created from now on, in ms. */
   pace: number;
-  readonly #agendas = new Set<Agenda>();
+  readonly #schedules = new Set<Schedule>();
   #time: number;
 
   constructor(settings: Settings) {
@@ -72,6 +78,7 @@ export class World {
         model: "server",
         defaultSort: [["name", 1]],
         unique: ["name", "fqdn", "ip"],
+        staysTaken: true,
       },
       this.ids,
       this.seconds,
@@ -87,22 +94,22 @@ export class World {
     this.executions = new Executions(this);
   }
 
-  /** The time of what is happening, in milliseconds since 1970. */
+  /** The time of the current event, in milliseconds since 1970. */
   get time(): number {
     return this.#time;
   }
 
-  /** The same in whole seconds, as models have it. */
+  /** The same in whole seconds, as in models. */
   readonly seconds = (): number => Math.floor(this.#time / 1000);
 
-  /** Lets these things happen when their time has come. */
-  plan(happenings: Happening[]): Agenda {
-    const agenda: Agenda = { happenings, next: 0 };
-    this.#agendas.add(agenda);
-    return agenda;
+  /** Schedules events. */
+  schedule(events: ScheduledEvent[]): Schedule {
+    const schedule: Schedule = { events, next: 0 };
+    this.#schedules.add(schedule);
+    return schedule;
   }
 
-  /** Lets everything happen that is due by now, in order, at its time. */
+  /** Applies all events that are due, in order, each at its time. */
   catchUp(): void {
     const now = this.settings.now();
     for (;;) {
@@ -114,17 +121,17 @@ export class World {
     this.#time = now;
   }
 
-  #nextDue(now: number): Happening | undefined {
-    let first: Agenda | undefined;
-    let earliest: Happening | undefined;
-    for (const agenda of this.#agendas) {
-      const happening = agenda.happenings[agenda.next];
-      if (happening === undefined) this.#agendas.delete(agenda);
+  #nextDue(now: number): ScheduledEvent | undefined {
+    let first: Schedule | undefined;
+    let earliest: ScheduledEvent | undefined;
+    for (const schedule of this.#schedules) {
+      const event = schedule.events[schedule.next];
+      if (event === undefined) this.#schedules.delete(schedule);
       else if (
-        happening.at <= now && !(happening.at >= (earliest?.at ?? Infinity))
+        event.at <= now && !(event.at >= (earliest?.at ?? Infinity))
       ) {
-        first = agenda;
-        earliest = happening;
+        first = schedule;
+        earliest = event;
       }
     }
     if (first !== undefined) first.next++;

@@ -1,12 +1,12 @@
-/** An execution that does what a test wants, at the moment it wants. */
+/** An execution whose states and steps a test scripts. */
 
 import type { JsonValue } from "../../mod.ts";
 import { apiError, type Exchange, json } from "./server.ts";
 
-/** Its id. */
+/** The id of the scripted execution. */
 export const ID = "231c54ee-384b-4fce-8ad4-7e029c7d13cb";
 
-/** One step, as little of it as matters. */
+/** The fields of a step that tests set. */
 export interface ScriptedStep {
   name: string;
   finished: number;
@@ -14,34 +14,34 @@ export interface ScriptedStep {
   server?: string | null;
 }
 
-/** What comes instead of an answer, if anything. */
+/** A response that replaces the usual one, if any. */
 type Instead = Response | undefined | Promise<Response | undefined>;
 
 const RESULTS = { ok: 1, error: 2, unreachable: 4 };
 
-/** An execution; give its `answer` to a server. */
+/** A scripted execution; its `answer` is the handler of a server. */
 export class ScriptedExecution {
-  /** The state of each version so far. */
+  /** The states of its versions so far. */
   readonly states: string[];
-  /** The steps so far, in the order in which they were written. */
+  /** Its steps so far, in the order of their creation. */
   readonly steps: ScriptedStep[] = [];
-  /** How often it has been looked at. */
+  /** The number of polls. */
   looks = 0;
-  /** How often its steps were asked for, and how many were read. */
+  /** The number of requests for steps, and of steps in the responses. */
   readonly read = { requests: 0, items: 0 };
-  /** Called before each look with its number, from 1. */
+  /** Called before each poll with its number, from 1. */
   onLook: (look: number) => Instead | void = () => {};
   /** Called before each page of steps. */
   onSteps: (request: number, query: Exchange["query"]) => Instead | void =
     () => {};
-  /** Called before each version that is asked for. */
+  /** Called before each version that is requested. */
   onVersion: (version: number) => Instead | void = () => {};
 
   constructor(...states: string[]) {
     this.states = states;
   }
 
-  /** Answers what is asked about it. Bound. */
+  /** Responds to requests for it. Bound to this object. */
   readonly answer = async (
     { path, query }: Exchange,
   ): Promise<Response | undefined> => {
@@ -122,7 +122,7 @@ export class ScriptedExecution {
   }
 }
 
-/** What a proxy says when it cannot reach Decapod. */
+/** The response of a proxy that cannot reach Decapod. */
 export function badGateway(): Response {
   return new Response("<html><h1>502 Bad Gateway</h1></html>", {
     status: 502,
