@@ -6,9 +6,11 @@
  * with its standard input.
  */
 import { createServer as createHttpServer, request } from "node:http";
+import { createSecureServer } from "node:http2";
 import { type AddressInfo, connect, type Server } from "node:net";
 import process from "node:process";
 import { createServer, type TlsOptions } from "node:tls";
+import { LOG_LINES } from "./kit.ts";
 
 /** What to open. */
 export interface Edge {
@@ -20,9 +22,12 @@ export interface Edge {
   hidden: string;
   /** The TLS server that is the hidden host's. */
   hiddenTls: string;
+  /** The TLS server whose certificate the HTTP/2 server has. */
+  http2Tls: string;
 }
 
 const HOST = "127.0.0.1";
+const LOG = LOG_LINES.join("\n") + "\n";
 const edge: Edge = JSON.parse(process.env.EDGE ?? "{}");
 
 async function listen(server: Server): Promise<number> {
@@ -45,6 +50,22 @@ for (const [name, options] of Object.entries(edge.tls)) {
   server.on("tlsClientError", () => {}); // what the tests are about
   ports[name] = await listen(server);
 }
+
+/** Closes the stream of a log in the middle, with the code in the path. */
+const http2 = createSecureServer({ ...edge.tls[edge.http2Tls] });
+http2.on("stream", (stream, { ":path": path }) => {
+  const code = path?.match(/\d+/)?.[0];
+  stream.on("error", () => {});
+  stream.respond({ ":status": 200, "content-type": "text/plain" });
+  if (code === undefined) {
+    stream.end(LOG);
+  } else {
+    const half = LOG.slice(0, LOG.length / 2);
+    stream.write(half, () => stream.close(Number(code)));
+  }
+});
+http2.on("sessionError", () => {});
+ports.http2 = await listen(http2);
 
 const proxy = createHttpServer((incoming, outgoing) => {
   const { hostname, pathname, search } = new URL(incoming.url ?? "");

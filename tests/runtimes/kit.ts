@@ -35,6 +35,8 @@ export interface Settings {
   proxy: string;
   /** Host and path that only the proxy can reach. */
   behindProxy: string;
+  /** The URL of the HTTP/2 server. */
+  http2: string;
 }
 
 /** How a test ended. */

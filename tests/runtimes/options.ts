@@ -217,7 +217,7 @@ for (const [name, deaf] of Object.entries(DEAF)) {
 
 /** Values that a poor mock returns instead of a Response. */
 const MOCKS: Record<string, [value: unknown, missing: RegExp]> = {
-  "nothing": [undefined, /it lacks everything/],
+  "nothing": [undefined, /it lacks status/],
   "a status and json()": [
     { ok: true, status: 200, json: () => Promise.resolve({}) },
     /it lacks headers/,

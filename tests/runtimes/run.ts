@@ -281,6 +281,7 @@ async function prepare(node: string) {
     upstream: servers.port,
     hidden: "decapod.invalid",
     hiddenTls: "good",
+    http2Tls: "good",
     tls: {
       good: shown(good),
       elsewhere: shown(elsewhere),
@@ -299,6 +300,7 @@ async function prepare(node: string) {
     cloudConfig: generateCloudConfig(OPTIONS),
     proxy: `http://127.0.0.1:${edge.ports.proxy}`,
     behindProxy: `decapod.invalid${path}`,
+    http2: `https://localhost:${edge.ports.http2}`,
     tls: {
       elsewhere: url("elsewhere"),
       expired: url("expired"),

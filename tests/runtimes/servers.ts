@@ -245,6 +245,7 @@ class OneServer {
       return await this.#control(path.slice("/control/".length), request);
     }
     const { method } = request;
+    const body = request.body && await request.bytes();
     const headers = Object.fromEntries(request.headers);
     this.#received.push({ method, path, headers });
     const index = this.#responses.findIndex((response) =>
@@ -256,13 +257,11 @@ class OneServer {
       await this.#release.promise;
     }
     if (canned?.status) {
-      await request.body?.cancel();
-      const { body, status, headers = {} } = canned;
-      return new Response(body, { status, headers });
+      const { status, headers = {} } = canned;
+      return new Response(canned.body, { status, headers });
     }
     const url = new URL(request.url);
     url.pathname = path;
-    const { body } = request;
     return await this.#standIn.handler(
       new Request(url, { method, headers, body }),
     );

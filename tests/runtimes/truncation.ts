@@ -1,6 +1,6 @@
 /** Logs that are cut off: where a runtime can tell, and where it cannot. */
 import {
-  type Client,
+  Client,
   DecapodError,
   DecapodResponseError,
 } from "@decapod/decapodlib";
@@ -75,6 +75,32 @@ test("getExecutionLog() tells a cut log: no length, connection reset", async (se
   const client = connectToFault({ ...settings, faults }, "", { retries: 0 });
   await assertCut(client, isIn(["bun", "node"], settings));
 });
+
+/** Codes that end a stream of HTTP/2, and whether Deno tells an error. */
+const RESETS: [name: string, code: number, isTold: boolean][] = [
+  ["NO_ERROR", 0, false],
+  ["INTERNAL_ERROR", 2, true],
+  ["CANCEL", 8, false],
+];
+
+for (const [name, code, isTold] of RESETS) {
+  test(
+    `getExecutionLog() of HTTP/2 ${
+      isTold ? "tells" : "cannot tell"
+    } a cut log: ${name}`,
+    async ({ http2, pem: { ca } }) => {
+      const account = { login: "root", password: "root", tls: { ca } };
+      const headers = { authorization: "own" };
+      const connect = (path: string) =>
+        new Client(http2 + path, { ...account, headers, retries: 0 });
+      await using whole = connect("/whole");
+      await assertWhole(whole);
+      await using cut = connect(`/${code}`);
+      await assertCut(cut, !isTold);
+    },
+    ["deno"],
+  ); // other runtimes use HTTP/1.1
+}
 
 /** Whether a list has this runtime or this version of it. */
 function isIn(list: string[], { runtime }: Settings): boolean {
