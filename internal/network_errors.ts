@@ -77,13 +77,16 @@ const ROWS: Row[] = [
     /Requires net/,
     "Deno is not allowed to connect (run it with --allow-net)",
   ],
-  [/_EXPIRED| expired/, "the server's certificate has expired (renew it)"],
   [
-    /NOT_YET|valid yet/,
+    /_EXPIRED|: Expired| expired/,
+    "the server's certificate has expired (renew it)",
+  ],
+  [
+    /NOT_YET|NotValidYet|valid yet/,
     "the server's certificate is not valid yet (check the clocks)",
   ],
   [
-    /ALTNAME|valid for/,
+    /ALTNAME|NotValidForName|valid for/,
     "the server's certificate is for another host name (check the URL)",
   ],
   [

@@ -54,7 +54,7 @@ for (const [name, options] of Object.entries(edge.tls)) {
 /** Closes the stream of a log in the middle, with the code in the path. */
 const http2 = createSecureServer({ ...edge.tls[edge.http2Tls] });
 http2.on("stream", (stream, { ":path": path }) => {
-  const code = path?.match(/\d+/)?.[0];
+  const code = path?.match(/^\/(\d+)\//)?.[1];
   stream.on("error", () => {});
   stream.respond({ ":status": 200, "content-type": "text/plain" });
   if (code === undefined) {

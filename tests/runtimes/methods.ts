@@ -274,10 +274,17 @@ test("Client requests playbooks and executions", async (settings) => {
     expect: ["canceled", "completed", "failed"],
     interval: 20,
   });
+  // One that was executed may stay locked.
+  const unused = await client.createPlaybookConfiguration({
+    name: "unused",
+    clusterId: cluster.id,
+    playbookId: "cluster_deploy",
+    serverIds: servers.map(({ id }) => id),
+  });
   await check(
     "deletePlaybookConfiguration",
-    `DELETE ${path}`,
-    () => client.deletePlaybookConfiguration(id),
+    `DELETE /v1/playbook_configuration/${unused.id}/`,
+    () => client.deletePlaybookConfiguration(unused.id),
   );
 });
 

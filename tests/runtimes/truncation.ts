@@ -29,7 +29,7 @@ const FRAMINGS: Record<string, string[]> = {
   "no length": ["bun", "deno", "node", "workerd"],
 };
 
-/** Framings that a client refuses: it asks for logs without compression. */
+/** Framings of logs that are compressed although the client asks for none. */
 const COMPRESSED = [
   "gzip, content-length",
   "gzip, chunked",
@@ -50,13 +50,17 @@ for (const [framing, blind] of Object.entries(FRAMINGS)) {
 }
 
 for (const framing of COMPRESSED) {
-  test(`getExecutionLog() rejects a compressed log: ${framing}`, async (settings) => {
+  test(`getExecutionLog() returns no part of a compressed log: ${framing}`, async (settings) => {
     const path = encodeURIComponent(framing);
     const whole = connectToFault(settings, `whole/${path}`);
-    const log = () => whole.getExecutionLog("id");
-    await assertRejects(log, DecapodResponseError, /gzip/);
-    const lines = () => whole.streamExecutionLog("id").next();
-    await assertRejects(lines, DecapodResponseError, /gzip/);
+    const error = await rejection(() => whole.getExecutionLog("id"));
+    // Deno 2.0 decodes the log and does not tell.
+    if (error === undefined) await assertWhole(whole);
+    else {
+      assert(error instanceof DecapodResponseError, `Got ${error}`);
+      const lines = () => whole.streamExecutionLog("id").next();
+      await assertRejects(lines, DecapodResponseError, /gzip/);
+    }
     await assertCut(connectToFault(settings, `cut/${path}`), false);
   });
 }
