@@ -90,7 +90,7 @@ const ROWS: Row[] = [
     "the server's certificate is for another host name (check the URL)",
   ],
   [
-    /CertificateR|alert certificate r|HandshakeF|alert handshake f/,
+    /received fatal alert|alert certificate r|alert handshake f/,
     "the server rejected the TLS handshake (does it require a client certificate?)",
   ],
   [

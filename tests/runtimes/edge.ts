@@ -6,9 +6,10 @@
  * with its standard input.
  */
 import { createServer as createHttpServer, request } from "node:http";
-import { createSecureServer } from "node:http2";
+import { createSecureServer, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, connect, type Server } from "node:net";
 import process from "node:process";
+import { addAbortSignal } from "node:stream";
 import { createServer, type TlsOptions } from "node:tls";
 import { LOG_LINES } from "./kit.ts";
 
@@ -36,6 +37,13 @@ async function listen(server: Server): Promise<number> {
   return port;
 }
 
+/** Ways to make Node reset a stream with a code. */
+const RESETS: Record<string, (stream: ServerHttp2Stream) => void> = {
+  NO_ERROR: (stream) => stream.destroy(),
+  INTERNAL_ERROR: (stream) => stream.destroy(new Error("Cut off")),
+  CANCEL: (stream) => addAbortSignal(AbortSignal.abort(), stream),
+};
+
 const ports: Record<string, number> = {};
 for (const [name, options] of Object.entries(edge.tls)) {
   const server = createServer(
@@ -51,18 +59,15 @@ for (const [name, options] of Object.entries(edge.tls)) {
   ports[name] = await listen(server);
 }
 
-/** Closes the stream of a log in the middle, with the code in the path. */
+/** Ends the stream of a log in the middle, with the code that is in the path. */
 const http2 = createSecureServer({ ...edge.tls[edge.http2Tls] });
 http2.on("stream", (stream, { ":path": path }) => {
-  const code = path?.match(/^\/(\d+)\//)?.[1];
+  const reset = RESETS[path?.split("/")[1] ?? ""];
   stream.on("error", () => {});
   stream.respond({ ":status": 200, "content-type": "text/plain" });
-  if (code === undefined) {
-    stream.end(LOG);
-  } else {
-    const half = LOG.slice(0, LOG.length / 2);
-    stream.write(half, () => stream.close(Number(code)));
-  }
+  if (reset) {
+    stream.write(LOG.slice(0, LOG.length / 2), () => reset(stream));
+  } else stream.end(LOG);
 });
 http2.on("sessionError", () => {});
 ports.http2 = await listen(http2);

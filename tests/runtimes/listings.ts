@@ -220,7 +220,9 @@ const ITERATIONS: Record<
 /** The ways to leave an iteration. */
 const LEAVES: Record<string, (items: AsyncGenerator) => Promise<unknown>> = {
   "return()": (items) => items.return(undefined),
-  "asyncDispose()": (items) => Promise.resolve(items[Symbol.asyncDispose]()),
+  // TypeScript 5.4 does not know the method.
+  "asyncDispose()": async (items) =>
+    await Reflect.apply(Reflect.get(items, Symbol.asyncDispose), items, []),
 };
 
 for (const [iteration, iterate] of Object.entries(ITERATIONS)) {

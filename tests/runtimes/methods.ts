@@ -181,6 +181,13 @@ test("Client requests playbooks and executions", async (settings) => {
   const client = connect(server);
   const cluster = await client.createCluster("ceph");
   const { items: servers } = await client.getServers({ perPage: 2 });
+  // A configuration that was executed may stay locked.
+  const unused = await client.createPlaybookConfiguration({
+    name: "unused",
+    clusterId: cluster.id,
+    playbookId: "cluster_deploy",
+    serverIds: servers.map(({ id }) => id),
+  });
   const check = checker(server);
   await check("getInfo", "GET /v1/info/", () => client.getInfo());
   const { items } = await check(
@@ -273,13 +280,6 @@ test("Client requests playbooks and executions", async (settings) => {
   await client.waitForExecution(execution.id, {
     expect: ["canceled", "completed", "failed"],
     interval: 20,
-  });
-  // One that was executed may stay locked.
-  const unused = await client.createPlaybookConfiguration({
-    name: "unused",
-    clusterId: cluster.id,
-    playbookId: "cluster_deploy",
-    serverIds: servers.map(({ id }) => id),
   });
   await check(
     "deletePlaybookConfiguration",

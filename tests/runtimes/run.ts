@@ -222,6 +222,7 @@ async function runTarget(
   if (use.probe) {
     const hints = await checkHints({
       kind: target.kind,
+      target: target.name,
       settings: world.settings,
       folder: consumer.folder,
       command: (flags) => [program, ...use.probe?.(flags) ?? []],

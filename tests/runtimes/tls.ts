@@ -251,7 +251,7 @@ test(
       );
       assertMatch(
         error.message,
-        /^Invalid tls: |tls\.ca, tls\.cert and tls\.key/,
+        /^Invalid tls: |tls\.ca, tls\.cert and tls\.key|client certificate/,
       );
     }
   },

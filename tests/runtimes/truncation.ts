@@ -81,17 +81,17 @@ test("getExecutionLog() tells a cut log: no length, connection reset", async (se
 });
 
 /** Codes that end a stream of HTTP/2, and whether Deno tells an error. */
-const RESETS: [name: string, code: number, isTold: boolean][] = [
-  ["NO_ERROR", 0, false],
-  ["INTERNAL_ERROR", 2, true],
-  ["CANCEL", 8, false],
+const RESETS: [code: string, isTold: boolean][] = [
+  ["NO_ERROR", false],
+  ["INTERNAL_ERROR", true],
+  ["CANCEL", false],
 ];
 
-for (const [name, code, isTold] of RESETS) {
+for (const [code, isTold] of RESETS) {
   test(
     `getExecutionLog() of HTTP/2 ${
       isTold ? "tells" : "cannot tell"
-    } a cut log: ${name}`,
+    } a cut log: ${code}`,
     async ({ http2, pem: { ca } }) => {
       const account = { login: "root", password: "root", tls: { ca } };
       const headers = { authorization: "own" };
