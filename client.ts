@@ -16,6 +16,7 @@
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
 import { DecapodAPIError } from "./errors.ts";
+import { copyForCaller } from "./internal/caller.ts";
 import { readEnvironment } from "./internal/environment.ts";
 import { followExecution, waitForExecution } from "./internal/executions.ts";
 import { createListing } from "./internal/pagination.ts";
@@ -272,17 +273,21 @@ export class V1Client extends Client {
    */
   async login(options: RequestOptions = {}): Promise<Token> {
     const spec = { ...LOGIN, idempotent: true };
-    return await this.#transport.withDeadline(
-      spec,
-      options,
-      // The caller's timeout limits its wait; other calls may wait longer.
-      ({ signal, remaining }, { retries, headers }) =>
-        this.#auth.login(
-          signal,
-          (signal) => this.#postLogin({ signal, retries, headers }),
-          remaining / 2,
-        ),
-    );
+    try {
+      return await this.#transport.withDeadline(
+        spec,
+        options,
+        // The caller's timeout limits its wait; other calls may wait longer.
+        ({ signal, remaining }, { retries, headers }) =>
+          this.#auth.login(
+            signal,
+            (signal) => this.#postLogin({ signal, retries, headers }),
+            remaining / 2,
+          ),
+      );
+    } catch (error) {
+      throw copyForCaller(error);
+    }
   }
 
   /**

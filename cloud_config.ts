@@ -2,23 +2,118 @@
  * User-data for cloud-init: a host that boots with it registers itself in
  * Decapod.
  *
- * The story in short:
+ * 1. The operator takes the server discovery token from Decapod's
+ *    configuration (`server_discovery_token` under `api`) and the public SSH
+ *    key of Decapod's Ansible.
+ * 2. {@linkcode generateCloudConfig} creates a text from them. The cloud,
+ *    libvirt or MAAS passes it to every new host as its user-data.
+ * 3. On the host, cloud-init creates the user and installs a program that
+ *    runs at every boot. It sends one POST to the API: user name, address and
+ *    system UUID.
+ * 4. Decapod connects to the host over SSH and adds it to its servers. The
+ *    host's log is `/var/log/server_discovery.log`.
  *
- * 1. Decapod's operator takes the server discovery token from Decapod's own
- *    configuration (`server_discovery_token` under `api`) and the public half
- *    of the SSH key that Decapod's Ansible uses.
- * 2. {@linkcode generateCloudConfig} makes a text of them, and the cloud,
- *    libvirt or MAAS hands that text to every new host as its user-data.
- * 3. On the host, cloud-init makes the user, writes the discovery programs and
- *    runs them, at the first boot and at every boot after it. They send one
- *    POST to the API: user name, own address, system UUID.
- * 4. Decapod looks at the host over SSH, and the host appears among the
- *    servers. What happened is in `/var/log/server_discovery.log` on the host.
+ * The same options always give the same text, byte for byte.
  *
- * The module does no I/O and has no state: the same options give the same
- * text, byte for byte.
+ * @module
+ */
+import { stringify } from "@std/yaml/stringify";
+import {
+  PROGRAM,
+  PROGRAM_PATH,
+  SETTINGS_PATH,
+} from "./internal/discovery_program.ts";
+import {
+  ARRAY,
+  BOOLEAN,
+  validate,
+  validateNames,
+} from "./internal/validate.ts";
+
+/** Options of {@linkcode generateCloudConfig}. */
+export interface CloudConfigOptions {
+  /**
+   * The API's base URL, as the hosts reach it, with or without scheme (default:
+   * `http://`), port, path prefix and trailing slash. An IPv6 address is
+   * enclosed in brackets. The hosts post to `<url>/v1/server/`; a URL that
+   * already ends in `/v1` or `/v1/server` leads to the same place.
+   */
+  url: string;
+  /**
+   * The server discovery token of Decapod's configuration. It is written to a
+   * file on the host that only root can read.
+   */
+  serverDiscoveryToken: string;
+  /**
+   * The public SSH key of Decapod's Ansible: the text of a `.pub` file, or a
+   * line of `authorized_keys` with options. Surrounding white space is removed.
+   */
+  publicKey: string;
+  /**
+   * The user that Ansible logs in as, with sudo and without a password. Not
+   * `root`, whose password cloud-init would lock, and not the name of a group
+   * of the image, such as `sudo`.
+   */
+  username: string;
+  /**
+   * How many **seconds** the host waits for the metadata service, and for each
+   * attempt to reach the API. At most 3600.
+   *
+   * @default {20}
+   */
+  timeout?: number | undefined;
+  /**
+   * Leaves out the discovery program: the host gets its user and its packages,
+   * and an operator adds it to Decapod.
+   *
+   * @default {false}
+   */
+  noDiscovery?: boolean | undefined;
+  /**
+   * Debian packages that the host installs. The default is what Decapod's
+   * Ansible needs on the releases that Decapod supports. On Ubuntu with
+   * cloud-init 23.4 and newer, cloud-init asks the snap store for packages that
+   * apt does not know: use `["python-is-python3"]` or `[]` there. A host
+   * registers even if a package cannot be installed.
+   *
+   * @default {["python"]}
+   */
+  packages?: readonly string[] | undefined;
+  /**
+   * CA certificates as PEM text. One of them must have issued the API's
+   * certificate, or be it. The host then verifies the API before it sends the
+   * token; without this option it does not verify the API.
+   */
+  caCertificate?: string | undefined;
+  /**
+   * Whether the host asks the cloud's metadata service for its public address
+   * first. Use `false` if Decapod must connect to the hosts' internal addresses.
+   *
+   * @default {true}
+   */
+  metadata?: boolean | undefined;
+}
+
+/** The options' names. */
+const NAMES: Record<keyof CloudConfigOptions, true> = {
+  url: true,
+  serverDiscoveryToken: true,
+  publicKey: true,
+  username: true,
+  timeout: true,
+  noDiscovery: true,
+  packages: true,
+  caCertificate: true,
+  metadata: true,
+};
+
+/**
+ * Generates the user-data with which a host registers itself in Decapod.
  *
- * @example Register every host of a rack
+ * The text is a `#cloud-config` document for cloud-init on Ubuntu 16.04 and
+ * newer and Debian 12 and newer. It contains the token: treat it as a secret.
+ *
+ * @example
  * ```ts
  * import { generateCloudConfig } from "@decapod/decapodlib";
  * import { assert } from "@std/assert";
@@ -26,388 +121,263 @@
  * const userData = generateCloudConfig({
  *   url: "https://decapod.example.com",
  *   serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
- *   publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod",
+ *   publicKey:
+ *     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU ansible@decapod",
  *   username: "ansible",
  * });
  *
  * assert(userData.startsWith("#cloud-config\n"));
- * assert(userData.includes("/var/lib/cloud/scripts/per-boot/"));
  * ```
  *
- * @module
- */
-import {
-  ARRAY,
-  BOOLEAN,
-  validate,
-  validateNames,
-} from "./internal/validate.ts";
-import {
-  BOOT_PROGRAM,
-  PYTHON_PROGRAM,
-  SETTINGS_PATH,
-  SHELL_PROGRAM,
-} from "./internal/discovery_program.ts";
-
-/** What {@linkcode generateCloudConfig} makes the user-data from. */
-export interface CloudConfigOptions {
-  /**
-   * The API's base URL, as the hosts reach it: with or without scheme (then
-   * `http://`), port, path prefix or trailing slash; an IPv6 address goes in
-   * brackets. The hosts post to `<url>/v1/server/`, and a URL that ends in
-   * `/v1`, `/v1/server` or `/v1/server/` already means the same place.
-   */
-  url: string;
-  /**
-   * The server discovery token of Decapod's configuration. It goes into a
-   * file on the host that only root can read.
-   */
-  serverDiscoveryToken: string;
-  /**
-   * The SSH public key that Decapod's Ansible logs in with, as the text of a
-   * `.pub` file. White space around it, such as the last newline, is removed.
-   */
-  publicKey: string;
-  /** The user that Ansible logs in as. It may use sudo without a password. */
-  username: string;
-  /**
-   * How long the host waits for an answer, in **seconds**: for the metadata
-   * service and for each attempt to reach the API. At most 3600.
-   *
-   * @default {20}
-   */
-  timeout?: number;
-  /**
-   * Whether to leave the discovery programs out. Then the host gets its user
-   * and packages, and an operator adds it to Decapod by hand.
-   *
-   * @default {false}
-   */
-  noDiscovery?: boolean;
-  /**
-   * Debian packages that the host installs. The default is what Decapod's
-   * Ansible needs on the releases that Decapod supports; a host whose release
-   * has no such package registers all the same. See the user-data page of the
-   * documentation for what to name on newer releases.
-   *
-   * @default {["python"]}
-   */
-  packages?: readonly string[];
-  /**
-   * Certificates, as PEM text, one of which must have signed the API's
-   * certificate. With it the host verifies the API, its name included, before
-   * the token is sent; without it the API is not verified.
-   */
-  caCertificate?: string;
-}
-
-/**
- * Makes the user-data with which a host registers itself in Decapod.
- *
- * The text is a `#cloud-config` document for cloud-init as it comes with
- * Ubuntu 16.04 and newer, Debian 12 and newer. It does what the user-data of
- * the Python decapodlib does, and works where that fails: on hosts without
- * `/etc/rc.local`, without a package `python`, with an API on IPv6. Every
- * option is data to the programs on the host: nothing in a value can change
- * what they do.
- *
- * The token is part of the text, so treat the text as a secret.
- *
- * @example Verify the API, and name the packages of a newer release
- * ```ts
- * import { generateCloudConfig } from "@decapod/decapodlib";
- * import { assertStringIncludes } from "@std/assert";
- *
- * const userData = generateCloudConfig({
- *   url: "https://[fd00::1]:8443/decapod",
- *   serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
- *   publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod\n",
- *   username: "ansible",
- *   packages: ["python3"],
- *   caCertificate:
- *     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
- * });
- *
- * assertStringIncludes(
- *   userData,
- *   '"url": "https://[fd00::1]:8443/decapod/v1/server/"',
- * );
- * ```
- *
- * @example A user name that no host would accept
- * ```ts
- * import { generateCloudConfig } from "@decapod/decapodlib";
- * import { assertThrows } from "@std/assert";
- *
- * assertThrows(
- *   () =>
- *     generateCloudConfig({
- *       url: "decapod.example.com",
- *       serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
- *       publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod",
- *       username: "Not A User",
- *     }),
- *   RangeError,
- *   "Invalid username",
- * );
- * ```
- *
- * @param options What to make the text from.
- * @returns The user-data. It ends in a newline.
- * @throws {TypeError} If an option is missing, of the wrong type, or unknown.
- * @throws {RangeError} If an option's value could not work on a host. The
- * message names the option, and never shows the token.
+ * @returns The user-data; it ends in a newline.
+ * @throws {TypeError} If an option is missing, unknown or of the wrong type.
+ * @throws {RangeError} If no host could use an option's value. The message
+ * names the option and never contains the value.
  */
 export function generateCloudConfig(options: CloudConfigOptions): string {
-  const values = readOptions(options);
-  const { username, publicKey, packages, noDiscovery } = values;
-  let text = `#cloud-config
-users:
-  - name: ${scalar(username)}
-    groups:
-      - sudo
-    shell: /bin/bash
-    sudo: "ALL=(ALL) NOPASSWD:ALL"
-    ssh_authorized_keys:
-      - ${scalar(publicKey)}
-`;
-  // cloud-init's schema refuses an empty list.
-  if (packages.length > 0) {
-    text += `packages:\n  - ${packages.map(scalar).join("\n  - ")}\n`;
-  }
-  if (noDiscovery) return text;
-  const settings = {
-    url: values.endpoint,
-    token: values.serverDiscoveryToken,
-    username,
-    timeout: values.timeout,
-    ca_certificate: values.caCertificate ?? null,
-    metadata_url: "http://169.254.169.254/latest/meta-data/public-ipv4",
-    // In seconds: a boot must not be held up for long.
-    retry_delays: [1, 2, 4, 8, 15],
-  };
-  return text + "write_files:\n" +
-    file(SETTINGS_PATH, "0600", JSON.stringify(settings, null, 2) + "\n") +
-    file("/usr/share/server_discovery.py", "0440", PYTHON_PROGRAM) +
-    file("/usr/share/server_discovery.sh", "0550", SHELL_PROGRAM) +
-    file(
-      "/var/lib/cloud/scripts/per-boot/server_discovery.sh",
-      "0550",
-      BOOT_PROGRAM,
-    );
-}
-
-/** An entry of `write_files`; the content is ASCII and ends in a newline. */
-function file(path: string, permissions: string, content: string): string {
-  return `  - path: ${path}
-    owner: "root:root"
-    permissions: "${permissions}"
-    content: |
-${content.replace(/^(?=.)/gm, "      ")}`;
-}
-
-/**
- * A text as YAML: a JSON string is one too. All in ASCII, because the parsers
- * of older releases take no character that has more than four hex digits.
- */
-function scalar(text: string): string {
-  return JSON.stringify(text).replace(
-    /[^ -~]/gu,
-    (character) =>
-      `\\U${character.codePointAt(0)?.toString(16).padStart(8, "0")}`,
+  validateNames("options", options, Object.keys(NAMES));
+  const { serverDiscoveryToken, username, timeout = 20 } = options;
+  const { noDiscovery = false, packages = ["python"], metadata = true } =
+    options;
+  validateText(
+    "serverDiscoveryToken",
+    serverDiscoveryToken,
+    "printable ASCII without spaces at either end", // sent in an HTTP header
+    /^[!-~](?:[ -~]*[!-~])?$/,
   );
-}
-
-/** The options, each checked, with the defaults filled in. */
-function readOptions(options: CloudConfigOptions) {
-  const names: Record<keyof CloudConfigOptions, true> = {
-    url: true,
-    serverDiscoveryToken: true,
-    publicKey: true,
-    username: true,
-    timeout: true,
-    noDiscovery: true,
-    packages: true,
-    caCertificate: true,
-  };
-  validateNames("options", options, Object.keys(names));
-  const {
-    url,
-    serverDiscoveryToken,
-    publicKey,
+  validateText(
+    "username",
     username,
-    timeout = 20,
-    noDiscovery = false,
-    packages = ["python"],
-    caCertificate,
-  } = options;
-  checkToken(serverDiscoveryToken);
-  checkUsername(username);
-  checkTimeout(timeout);
-  validate("noDiscovery", noDiscovery, BOOLEAN);
-  const endpoint = toEndpoint(url);
-  if (caCertificate !== undefined) checkCertificate(caCertificate, endpoint);
-  return {
-    endpoint,
-    serverDiscoveryToken,
-    publicKey: toKeyLine(publicKey),
-    username,
-    timeout,
-    noDiscovery,
-    packages: toPackageNames(packages),
-    caCertificate,
-  };
-}
-
-/** Throws; the value is shown only where it is given. */
-function refuse(name: string, why: string, value?: string): never {
-  const current = value === undefined ? "" : `, it is ${JSON.stringify(value)}`;
-  throw new RangeError(`Invalid ${name}: ${why}${current}`);
-}
-
-function checkToken(token: string): void {
-  const name = "serverDiscoveryToken";
-  const hidden = "; the value is not shown here";
-  if (typeof token !== "string") {
-    throw new TypeError(`Invalid ${name}: a string is needed${hidden}`);
-  }
-  if (token === "") refuse(name, "it is empty");
-  // It travels in an HTTP header, which drops outer blanks.
-  if (!/^[!-~](?:[ -~]*[!-~])?$/.test(token)) {
-    const needed = "printable ASCII is needed, without blanks at either end";
-    refuse(name, needed + hidden);
-  }
-}
-
-function checkUsername(username: string): void {
-  validate("username", username);
-  // What useradd takes on every release, and sudoers needs no escapes for.
-  if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(username)) {
-    refuse(
-      "username",
-      "useradd takes up to 32 lower-case letters, digits, underscores and " +
-        "dashes, first a letter or an underscore",
-      username,
-    );
-  }
-}
-
-function checkTimeout(timeout: number): void {
-  validate("timeout", timeout, [
-    "a number of seconds",
-    (value) => typeof value === "number",
-  ]);
+    // What useradd accepts on every release and sudoers needs no escapes for.
+    "up to 32 lower-case letters, digits, underscores and dashes, starting " +
+      'with a letter or underscore, and not "default", which cloud-init ' +
+      "replaces by the image's own user",
+    /^(?!default$)[a-z_][a-z0-9_-]{0,31}$/,
+  );
   validate("timeout", timeout, [
     "a positive number of seconds up to 3600",
-    (value) => typeof value === "number" && value > 0 && value <= 3600,
-    RangeError,
+    () => typeof timeout === "number" && timeout > 0 && timeout <= 3600,
+    typeof timeout === "number" ? RangeError : TypeError,
   ]);
+  validate("noDiscovery", noDiscovery, BOOLEAN);
+  validate("metadata", metadata, BOOLEAN);
+  validate("packages", packages, ARRAY);
+  for (const [index, name] of packages.entries()) {
+    validate("packages", name);
+    // What apt-get accepts, except options and numbers to YAML parsers.
+    const pattern =
+      /^(?![\d.:+-]*$|0[box][\da-f]+$|[\d.]+e[+-]?\d+$)[a-z\d][a-z\d+.:~=\/-]*$/i;
+    reject("packages", "names of Debian packages", [
+      [!pattern.test(name), `other text at index ${index}`],
+    ]);
+  }
+  const url = toEndpoint(options.url);
+  const settings = {
+    url,
+    token: serverDiscoveryToken,
+    username,
+    id: null,
+    timeout,
+    ca_certificate: toCertificates(options.caCertificate, url),
+    metadata_url: metadata
+      ? "http://169.254.169.254/latest/meta-data/public-ipv4"
+      : null,
+    // In seconds. Half a minute in all, so that a boot is not held up.
+    retry_delays: [1, 2, 4, 8, 15],
+  };
+  const document = {
+    users: [{
+      name: username,
+      groups: ["sudo"],
+      shell: "/bin/bash",
+      sudo: "ALL=(ALL) NOPASSWD:ALL",
+      ssh_authorized_keys: [toKeyLine(options.publicKey)],
+    }],
+    // cloud-init's schema allows neither an empty list nor duplicates.
+    ...packages.length > 0 && { packages: [...new Set(packages)] },
+    ...!noDiscovery && {
+      write_files: [
+        file(SETTINGS_PATH, "0600", JSON.stringify(settings, null, 2) + "\n"),
+        file(PROGRAM_PATH, "0550", PROGRAM),
+      ],
+    },
+  };
+  return "#cloud-config\n" +
+    stringify(document, { lineWidth: -1, arrayIndent: false });
 }
 
-/** The public key as one line of `authorized_keys`. */
+function file(path: string, permissions: string, content: string) {
+  return { path, owner: "root:root", permissions, content };
+}
+
+/** Throws for the first problem. Texts are not repeated: they may be secret. */
+function reject(
+  name: string,
+  expected: string,
+  problems: [applies: boolean, got: string][],
+): void {
+  const [, got] = problems.find(([applies]) => applies) ?? [];
+  if (got === undefined) return;
+  throw new RangeError(`Invalid ${name}: must be ${expected}, got ${got}`);
+}
+
+function validateText(
+  name: string,
+  value: string,
+  expected: string,
+  pattern: RegExp,
+): void {
+  validate(name, value);
+  validate(name, value, [expected, () => pattern.test(value), RangeError]);
+}
+
+/** Returns the public key as one line of `authorized_keys`. */
 function toKeyLine(publicKey: string): string {
   validate("publicKey", publicKey);
-  const key = publicKey.trim();
-  if (key === "") refuse("publicKey", "it is empty");
-  if (/PRIVATE KEY/.test(key)) {
-    refuse("publicKey", "it is a private key, use the text of the .pub file");
-  }
-  // cloud-init reads authorized_keys with Python's idea of a line's end.
-  if (/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(key.replaceAll("\t", " "))) {
-    refuse("publicKey", "one key on one line of text is needed", key);
-  }
-  if (!/\s/.test(key)) {
-    refuse(
-      "publicKey",
-      'the text of a .pub file is needed, such as "ssh-ed25519 AAAA… comment"',
-      key,
-    );
-  }
+  // Some YAML parsers misread the escape of a no-break space.
+  const key = publicKey.trim().replaceAll("\u00a0", " ");
+  const [, type = "", base64 = ""] = keyLine().exec(key) ?? [];
+  reject(
+    "publicKey",
+    'the one line of a .pub file, such as "ssh-ed25519 AAAA… comment"',
+    [
+      [key === "", "an empty string"],
+      [
+        type === "" && /PRIVATE|PuTTY|AGE-SECRET|b3BlbnNzaC1r|"d"/.test(key),
+        "a private key",
+      ],
+      // cloud-init ends a line where Python's splitlines() does.
+      [
+        /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(key.replaceAll("\t", " ")),
+        "several lines or control characters",
+      ],
+      [type === "", "other text"],
+      [!isWholeKey(type, base64), "an incomplete key"],
+    ],
+  );
   return key;
 }
 
-function toPackageNames(packages: readonly string[]): string[] {
-  validate("packages", packages, ARRAY);
-  for (const name of packages) {
-    validate("packages", name);
-    // apt-get's own forms of a name; never an option, which starts in a dash.
-    if (!/^[a-z0-9][A-Za-z0-9+.:~=\/-]*$/.test(name)) {
-      refuse("packages", "names of Debian packages are needed", name);
-    }
-  }
-  // cloud-init's schema refuses a name that is there twice.
-  return [...new Set(packages)];
+/** A line of `authorized_keys`; sshd ignores a key with unknown options. */
+function keyLine(): RegExp {
+  const flag =
+    "(?:no-)?(?:(?:agent|port|x11)-forwarding|pty|user-rc)|restrict|" +
+    "cert-authority|no-touch-required|verify-required";
+  const named =
+    "command|environment|expiry-time|from|permitlisten|permitopen|" +
+    "principals|tunnel";
+  const option = `(?:${flag}|(?:${named})="(?:\\\\"|[^"])*")`;
+  return new RegExp(
+    `^(?:${option}(?:,${option})*\\s+)?` +
+      "((?:ssh|ecdsa|sk)-[\\w.@-]+)\\s+([a-z0-9+/]+={0,2})(?:\\s.*)?$",
+    "i",
+  );
 }
 
-/**
- * The certificates go to the host as they are: Python's ssl module takes
- * ASCII text and ignores what stands between certificates.
- */
-function checkCertificate(pem: string, endpoint: string): void {
+/** Whether the data of a key starts with its type and is complete. */
+function isWholeKey(type: string, base64: string): boolean {
+  const data = decodeBase64(base64);
+  let end = 0;
+  while (end < data.length) end += 4 + toNumber(data.slice(end, end + 4));
+  // A certificate has other fields than texts: its end cannot be found.
+  return (end === data.length || /-cert-v\d+@/.test(type)) &&
+    data.length > 4 + type.length &&
+    data.startsWith(`\0\0\0${String.fromCharCode(type.length)}${type}`);
+}
+
+/** Returns the bytes as characters; none for malformed base64. */
+function decodeBase64(text: string): string {
+  const pattern = /^(?:[a-z0-9+\/]{4})*(?:[a-z0-9+\/]{2}(?:[a-z0-9+\/]|=)=)?$/i;
+  return pattern.test(text) ? atob(text) : "";
+}
+
+function toNumber(bytes: string): number {
+  return [...bytes].reduce((sum, byte) => sum * 256 + byte.charCodeAt(0), 0);
+}
+
+/** Returns the PEM blocks of a text, without what is around them. */
+function toCertificates(pem: string | undefined, url: string): string | null {
+  if (pem === undefined) return null;
   const name = "caCertificate";
   validate(name, pem);
-  if (/PRIVATE KEY/.test(pem)) {
-    refuse(name, "it holds a private key, which must stay off the hosts");
-  }
-  const block =
-    /-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+\/=\s]+-----END CERTIFICATE-----/;
-  if (!block.test(pem) || !/^[\t\r\n -~]*$/.test(pem)) {
-    refuse(
-      name,
-      "PEM text in ASCII is needed, with the line " +
-        "-----BEGIN CERTIFICATE-----; read the file and give its text",
-    );
-  }
-  // Going on over plain HTTP would look verified and not be.
-  if (!endpoint.startsWith("https:")) {
-    refuse(name, "there is nothing to verify unless url begins with https://");
-  }
+  const [begin, end] = ["BEGIN", "END"].map((word) =>
+    `-----${word} CERTIFICATE-----`
+  );
+  const block = new RegExp(`${begin}([\\w+/=\\s]*)${end}`, "g");
+  const blocks = [...pem.matchAll(block)].map(([, body = ""]) =>
+    body.split(/\s+/).filter((line) => line !== "")
+  );
+  // A marker that is left over belongs to a block that was cut short.
+  const cut = /CERTIFICATE-----|-----(?:BEGIN|END)(?! [A-Z0-9 ]+-----)/;
+  reject(name, "complete certificates as PEM text", [
+    [pem === "", "an empty string"],
+    [/PRIVATE KEY/.test(pem), "a private key"],
+    [cut.test(pem.replace(block, "")), "an incomplete certificate"],
+    [blocks.length === 0, "no certificate"],
+    [!blocks.every(isWholeCertificate), "an incomplete certificate"],
+  ]);
+  reject(name, "used with a url that starts with https://", [
+    [!url.startsWith("https:"), "http://"],
+  ]);
+  return blocks.map((lines) => [begin, ...lines, `${end}\n`].join("\n"))
+    .join("");
 }
 
-/** Where the hosts post to: `<base>/v1/server/`, whichever form `url` has. */
+/** Whether it is a DER sequence of the length that it states, above 127. */
+function isWholeCertificate(lines: string[]): boolean {
+  const der = decodeBase64(lines.join(""));
+  const header = 2 + (der.charCodeAt(1) & 0x7f);
+  return der.startsWith("\x30") &&
+    der.length === header + toNumber(der.slice(2, header));
+}
+
+/** Returns where the hosts post to: `<base>/v1/server/`. */
 function toEndpoint(url: string): string {
   validate("url", url);
-  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
-  const parsed = parseUrl(text);
-  if (
-    // What the parser repairs in silence: white space, control characters,
-    // backslashes, a host after three slashes.
-    /[\s\\\p{Cc}\p{Cs}]|:\/\/\//u.test(text) ||
-    !parsed || !isHost(parsed.hostname)
-  ) {
-    refuse(
-      "url",
-      "the API's URL is needed, such as http://decapod.example.com:9999 " +
-        "or http://[fd00::1]:9999",
-      // Credentials are not shown.
-      url.includes("@") ? undefined : url,
-    );
-  }
-  if (parsed.username !== "" || parsed.password !== "") {
-    refuse("url", "it holds credentials, the hosts send the token instead");
-  }
-  if (!/^https?:$/.test(parsed.protocol)) {
-    refuse("url", "http or https is needed", url);
-  }
-  if (/[?#]/.test(text)) {
-    refuse("url", "a base URL has no query and no fragment", url);
-  }
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url);
+  const text = hasScheme ? url : `http://${url}`;
+  const isUrl = URL.canParse(text);
+  const parsed = new URL(isUrl ? text : "http://invalid");
+  const [, host = ""] = /:\/\/(.*?)(?::\d+)?(?:\/|$)/.exec(text) ?? [];
+  reject(
+    "url",
+    "the API's base URL, such as http://decapod.example.com:9999 or http://[fd00::1]:9999",
+    [
+      [url === "", "an empty string"],
+      // The parser drops white space and invisible characters.
+      [!isUrl || /[\s\\\p{Cc}\p{Cf}\p{Cs}]/u.test(text), "other text"],
+      [parsed.username + parsed.password !== "", "a URL with credentials"],
+      [!/^https?:$/.test(parsed.protocol), "another scheme"],
+      [/[?#]/.test(text), "a query or a fragment"],
+      // A misspelled scheme, as in http//decapod.
+      [
+        /^https?$/.test(parsed.hostname) ||
+        (!hasScheme && /\/\/+[^\/]/.test(url)),
+        "an invalid scheme",
+      ],
+      [!isHost(parsed.hostname, host.toLowerCase()), "an invalid host"],
+      [parsed.port === "0", "an invalid port"],
+    ],
+  );
   const base = parsed.pathname.replace(/\/*(?:\/v1(?:\/server)?)?\/*$/, "");
   return `${parsed.protocol}//${parsed.host}${base}/v1/server/`;
 }
 
-function parseUrl(text: string): URL | undefined {
-  try {
-    return new URL(text);
-  } catch {
-    return undefined;
+/** Whether hosts can connect to it, and the URL parser did not repair it. */
+function isHost(hostname: string, given: string): boolean {
+  if (hostname.startsWith("[")) {
+    // Unspecified, link-local without a zone, and multicast addresses.
+    return !/^\[(?:::(?:ffff:0:0)?\]|fe[89ab]|ff)/.test(hostname);
   }
-}
-
-/** Whether a resolver takes it: an IP address, or labels of 1 to 63. */
-function isHost(hostname: string): boolean {
+  if (/^[\d.]+$/.test(hostname)) {
+    // The parser reads 192.168.1 and 10.020.0.1 as other addresses. Addresses
+    // of hosts start with 1 to 223.
+    const first = parseInt(hostname);
+    return hostname === given && first > 0 && first < 224;
+  }
+  // Names with other characters than ASCII become punycode.
   const label = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
-  return hostname.startsWith("[") ||
-    (hostname.length <= 253 &&
-      new RegExp(`^${label}(?:\\.${label})*\\.?$`).test(hostname));
+  return (hostname === given || /[^ -~]/.test(given)) &&
+    hostname.length <= 253 &&
+    new RegExp(`^${label}(?:\\.${label})*\\.?$`).test(hostname);
 }

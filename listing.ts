@@ -19,6 +19,7 @@
  * @module
  */
 
+import { addCaller } from "./internal/caller.ts";
 import { flatten } from "./internal/generators.ts";
 import { validateOptions } from "./internal/validate.ts";
 import type { Page } from "./models.ts";
@@ -74,6 +75,7 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
   readonly #walk: (limit?: number) => AsyncGenerator<Page<T>>;
   readonly #get: () => Promise<Page<T>>;
   readonly #signal: AbortSignal | undefined;
+  readonly #caller = new Error(); // for the stacks of errors
   #page: Promise<Page<T>> | undefined;
 
   /**
@@ -106,7 +108,10 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
     onrejected?: ((reason: unknown) => Result2 | PromiseLike<Result2>) | null,
   ): Promise<Result1 | Result2> {
     const page = this.#page ??= this.#get();
-    page.catch(() => this.#page = undefined);
+    page.catch((error) => {
+      this.#page = undefined;
+      addCaller(error, this.#caller);
+    });
     return page.then(onfulfilled, onrejected);
   }
 

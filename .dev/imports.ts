@@ -14,7 +14,7 @@ const MAY_IMPORT: [module: string, imports: string][] = [
   ["mod.ts", ROOT_MODULE],
   ["client.ts", `(?!mod\\.)${ROOT_MODULE}|${INTERNAL}`],
   [BASE, BASE],
-  ["listing.ts", `${BASE}|internal/(generators|validate).ts`],
+  ["listing.ts", `${BASE}|internal/(caller|generators|validate).ts`],
   ["auth.ts", `${BASE}|internal/(abort|deadline).ts`],
   ["cloud_config.ts", `@std/yaml/stringify|${INTERNAL}`],
   [INTERNAL, `${BASE}|(listing|auth).ts|${INTERNAL}|@std/.*`],

@@ -1,41 +1,46 @@
 /**
- * Prints the user-data with which new hosts register themselves in Decapod.
+ * Generates the user-data with which new hosts register themselves in Decapod.
  *
  *     export DECAPOD_DISCOVERY_TOKEN=26758c32-3421-4f3d-9603-e4b5337e7ecc
- *     deno run --allow-read --allow-env=DECAPOD_DISCOVERY_TOKEN \
+ *     deno run --allow-read --allow-write --allow-env=DECAPOD_DISCOVERY_TOKEN \
  *       examples/cloud_config.ts --url https://decapod.example.com \
- *       --key ~/.ssh/id_ed25519.pub > user-data.yaml
+ *       --key ~/.ssh/id_ed25519.pub --output user-data.yaml
  *
- * The text holds the token: keep the file to yourself.
+ * The text contains the token: keep the file secret.
  */
 import {
   type CloudConfigOptions,
   generateCloudConfig,
 } from "jsr:@decapod/decapodlib@^1";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
 const TOKEN_VARIABLE = "DECAPOD_DISCOVERY_TOKEN";
 
-const HELP = `Print the user-data with which a host registers itself in Decapod.
+const HELP =
+  `Generate the user-data with which a host registers itself in Decapod.
 
-Usage: cloud_config.ts --url URL --key FILE [OPTION...] > user-data.yaml
+Usage: cloud_config.ts --url URL --key FILE [OPTION...]
 
   --url URL        the API's base URL, as the hosts reach it
-  --key FILE       the SSH public key of Decapod's Ansible, a .pub file
-  --token TOKEN    the server discovery token of Decapod's configuration;
-                   better given as ${TOKEN_VARIABLE}, which no shell
-                   history and no list of processes shows
+  --key FILE       the public SSH key of Decapod's Ansible, a .pub file
+  --output FILE    write the text to FILE (default: standard output);
+                   a new file is readable by its owner only
+  --token TOKEN    the server discovery token of Decapod's configuration
+                   (default: ${TOKEN_VARIABLE} in the environment, which
+                   is not visible in lists of processes)
   --user NAME      the user that Ansible logs in as (default: ansible)
-  --timeout N      seconds to wait for an answer (default: 20)
-  --package NAME   a package to install, once for each (default: python)
-  --ca FILE        a PEM file with the CA certificate to verify the API with
-  --no-discovery   make the user and install the packages, and nothing more
+  --timeout N      seconds to wait for a response (default: 20)
+  --package NAME   a package to install; can be repeated (default: python)
+  --no-packages    install no package
+  --ca FILE        PEM file with the CA certificate to verify the API with
+  --no-metadata    do not ask the metadata service for a public address
+  --no-discovery   create the user and install the packages only
   --help           show this text
 `;
 
-/** What the user can mend; anything else is a bug and keeps its stack. */
+/** An error of the user, reported without a stack trace. */
 class UsageError extends Error {}
 
 async function main(args: string[]): Promise<void> {
@@ -54,10 +59,13 @@ async function main(args: string[]): Promise<void> {
     username: values.user,
     timeout: values.timeout === undefined ? undefined : Number(values.timeout),
     noDiscovery: values["no-discovery"],
-    packages: values.package,
+    packages: values["no-packages"] ? [] : values.package,
     caCertificate: values.ca === undefined ? undefined : await read(values.ca),
+    metadata: !values["no-metadata"],
   };
-  process.stdout.write(generateCloudConfig(options));
+  const userData = generateCloudConfig(options);
+  if (values.output === undefined) process.stdout.write(userData);
+  else await write(values.output, userData);
 }
 
 function parseArguments(args: string[]) {
@@ -67,11 +75,14 @@ function parseArguments(args: string[]) {
     options: {
       url: { type: "string" },
       key: { type: "string" },
+      output: { type: "string" },
       token: { type: "string" },
       user: { type: "string", default: "ansible" },
       timeout: { type: "string" },
       package: { type: "string", multiple: true },
+      "no-packages": { type: "boolean" },
       ca: { type: "string" },
+      "no-metadata": { type: "boolean" },
       "no-discovery": { type: "boolean" },
       help: { type: "boolean" },
     },
@@ -87,18 +98,29 @@ async function read(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    const reason = error instanceof Error ? error.message : error;
-    throw new UsageError(`Cannot read ${path}: ${reason}`);
+    throw new UsageError(`Cannot read ${path}: ${reason(error)}`);
   }
+}
+
+async function write(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text, { mode: 0o600 });
+  } catch (error) {
+    throw new UsageError(`Cannot write ${path}: ${reason(error)}`);
+  }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  // parseArgs and generateCloudConfig throw these for what they were given.
-  const known = error instanceof UsageError || error instanceof TypeError ||
-    error instanceof RangeError;
-  if (!known) throw error;
+  // parseArgs and generateCloudConfig throw TypeErrors and RangeErrors.
+  const isUsageError = error instanceof UsageError ||
+    error instanceof TypeError || error instanceof RangeError;
+  if (!isUsageError) throw error;
   console.error(`${error.message}\nTry --help`);
   process.exitCode = 2;
 }

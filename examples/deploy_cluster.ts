@@ -1,17 +1,18 @@
 /**
- * Deploys a Ceph cluster from nothing and shows how it gets on:
+ * Deploys a Ceph cluster on up to three free servers, shows the progress, and
+ * removes everything again:
  *
  *     deno run --allow-net --allow-env examples/deploy_cluster.ts [--keep]
  *
- * It makes a role, a user and a cluster, takes up to three free servers, runs
- * the playbook `cluster_deploy` and cleans up: the cluster is purged again
- * unless `--keep` is given. DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD
- * say where. Ctrl-C cancels the deployment and cleans up, too.
+ * It creates a role, a user and a cluster, and runs the playbook
+ * `cluster_deploy`. At the end, also after a failure or Ctrl-C, it purges the
+ * cluster and deletes what it created. With `--keep` the cluster stays.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import {
   Client,
+  DecapodAPIError,
   DecapodError,
   type Execution,
   type ExecutionStep,
@@ -19,20 +20,31 @@ import {
   type Server,
 } from "jsr:@decapod/decapodlib@^1";
 
-const SERVERS = 3;
+const USAGE = `Usage: deploy_cluster.ts [--keep]
+
+  --keep  keep the cluster instead of purging it at the end
+  --help  print this text
+
+DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD say where to deploy.`;
+
+/** One monitor, and at least one server for OSDs. */
+const MIN_SERVERS = 2;
+const MAX_SERVERS = 3;
 const LOG_LINES = 8;
 
-/** Things to undo at the end, the last one first. */
+const ENDED = ["completed", "failed", "canceled"];
+
+/** What to undo at the end, in reverse order. */
 const cleanUp: [what: string, undo: () => Promise<unknown>][] = [];
 
-/** Aborted by Ctrl-C; a second one ends the program at once. */
+/** Aborted by the first Ctrl-C; the second one exits at once. */
 const interrupt = new AbortController();
 process.on("SIGINT", () => {
   if (interrupt.signal.aborted) process.exit(130);
   interrupt.abort(new Error("Interrupted"));
 });
 
-/** How the servers get on: a line a server, or plain lines in a file. */
+/** Shows progress: one line per server on a terminal, else plain lines. */
 class Progress {
   readonly #start = Date.now();
   readonly #names: Map<string, string>;
@@ -105,32 +117,41 @@ async function run(
   client: Client,
   configuration: PlaybookConfiguration,
   servers: Server[],
-  signal?: AbortSignal,
 ): Promise<Execution> {
+  const { signal } = interrupt;
+  signal.throwIfAborted();
   const { id } = await client.createExecution(
     configuration.id,
     configuration.version,
   );
+  cleanUp.push(["the execution", () => stop(client, id)]);
   const progress = new Progress(servers);
   try {
-    const options = { interval: 250, ...(signal && { signal }) };
-    for await (const event of client.followExecution(id, options)) {
+    const events = client.followExecution(id, { interval: 250, signal });
+    for await (const event of events) {
       if (event.type === "state") progress.state(event.execution);
       else progress.step(event.step);
     }
   } catch (error) {
-    if (!signal?.aborted) throw error;
-    progress.end();
-    console.log("\nInterrupted, the execution is being canceled");
-    await client.cancelExecution(id);
-    return await client.waitForExecution(id, {
-      expect: ["canceled", "completed", "failed"],
-      timeout: 60_000,
-    });
+    if (!signal.aborted) throw error;
+    console.log("\nInterrupted: canceling the execution (Ctrl-C again exits)");
   } finally {
     progress.end();
   }
-  return await client.getExecution(id);
+  const execution = await stop(client, id);
+  cleanUp.pop(); // it has ended
+  return execution;
+}
+
+/** Cancels an execution if it has not ended, and waits for its end. */
+async function stop(client: Client, id: string): Promise<Execution> {
+  // An execution that is canceled before its start runs nevertheless.
+  const { data: { state } } = await client.waitForExecution(id, {
+    expect: ["started", "canceling", ...ENDED],
+    interval: 250,
+  });
+  if (state === "started") await client.cancelExecution(id);
+  return await client.waitForExecution(id, { expect: ENDED, interval: 250 });
 }
 
 /** Shows which steps failed, and the end of the log. */
@@ -153,36 +174,73 @@ async function showOutcome(client: Client, { id, data }: Execution) {
       if (last.length > LOG_LINES) last.shift();
     }
   } catch (error) {
-    if (!(error instanceof DecapodError)) throw error;
-    return; // canceled before there was a log
+    if (!(error instanceof DecapodAPIError && error.code === 404)) throw error;
+    console.log("There is no log: the run failed before Ansible started");
+    return;
   }
   console.log("\nThe log ends with");
   for (const line of last) console.log(`  ${line}`);
 }
 
-/** Takes the servers out of the cluster, by Decapod's own playbook. */
+/**
+ * Deletes a cluster. Servers stay in it after every deployment, also a failed
+ * or canceled one: then the playbook `purge_cluster` releases them, and
+ * deletes the cluster.
+ */
 async function removeCluster(client: Client, id: string): Promise<void> {
   const { data: { configuration } } = await client.getCluster(id);
-  if (Object.keys(configuration).length > 0) {
-    console.log("Purging the cluster");
-    const purging = await client.createPlaybookConfiguration({
-      name: "purge",
-      clusterId: id,
-      playbookId: "purge_cluster",
-      serverIds: [],
-      runAfter: true,
-    });
-    await client.waitForExecution(purging.data.created_execution_id ?? "", {
-      interval: 250,
-    });
+  if (Object.keys(configuration).length === 0) {
+    await client.deleteCluster(id);
+    return;
   }
-  const { time_deleted } = await client.getCluster(id);
-  if (time_deleted === 0) await client.deleteCluster(id); // purging does it, too
+  console.log("Purging the cluster");
+  const purge = await client.createPlaybookConfiguration({
+    name: "purge",
+    clusterId: id,
+    playbookId: "purge_cluster",
+    serverIds: [],
+  });
+  const execution = await client.createExecution(purge.id, purge.version);
+  await client.waitForExecution(execution.id, { interval: 250 });
+  await client.deletePlaybookConfiguration(purge.id);
 }
 
+/** Deletes a configuration, unless Decapod has locked it for good. */
+async function removeConfiguration(client: Client, id: string): Promise<void> {
+  try {
+    await client.deletePlaybookConfiguration(id);
+  } catch (error) {
+    const locked = error instanceof DecapodAPIError &&
+      error.error === "CannotDeleteLockedPlaybookConfiguration";
+    if (!locked) throw error;
+    throw new Error(
+      "Decapod locks a configuration until a run of it completes, and none did",
+      { cause: error },
+    );
+  }
+}
+
+/** Creates everything and deploys; returns the exit code. */
 async function deploy(client: Client, keep: boolean): Promise<number> {
   const me = await client.getUserSelf();
   console.log(`Logged in to ${client.url} as ${me.data.full_name}`);
+
+  const servers: Server[] = [];
+  for await (
+    const server of client.getServers({ filter: { state: "operational" } })
+  ) {
+    // Servers without an IPv4 address cannot be in an inventory.
+    const { cluster_id, ip } = server.data;
+    if (cluster_id === null && ip !== null) servers.push(server);
+    if (servers.length === MAX_SERVERS) break;
+  }
+  if (servers.length < MIN_SERVERS) {
+    console.error(
+      `Cannot deploy: ${MIN_SERVERS} free servers are needed, ` +
+        `found ${servers.length}`,
+    );
+    return 1;
+  }
 
   const name = `demo${Date.now().toString(36)}`;
   const role = await client.createRole(name, [
@@ -197,20 +255,7 @@ async function deploy(client: Client, keep: boolean): Promise<number> {
     roleId: role.id,
   });
   cleanUp.push(["the user", () => client.deleteUser(user.id)]);
-  console.log(`Made the role and the user ${name}`);
-
-  const servers: Server[] = [];
-  for await (
-    const server of client.getServers({ filter: { state: "operational" } })
-  ) {
-    if (server.data.cluster_id === null) servers.push(server);
-    if (servers.length === SERVERS) break;
-  }
-  if (servers.length === 0) {
-    console.error("Cannot deploy: no server is free");
-    return 1;
-  }
-  console.log(`Took ${servers.map(({ data }) => data.name).join(", ")}`);
+  console.log(`Created the role and the user ${name}`);
 
   const cluster = await client.createCluster(name);
   if (!keep) {
@@ -223,45 +268,65 @@ async function deploy(client: Client, keep: boolean): Promise<number> {
     serverIds: servers.map(({ id }) => id),
     hints: [{ id: "mon_count", value: 1 }],
   });
-  console.log(`Deploying the cluster ${name}\n`);
-  const execution = await run(
-    client,
-    configuration,
-    servers,
-    interrupt.signal,
-  );
+  if (!keep) {
+    cleanUp.push([
+      `the playbook configuration ${configuration.id}`,
+      () => removeConfiguration(client, configuration.id),
+    ]);
+  }
+  const names = servers.map(({ data }) => data.name).join(", ");
+  console.log(`Deploying the cluster ${name} on ${names}\n`);
+  const execution = await run(client, configuration, servers);
   await showOutcome(client, execution);
-  if (interrupt.signal.aborted) return 130;
   return execution.data.state === "completed" ? 0 : 1;
 }
 
-const { values } = parseArgs({
-  options: { keep: { type: "boolean", default: false } },
-});
+/** Undoes everything, the last thing first. */
+async function undoAll(): Promise<void> {
+  console.log("");
+  for (const [what, undo] of cleanUp.reverse()) {
+    try {
+      await undo();
+      console.log(`Cleaned up ${what}`);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      console.error(`Left ${what} behind: ${reason}`);
+    }
+  }
+}
+
+/** Reads the command line; prints the usage if it is wrong. */
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: { keep: { type: "boolean" }, help: { type: "boolean" } },
+    });
+    return values;
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n`);
+    console.error(USAGE);
+    process.exit(2);
+  }
+}
+
+const { keep = false, help } = readArguments();
+if (help) {
+  console.log(USAGE);
+  process.exit();
+}
 try {
   await using client = Client.fromEnv();
   try {
-    process.exitCode = await deploy(client, values.keep);
+    process.exitCode = await deploy(client, keep);
   } finally {
-    console.log("");
-    for (const [what, undo] of cleanUp.reverse()) {
-      try {
-        await undo();
-        console.log(`Cleaned up ${what}`);
-      } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
-        console.error(`Left ${what} behind: ${why}`);
-      }
-    }
+    await undoAll();
   }
   console.log("Logging out");
 } catch (error) {
-  if (!(error instanceof DecapodError || error instanceof TypeError)) {
-    throw error;
-  }
-  console.error(error.message);
+  const expected = interrupt.signal.aborted || error instanceof DecapodError ||
+    error instanceof TypeError;
+  if (!expected) throw error;
+  console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }
-if (interrupt.signal.aborted) {
-  console.log("Interrupted: canceled, cleaned up and logged out");
-}
+if (interrupt.signal.aborted) process.exitCode = 130;

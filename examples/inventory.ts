@@ -1,9 +1,10 @@
 /**
- * Prints every server as a row of a table, as they come in:
+ * Prints a table of all servers:
  *
  *     deno run --allow-net --allow-env examples/inventory.ts
  */
 import process from "node:process";
+import { parseArgs } from "node:util";
 import {
   Client,
   DecapodError,
@@ -11,21 +12,27 @@ import {
   type JsonValue,
 } from "jsr:@decapod/decapodlib@^1";
 
-const COLUMNS = [24, 16, 16, 14, 10];
+const USAGE = `Usage: inventory.ts
+
+  --help  print this text
+
+DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD say which server to ask.`;
+
+const WIDTHS = [24, 16, 16, 14, 10];
 
 function row(...cells: string[]): string {
-  return cells.map((cell, index) => cell.padEnd(COLUMNS[index] ?? 0)).join(" ")
+  return cells.map((cell, index) => cell.padEnd(WIDTHS[index] ?? 0)).join(" ")
     .trimEnd();
 }
 
-/** Memory in GiB, as Ansible's facts have it. */
+/** Formats the memory of Ansible's facts in GiB. */
 function memory({ ansible_memtotal_mb: megabytes }: JsonObject): string {
   return typeof megabytes === "number"
     ? `${(megabytes / 1024).toFixed(1)} GiB`
     : "unknown";
 }
 
-/** Names and sizes of the disks, without loops and optical drives. */
+/** Lists names and sizes of the disks, without loop devices and the like. */
 function disks({ ansible_devices: devices }: JsonObject): string {
   if (!isObject(devices)) return "unknown";
   return Object.entries(devices)
@@ -40,6 +47,21 @@ function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Reads the command line; prints the usage if it is wrong. */
+function readArguments() {
+  try {
+    return parseArgs({ options: { help: { type: "boolean" } } }).values;
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n`);
+    console.error(USAGE);
+    process.exit(2);
+  }
+}
+
+if (readArguments().help) {
+  console.log(USAGE);
+  process.exit();
+}
 try {
   await using client = Client.fromEnv();
   const clusters = new Map<string, string>();
@@ -52,7 +74,7 @@ try {
     count++;
     console.log(row(
       data.name,
-      data.ip,
+      data.ip ?? "no IPv4", // the host was registered by an IPv6 address
       data.cluster_id ? clusters.get(data.cluster_id) ?? data.cluster_id : "-",
       data.state,
       memory(data.facts),

@@ -1,18 +1,43 @@
 /**
- * Follows an execution by its id until it ends:
+ * Follows an execution until it ends:
  *
  *     deno run --allow-net --allow-env examples/watch_execution.ts EXECUTION_ID
  *
- * It can begin in the middle of the run or after its end. Ctrl-C stops
- * watching; the execution goes on. The exit code is 0 if it completed.
+ * It works before, during and after the run. Ctrl-C stops watching; the
+ * execution continues. The exit code is 0 if the execution completed.
  */
 import process from "node:process";
+import { parseArgs } from "node:util";
 import { Client, DecapodError } from "jsr:@decapod/decapodlib@^1";
 
-const [id] = process.argv.slice(2);
-if (!id) {
-  console.error("Cannot watch: give the id of an execution");
-  process.exit(2);
+const USAGE = `Usage: watch_execution.ts EXECUTION_ID
+
+  --help  print this text
+
+DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD say which server to ask.`;
+
+/** Reads the command line; prints the usage if it is wrong. */
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      options: { help: { type: "boolean" } },
+      allowPositionals: true,
+    });
+    if (values.help || positionals.length === 1) {
+      return { help: values.help, id: positionals[0] ?? "" };
+    }
+    throw new Error("Cannot watch: pass the id of one execution");
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n`);
+    console.error(USAGE);
+    process.exit(2);
+  }
+}
+
+const { help, id } = readArguments();
+if (help) {
+  console.log(USAGE);
+  process.exit();
 }
 
 const stop = new AbortController();
@@ -35,12 +60,13 @@ try {
     }
     const time = new Date(time_finished * 1000).toLocaleTimeString();
     const server = names.get(server_id ?? "") ?? "-";
-    console.log(`${time}  ${server}  ${result}  ${role}: ${name}`);
+    const task = role ? `${role}: ${name}` : name;
+    console.log(`${time}  ${server}  ${result}  ${task}`);
   }
   process.exitCode = state === "completed" ? 0 : 1;
 } catch (error) {
   if (stop.signal.aborted) {
-    console.log("Stopped watching; the execution goes on");
+    console.log("Stopped watching; the execution continues");
     process.exitCode = 130;
   } else if (error instanceof DecapodError || error instanceof TypeError) {
     console.error(error.message);

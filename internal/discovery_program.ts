@@ -1,327 +1,326 @@
-/**
- * The programs that run on a host to register it, as text.
- *
- * They hold no value of any option: all values are in one JSON file that only
- * root can read. Plain string literals, so that a bundler may drop them.
- *
- * @module
- */
+/** The program that registers a host, as text, and where its settings are. */
 
-/** Where the programs find their settings. */
+/**
+ * The program's settings. All values of options are in this file, none is in
+ * the program.
+ */
 export const SETTINGS_PATH = "/etc/server_discovery.json";
 
-/** What cloud-init runs at every boot: it keeps the log. */
-export const BOOT_PROGRAM = `#!/bin/bash
-# cloud-init runs this at every boot, the first one included, once the
-# packages are installed.
-set -u
-umask 077
-log=/var/log/server_discovery.log
-status=1
-{
-  echo "=== START DECAPOD SERVER DISCOVERY ==="
-  TZ=UTC printf '%(%Y-%m-%dT%H:%M:%SZ)T\\n' -1
-  /usr/share/server_discovery.sh
-  status=$?
-  echo "=== FINISH DECAPOD SERVER DISCOVERY ==="
-} >> "$log" 2>&1
-if [ "$status" -ne 0 ]; then
-  echo "Decapod server discovery failed with exit code $status, see $log"
-fi
-exit "$status"
-`;
+/** cloud-init runs every program in this folder at every boot. */
+export const PROGRAM_PATH =
+  "/var/lib/cloud/scripts/per-boot/server_discovery.py";
 
-/** Finds a Python to run the program below with. */
-export const SHELL_PROGRAM = `#!/bin/bash
-# Registers this host in Decapod, with the Python that is there. An operator
-# may run it by hand, as root, at any time.
-#
-# Exit codes: 127 if there is no Python, else those of server_discovery.py.
-set -u
-for python in python3 python python2; do
-  if command -v "$python" > /dev/null; then
-    exec "$python" /usr/share/server_discovery.py
-  fi
-done
-echo "No Python found: install the package python3."
-echo "Server discovery failed."
-exit 127
-`;
+/** For Python 3.5 and newer; a plain literal, so that bundlers can drop it. */
+export const PROGRAM = `#!/usr/bin/env python3
+"""Registers this host in Decapod: one POST with its user, address and id.
 
-/**
- * Finds the host's id and address, and sends the POST. For Python 2.7 and 3
- * alike, the 3.5 of Ubuntu 16.04 included.
- */
-export const PYTHON_PROGRAM =
-  `"""Registers this host in Decapod: one POST that says who and where it is.
-
-Exit codes:
-  0  registered
-  1  an error that nobody thought of
-  2  /etc/server_discovery.json cannot be read
-  3  the host has no system UUID
-  4  no route to the API, or its name is unknown
-  5  the API does not answer, or answers that it cannot serve now
-  6  the API refuses the request
-  7  the API's certificate is not what the CA certificate vouches for
+cloud-init runs this program at every boot; root can run it at any time.
 """
-from __future__ import print_function
-
 import contextlib
-import functools
-import io
+import ipaddress
 import json
+import os
 import random
-import re
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import time
 import traceback
-
-try:
-    from http.client import HTTPException
-    from urllib.error import HTTPError
-    from urllib.parse import urlsplit
-    from urllib.request import (
-        HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener)
-except ImportError:  # Python 2
-    from httplib import HTTPException
-    from urllib2 import (
-        HTTPError, HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request,
-        build_opener)
-    from urlparse import urlsplit
+import uuid
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
 SETTINGS = "/etc/server_discovery.json"
-PRODUCT_UUID = "/sys/class/dmi/id/product_uuid"
+LOG = "/var/log/server_discovery.log"
+DMI_UUID = "/sys/class/dmi/id/product_uuid"
+PLACEHOLDER_PREFIXES = (
+    "01234567", "12345678", "87654321", "03000200040005000006000700080009",
+    "10000000000080000040000000000000", "4c4c454400002010802080c04f202020",
+    "4c4c454400202010802020c04f202020")
 
 
 class Failure(Exception):
-    """Why the host is not registered, and whether waiting may help."""
+    """Why the host is not registered, and whether to retry."""
 
-    def __init__(self, code, text, again=False):
-        Exception.__init__(self, text)
+    def __init__(self, code, text, retry=False):
+        super().__init__(text)
         self.code = code
-        self.again = again
-
-
-class NoRedirect(HTTPRedirectHandler):
-    """A redirect would take the token elsewhere, and lose the POST."""
-
-    def redirect_request(self, *args):
-        return None
+        self.retry = retry
 
 
 def say(text):
-    # At boot the locale is C: anything but ASCII could not be printed.
-    print(text.encode("ascii", "backslashreplace").decode("ascii"))
-    sys.stdout.flush()
+    """Writes a line to the terminal and to the log."""
+    # The locale is C at boot, where only ASCII can be printed.
+    line = text.encode("ascii", "backslashreplace").decode("ascii")
+    print(line, flush=True)
+    with contextlib.suppress(OSError), open(LOG, "a") as log:
+        print(line, file=log)
+
+
+def time_out(signal_number, frame):
+    raise socket.timeout("timed out")
+
+
+@contextlib.contextmanager
+def deadline(seconds):
+    """Limits all of a block: a socket's timeout limits only one operation."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def read_settings():
     try:
-        with io.open(SETTINGS, encoding="utf-8") as stream:
+        with open(SETTINGS, encoding="utf-8") as stream:
             return json.load(stream)
-    except EnvironmentError as error:
-        raise Failure(2, "Cannot read the settings, is this root? %s" % error)
+    except OSError as error:
+        raise Failure(2, "Cannot read settings, not root? {}".format(error))
     except ValueError:  # Its text could quote the token.
-        raise Failure(2, "Cannot read the settings: %s is no JSON" % SETTINGS)
+        raise Failure(2, "{} is not valid JSON".format(SETTINGS))
 
 
-def output(*command):
-    """What a command prints; nothing if it is not there."""
+def run(*command):
+    """Returns the lines that a command prints; none if it is missing."""
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    except EnvironmentError as error:
-        say("Cannot run %s: %s" % (command[0], error))
-        return ""
-    return process.communicate()[0].decode("ascii", "replace")
+        result = subprocess.run(command, stdout=subprocess.PIPE)
+    except OSError as error:
+        say("Cannot run {}: {}".format(command[0], error))
+        return []
+    return result.stdout.decode("ascii", "replace").splitlines()
 
 
-def packed(text):
-    """An IP address as bytes; None if the text is no address."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            return socket.inet_pton(family, text)
-        except (EnvironmentError, TypeError, ValueError):
-            pass
-    return None
-
-
-def is_address(text):
-    return packed(text) is not None
+def is_placeholder(value):
+    """Whether vendors ship this UUID with many boards."""
+    for data in (value.bytes, value.bytes_le):
+        digits = data.hex()
+        steps = {(b - a) % 256 for a, b in zip(data, data[1:])}
+        if (len(set(digits)) < 4
+                or len(steps) == 1  # 00010203-0405-...
+                or all(byte % 17 == 0 for byte in data)  # 11111111-2222-...
+                or any(digits[n:] == digits[:-n] for n in range(1, 17))
+                or digits.startswith(PLACEHOLDER_PREFIXES)):
+            return True
+    return False
 
 
 def system_uuid():
-    """One UUID, though dmidecode may print comments, or be missing."""
-    lines = output("dmidecode", "-s", "system-uuid").splitlines()
-    try:
-        with io.open(PRODUCT_UUID, encoding="ascii", errors="replace") as sysfs:
-            lines += sysfs.read().splitlines()
-    except EnvironmentError:
-        pass  # No firmware tables here.
+    lines = run("dmidecode", "-s", "system-uuid")
+    with contextlib.suppress(OSError), open(DMI_UUID, errors="replace") as dmi:
+        lines += dmi.readlines()
+    reason = "No system UUID from dmidecode or {}".format(DMI_UUID)
     for line in lines:
-        uuid = line.strip().lower()
-        # All zeros or all ones mean that the vendor never set it.
-        if re.match("[0-9a-f-]{32,38}$", uuid) and len(set(uuid) - {"-"}) > 1:
-            return uuid
-    raise Failure(
-        3, "No system UUID: neither dmidecode nor %s has one" % PRODUCT_UUID)
-
-
-def public_address(opener, settings):
-    """The address that the cloud's metadata service knows, if it does."""
-    try:
-        url, timeout = str(settings["metadata_url"]), settings["timeout"]
-        with contextlib.closing(opener.open(url, timeout=timeout)) as answer:
-            text = answer.read(64).decode("ascii").strip()
-    except Exception:  # Most hosts have no such service: nothing to report.
-        return None
-    return text if is_address(text) else None
-
-
-def own_address(api):
-    """The address from which this host reaches the API."""
-    if is_address(api):
-        candidates = [api]
-    else:
-        # In the order in which connections are tried.
-        lines = output("getent", "ahosts", api).splitlines()
-        candidates = [line.split()[0] for line in lines if line.strip()]
-        if not candidates:
-            raise Failure(4, "Cannot resolve %s" % api, again=True)
-    for candidate in candidates:
-        words = output("ip", "route", "get", candidate).split()
-        for name, value in zip(words, words[1:]):
-            if name == "src" and is_address(value):
-                return value
-    raise Failure(4, "No route to %s" % api, again=True)
-
-
-def match_host(match_name, certificate, host):
-    """Python 2 looks for names in a certificate, and not for addresses."""
-    if not is_address(host):
-        return match_name(certificate, host)
-    for kind, value in certificate.get("subjectAltName", ()):
-        if kind == "IP Address" and packed(value) == packed(host):
-            return None
-    raise ssl.CertificateError("the certificate is not for %s" % host)
-
-
-def https_handler(ca_certificate):
-    if not hasattr(ssl, "create_default_context"):
-        # Python before 2.7.9 verifies nothing.
-        if ca_certificate:
-            raise Failure(7, "This Python cannot verify certificates")
-        return HTTPSHandler()
-    if ca_certificate:
+        text = line.strip().lower()
         try:
-            context = ssl.create_default_context(cadata=ca_certificate)
-        except (EnvironmentError, ValueError) as error:
-            raise Failure(7, "Cannot use the CA certificate: %s" % error)
-        # Since 3.13 Python refuses CAs without key identifiers, as private
-        # ones often are; earlier versions, and curl, take them.
-        context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-        if sys.version_info[0] == 2:
-            ssl.match_hostname = functools.partial(
-                match_host, ssl.match_hostname)
-    else:
+            value = uuid.UUID(text)
+        except ValueError:  # dmidecode prints comments, too.
+            continue
+        if not is_placeholder(value):
+            return text
+        reason = "The firmware's UUID is a placeholder ({})".format(text)
+    raise Failure(3, '{}; set "id" in {} to a UUID of your choice'.format(
+        reason, SETTINGS))
+
+
+def is_routable(address):
+    """Whether an address can be one of a host on a network."""
+    return not (
+        address.is_unspecified or address.is_loopback or address.is_link_local
+        or address.is_multicast or address.is_reserved
+        or address.version == 4 and address.packed[0] == 0)
+
+
+def resolve(name):
+    """The addresses of a host, in the order in which to try them."""
+    with contextlib.suppress(ValueError):
+        return [str(ipaddress.ip_address(name))]
+    addresses = []
+    for line in run("getent", "ahosts", name):
+        addresses += set(line.split()[:1]).difference(addresses)
+    # /etc/hosts has names without the dot that ends an absolute name.
+    if not addresses and name.endswith("."):
+        return resolve(name.rstrip("."))
+    return addresses
+
+
+def route_sources(address):
+    """The source addresses of the route to an address."""
+    words = " ".join(run("ip", "route", "get", address)).split()
+    # Old versions of ip print a source for unreachable networks, too.
+    if "error" in words or set(words[:1]) & {
+            "unreachable", "prohibit", "blackhole", "throw"}:
+        return []
+    return [value for name, value in zip(words, words[1:]) if name == "src"]
+
+
+def connect(url, timeout):
+    """Connects to the first address that accepts the connection."""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    failure = Failure(4, "Cannot resolve {}".format(url.hostname), True)
+    for address in resolve(url.hostname):
+        try:
+            return socket.create_connection((address, port), timeout)
+        except OSError as error:
+            if (isinstance(error, (ConnectionError, socket.timeout))
+                    or route_sources(address)):
+                failure = network_failure(url.geturl(), error)
+            elif failure.code == 4:
+                failure = Failure(4, "No route to {}".format(address), True)
+    raise failure
+
+
+def own_address(connection):
+    """The address from which this host reaches the API."""
+    # The connection knows it, too: for hosts without the command ip.
+    addresses = (route_sources(connection.getpeername()[0])
+                 or [connection.getsockname()[0]])
+    for address in addresses:
+        with contextlib.suppress(ValueError):
+            value = ipaddress.ip_address(address)
+            if is_routable(value):
+                return str(value)
+    raise Failure(4, "Other hosts cannot reach this one at {}".format(
+        " or ".join(addresses)))
+
+
+@contextlib.contextmanager
+def exchange(method, url, connection, tls, body=None, headers={}):
+    """Sends a request and yields the response."""
+    if url.scheme == "https":
+        # The dot that ends an absolute name is not part of a certificate.
+        connection = tls.wrap_socket(
+            connection, server_hostname=url.hostname.rstrip("."))
+    with contextlib.closing(HTTPConnection(url.netloc)) as client:
+        client.sock = connection
+        target = url._replace(scheme="", netloc="").geturl() or "/"
+        client.request(method, target, body, headers)
+        yield client.getresponse()
+
+
+def public_address(settings, tls):
+    """The address that the cloud's metadata service has for this host."""
+    try:
+        url = urlsplit(settings["metadata_url"])
+        with deadline(settings["timeout"]):
+            connection = connect(url, settings["timeout"])
+            with exchange("GET", url, connection, tls) as response:
+                text = response.read(64).decode("ascii").strip()
+        address = ipaddress.ip_address(text)
+        return str(address) if (
+            response.status == 200 and is_routable(address)) else None
+    except Exception:  # Most hosts have no such service.
+        return None
+
+
+def tls_context(ca_certificate):
+    if not ca_certificate:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return HTTPSHandler(context=context)
-
-
-def register(opener, settings, host, uuid):
-    url = str(settings["url"])
-    body = {"username": settings["username"], "host": host, "id": uuid}
-    request = Request(url, json.dumps(body).encode("ascii"), {
-        "Content-Type": "application/json",
-        "Authorization": str(settings["token"]),
-        "User-Agent": "cloud-init server discovery",
-    })
+        return context
     try:
-        answer = opener.open(request, timeout=settings["timeout"])
-    except HTTPError as error:
-        error.close()
-        raise refusal(url, error.code)
-    except (EnvironmentError, HTTPException, ValueError) as error:
-        raise breakdown(url, getattr(error, "reason", error))
-    with contextlib.closing(answer):
-        headers = answer.info()
-    if not headers.keys():  # Python 2 takes any text for HTTP/0.9.
-        raise Failure(5, "%s does not speak HTTP" % url, again=True)
-    if headers.get("Content-Type", "").lower().startswith("text/html"):
-        raise Failure(6, "%s is a web page, not Decapod's API" % url)
+        context = ssl.create_default_context(cadata=ca_certificate)
+    except (OSError, ValueError) as error:
+        raise Failure(7, "Cannot use the CA certificate: {}".format(error))
+    # Trust an issuing CA without its root (X509_V_FLAG_PARTIAL_CHAIN), and
+    # accept CAs without key identifiers, which private ones often lack.
+    context.verify_flags |= 0x80000
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    return context
 
 
-def refusal(url, status):
-    """The failure that an HTTP status stands for. No text of the answer is
-    repeated: it could quote the token."""
-    if status == 429 or status >= 500:
-        return Failure(5, "%s answered %d" % (url, status), again=True)
-    if status in (401, 403):
-        hint = "the server discovery token is refused"
-    elif status < 400:
-        hint = "it redirects elsewhere, use the URL that it redirects to"
-    else:
-        hint = "is this the URL of Decapod's API?"
-    return Failure(6, "%s answered %d: %s" % (url, status, hint))
+def register(settings, tls, public, host_id):
+    """Sends the POST and returns the registered address."""
+    url, timeout = urlsplit(settings["url"]), settings["timeout"]
+    connection = connect(url, timeout)
+    host = public or own_address(connection)
+    body = {"username": settings["username"], "host": host, "id": host_id}
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": settings["token"],
+        "User-Agent": "cloud-init server discovery",
+    }
+    try:
+        with deadline(timeout), exchange(
+                "POST", url, connection, tls, json.dumps(body).encode(),
+                headers) as response:
+            check(settings["url"], response)
+    except (OSError, HTTPException, ValueError) as error:
+        raise network_failure(settings["url"], error)
+    return host
 
 
-def breakdown(url, reason):
-    """The failure that an exception on the way to the API stands for."""
-    if (type(reason).__name__ == "CertificateError"
-            or "certificate verify failed" in str(reason).lower()):
-        return Failure(7, "Cannot trust %s: %s" % (url, reason))
-    # Only the operating system's own texts cannot quote the token.
-    known = isinstance(reason, EnvironmentError)
-    text = reason if known else type(reason).__name__
-    return Failure(5, "Cannot reach %s: %s" % (url, text), again=True)
+def check(url, response):
+    """Raises unless the API accepted the POST."""
+    status = response.status
+    content_type = response.getheader("Content-Type", "").lower()
+    unavailable = status in (408, 425, 429) or status >= 500
+    for applies, code, hint in (
+            (unavailable, 5, "the API is not available"),
+            (status in (401, 403), 6, "the server discovery token is wrong"),
+            (status >= 400, 6, "is this the URL of Decapod's API?"),
+            (status >= 300, 6, "use the URL that it redirects to"),
+            (content_type.startswith("text/html"), 6, "this is a web page")):
+        if applies:
+            # No text of the response: it could quote the token. An ingress
+            # may respond 404 until the API behind it is up.
+            raise Failure(code, "{} responded {}: {}".format(
+                url, status, hint), unavailable or status == 404)
+
+
+def network_failure(url, error):
+    if (isinstance(error, ssl.CertificateError)
+            or getattr(error, "reason", "") == "CERTIFICATE_VERIFY_FAILED"):
+        # A certificate is not yet valid (9) until NTP has set the clock.
+        # Python before 3.7 does not say what is wrong.
+        return Failure(7, "Cannot verify {}: {}".format(url, error),
+                       getattr(error, "verify_code", 9) == 9)
+    # Only texts of the operating system never quote the token.
+    text = error if isinstance(error, OSError) else type(error).__name__
+    return Failure(5, "Cannot reach {}: {}".format(url, text), True)
 
 
 def discover():
     settings = read_settings()
-    # Without the environment's proxies: the metadata service and the API see
-    # the address that the host registers.
-    opener = build_opener(
-        ProxyHandler({}), NoRedirect(),
-        https_handler(settings["ca_certificate"]))
-    uuid = system_uuid()
-    public = public_address(opener, settings)
+    tls = tls_context(settings["ca_certificate"])
+    host_id = str(settings.get("id") or system_uuid()).strip().lower()
+    public = public_address(settings, tls)
     delays = list(settings["retry_delays"])
     while True:
         try:
-            host = public or own_address(urlsplit(settings["url"]).hostname)
-            host = host.lower()
-            register(opener, settings, host, uuid)
-            break
+            host = register(settings, tls, public, host_id)
+            say("Registered as {}, id {}.".format(host, host_id))
+            return
         except Failure as failure:
-            if not failure.again or not delays:
+            if not failure.retry or not delays:
                 raise
-            # Not all at once: a whole rack may boot together.
+            # Jitter: a whole rack may boot at the same time.
             delay = delays.pop(0) * random.uniform(0.5, 1)
-            say("%s. Trying again in %.1f s." % (failure, delay))
+            say("{}. Trying again in {:.1f} s.".format(failure, delay))
         time.sleep(delay)
-    say("Registered as %s, id %s." % (host, uuid))
 
 
 def main():
+    os.umask(0o077)
+    signal.signal(signal.SIGALRM, time_out)
+    say("=== START DECAPOD SERVER DISCOVERY ===")
+    say(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    code = 0
     try:
         discover()
     except Failure as failure:
-        say("%s." % failure)
+        say("{}.".format(failure))
         code = failure.code
-    except Exception:  # Its text is left out: it could quote the token.
-        kind, _, trace = sys.exc_info()
-        where = ["%s:%d" % frame[:2] for frame in traceback.extract_tb(trace)]
-        say("Unexpected %s at %s." % (kind.__name__, ", ".join(where)))
+    except Exception as error:  # Its text could quote the token.
+        frames = traceback.extract_tb(error.__traceback__)
+        say("Unexpected {} at lines {}.".format(
+            type(error).__name__, [frame[1] for frame in frames]))
         code = 1
-    else:
-        say("Server discovery completed.")
-        return 0
-    say("Server discovery failed.")
+    say("Server discovery {}.".format("failed" if code else "completed"))
+    say("=== FINISH DECAPOD SERVER DISCOVERY ===")
     return code
 
 

@@ -1,7 +1,11 @@
 /** Reads a client's URL and options from the environment. */
 
 import type { Attempt, ClientOptions } from "../options.ts";
-import { detectRuntime } from "./runtime.ts";
+import {
+  detectRuntime,
+  readOptionalVariable,
+  readVariable,
+} from "./runtime.ts";
 import { validate, type Validator } from "./validate.ts";
 
 const SECONDS: Validator = [
@@ -17,10 +21,9 @@ const OFF = ["", "0", "false", "no", "off"];
 export function readEnvironment(
   options: Partial<ClientOptions>,
 ): { url: string; options: ClientOptions } {
-  const variables = environment();
-  const optional = (name: string) => variables[`DECAPOD_${name}`] || undefined;
+  const optional = (name: string) => readOptionalVariable(`DECAPOD_${name}`);
   const required = (name: string) => {
-    const value = optional(name);
+    const value = readVariable(`DECAPOD_${name}`);
     if (value !== undefined) return value;
     throw new TypeError(
       detectRuntime() === "workerd"
@@ -71,11 +74,4 @@ function describeAttempt(attempt: Attempt): string {
   const number = `attempt ${attempt.attempt}`;
   const failure = error instanceof Error ? `, ${error.name}` : "";
   return `decapodlib: ${method} ${url}: ${result} (${time}, ${number}${failure})`;
-}
-
-function environment(): Record<string, string | undefined> {
-  const { process } = globalThis as {
-    process?: { env?: Record<string, string | undefined> };
-  };
-  return process?.env ?? {};
 }

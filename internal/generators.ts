@@ -1,5 +1,7 @@
 /** Async generators: items of batches, lines of chunks. */
 
+import { addCaller } from "./caller.ts";
+
 /**
  * Yields the items of each batch. Written by hand for two reasons: return()
  * takes effect while a next() is pending, and a generator would add to each
@@ -16,6 +18,7 @@ export function flatten<Batch, T>(
   stop?: () => void,
   signal?: AbortSignal,
 ): AsyncGenerator<T, void, undefined> {
+  const caller = new Error(); // for the stacks of errors
   let items: readonly T[] = [];
   let index = 0;
   let isDone = false;
@@ -31,6 +34,7 @@ export function flatten<Batch, T>(
     } catch (error) {
       if (isDone) return; // the iteration was left meanwhile
       isDone = true;
+      addCaller(error, caller);
       throw error;
     } finally {
       pending = undefined;

@@ -34,11 +34,11 @@ export function encodePath(
   secrets?: readonly string[],
 ): string {
   let text = `/v1/${strings[0]}`;
-  values.forEach((value, index) => {
-    const segment = encodeSegment(strings[index] ?? "", value);
+  for (const [index, value] of values.entries()) {
+    const segment = encodeSegment(`${strings[index]}`, value);
     text += secrets?.includes(`${value}`) ? REDACTED : segment;
     text += strings[index + 1];
-  });
+  }
   return text.endsWith("/") ? text : `${text}/`;
 }
 

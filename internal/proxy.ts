@@ -1,13 +1,13 @@
 /** The proxy that the environment names for a URL. */
 
-import { detectRuntime } from "./runtime.ts";
+import { detectRuntime, readOptionalVariable } from "./runtime.ts";
 
 /** The proxy's origin, without credentials; undefined if there is none. */
 export function findProxy(url: string): string | undefined {
   const { protocol, hostname } = new URL(url);
   const runtime = detectRuntime();
   const isUsed = runtime === "Deno" || runtime === "Bun" ||
-    runtime === "Node" && readVariable("NODE_USE_ENV_PROXY") === "1";
+    runtime === "Node" && readOptionalVariable("NODE_USE_ENV_PROXY") === "1";
   const name = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   const proxy = isUsed && readEither(name);
   if (!proxy || !URL.canParse(proxy)) return undefined;
@@ -22,17 +22,5 @@ export function findProxy(url: string): string | undefined {
 
 /** The variable in lower case, as most programs read it, or in upper case. */
 function readEither(name: string): string | undefined {
-  return readVariable(name.toLowerCase()) ?? readVariable(name);
-}
-
-/** Deno would ask the user for permission, which an error must not do. */
-function readVariable(variable: string): string | undefined {
-  if ("Deno" in globalThis) {
-    const { state } = Deno.permissions.querySync({ name: "env", variable });
-    if (state !== "granted") return undefined;
-  }
-  const { process } = globalThis as {
-    process?: { env?: Record<string, string | undefined> };
-  };
-  return process?.env?.[variable] || undefined;
+  return readOptionalVariable(name.toLowerCase()) ?? readOptionalVariable(name);
 }

@@ -33,7 +33,8 @@ function encodings(secret: string): string[] {
     /[^ -~]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-  const texts = [secret, json, ascii, ascii.replaceAll("/", "\\/")];
+  const texts = [secret, json, json.replaceAll("/", "\\/")];
+  texts.push(ascii, ascii.replaceAll("/", "\\/"));
   texts.push(url, encodeURIComponent(url), form, encodeURIComponent(form));
   const html = escapePattern(secret)
     .replace(/[&<>"']/g, (char) => HTML_ENTITIES[char] ?? char);

@@ -106,7 +106,8 @@ export class OutgoingRequest {
     readonly secrets: readonly string[],
     readonly isCustom: boolean,
   ) {
-    this.url = requestUrl(base, spec);
+    const { path, query } = spec;
+    this.url = base + encodePath(path) + (query ? `?${query}` : "");
     if (spec.body !== undefined) this.body = serializeJson(spec.body);
   }
 
@@ -144,7 +145,8 @@ export class OutgoingRequest {
     }
     if (signal.aborted) return signal.reason; // the caller's own
     if (thrown instanceof DecapodError) return thrown;
-    const error = describeNetworkError(thrown, this.isCustom, this.url);
+    const cause = redactError(thrown, (text) => this.redact(text));
+    const error = describeNetworkError(cause, this.isCustom, this.url);
     const { isTimeout, mayHaveReachedServer } = error;
     // After the headers, whatever the runtime says, the body broke off.
     const text = response && !isTimeout
@@ -152,9 +154,9 @@ export class OutgoingRequest {
       : error.text;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,
-      this.redact(text) + this.proxyHint() + this.sizeHint(),
+      text + this.proxyHint() + this.sizeHint(),
       {
-        cause: redactError(thrown, (text) => this.redact(text)),
+        cause,
         outcomeUnknown: mayHaveReachedServer || response !== undefined,
       },
     );

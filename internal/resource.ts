@@ -8,7 +8,7 @@ import type { Listing } from "../listing.ts";
 import type { Model } from "../models.ts";
 import type { Change, ListOptionsLike, RequestOptions } from "../options.ts";
 import { createListing } from "./pagination.ts";
-import { type Path, path } from "./path.ts";
+import { path } from "./path.ts";
 import { backoff, type Transport } from "./transport.ts";
 import { isObject, validate } from "./validate.ts";
 
@@ -37,7 +37,8 @@ export class Resource<M extends Model<string, object>> {
   }
 
   get(id: string, options?: RequestOptions): Promise<M> {
-    return this.#send("GET", path`${this.#name}/${id}`, options);
+    const one = path`${this.#name}/${id}`;
+    return this.#transport.json({ method: "GET", path: one }, options);
   }
 
   getVersion(
@@ -46,14 +47,15 @@ export class Resource<M extends Model<string, object>> {
     options?: RequestOptions,
   ): Promise<M> {
     const one = path`${this.#name}/${id}/version/${version}`;
-    return this.#send("GET", one, options);
+    return this.#transport.json({ method: "GET", path: one }, options);
   }
 
   create<T extends object = M>(
     body: object,
     options?: RequestOptions,
   ): Promise<T> {
-    return this.#send("POST", path`${this.#name}`, options, body);
+    const all = path`${this.#name}`;
+    return this.#transport.json({ method: "POST", path: all, body }, options);
   }
 
   async update(model: M, options?: RequestOptions): Promise<M> {
@@ -65,7 +67,8 @@ export class Resource<M extends Model<string, object>> {
       );
     }
     const one = path`${this.#name}/${model.id}`;
-    return await this.#send("PUT", one, options, model);
+    const spec = { method: "PUT", path: one, body: model } as const;
+    return await this.#transport.json(spec, options);
   }
 
   /** Reads, changes and writes; again if someone else wrote meanwhile. */
@@ -106,16 +109,8 @@ export class Resource<M extends Model<string, object>> {
   }
 
   delete(id: string, options?: RequestOptions): Promise<M> {
-    return this.#send("DELETE", path`${this.#name}/${id}`, options);
-  }
-
-  #send<T extends object = M>(
-    method: "GET" | "POST" | "PUT" | "DELETE",
-    path: Path,
-    options?: RequestOptions,
-    body?: object,
-  ): Promise<T> {
-    return this.#transport.json({ method, path, body }, options);
+    const one = path`${this.#name}/${id}`;
+    return this.#transport.json({ method: "DELETE", path: one }, options);
   }
 }
 

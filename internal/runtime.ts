@@ -9,7 +9,10 @@ export type Runtime = "Deno" | "Bun" | "Node" | "workerd" | "other";
 interface Globals {
   Bun?: { version?: string };
   navigator?: { userAgent?: string };
-  process?: { versions?: { node?: string } };
+  process?: {
+    env?: Record<string, string | undefined>;
+    versions?: { node?: string };
+  };
 }
 
 /** Detects the runtime. */
@@ -34,4 +37,19 @@ export function userAgent(): string {
   };
   const version = versions[runtime];
   return `decapodlib/${VERSION} ${runtime}${version ? `/${version}` : ""}`;
+}
+
+/** An environment variable; undefined if it is empty or not set. */
+export function readVariable(name: string): string | undefined {
+  const { process }: Globals = globalThis;
+  return process?.env?.[name] || undefined;
+}
+
+/** The same, but undefined where Deno would ask the user for permission. */
+export function readOptionalVariable(variable: string): string | undefined {
+  if ("Deno" in globalThis) {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    if (state !== "granted") return undefined;
+  }
+  return readVariable(variable);
 }

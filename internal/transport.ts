@@ -3,6 +3,7 @@
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
 import { abortable } from "./abort.ts";
+import { copyForCaller } from "./caller.ts";
 import { Deadline, type Ending, type OpenDeadlines } from "./deadline.ts";
 import {
   DecapodAPIError,
@@ -11,6 +12,7 @@ import {
 } from "../errors.ts";
 import { type HeaderRecord, readHeaders } from "./headers.ts";
 import {
+  type FetchInit,
   type FetchResponse,
   REQUEST_OPTIONS,
   type RequestOptions,
@@ -57,9 +59,11 @@ export function backoff(attempt: number, first = 200, max = 8000): number {
 const nativeFetch = globalThis.fetch;
 
 /** What fetch accepts; `tls` are the settings of Deno's HTTP client. */
-type Init = RequestInit & { signal: AbortSignal } & {
+interface Init extends Omit<FetchInit, "headers" | "method"> {
+  headers: HeaderRecord;
+  method?: string;
   tls?: Deno.CreateHttpClientOptions;
-};
+}
 
 /**
  * Sends a change once. Deno and Bun resend a request by themselves if a kept
@@ -99,7 +103,10 @@ export class Transport {
     this.#secrets = [password];
     this.#auth = auth;
     this.#options = options;
-    this.#headers = readHeaders(options.headers);
+    this.#headers = {
+      "user-agent": userAgent(),
+      ...readHeaders(options.headers),
+    };
     this.#tls = openTls(options.tls, options.fetch !== undefined);
   }
 
@@ -134,6 +141,7 @@ export class Transport {
       deadline.signal.throwIfAborted();
       deadline.restart();
     }
+    deadline.pause();
     yield decoder.decode();
   }
 
@@ -153,14 +161,14 @@ export class Transport {
   }
 
   /** Opens the deadline of one call, which cancelAll() ends. */
-  openDeadline(spec: RequestSpec, options: RequestOptions = {}): Deadline {
-    validateOptions(options, REQUEST_OPTIONS);
-    const { timeout = this.#options.timeout ?? DEFAULT_TIMEOUT, signal } =
-      options;
+  openDeadline(spec: RequestSpec, options?: RequestOptions): Deadline {
+    if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
+    const timeout = options?.timeout ?? this.#options.timeout ??
+      DEFAULT_TIMEOUT;
     return this.openLongDeadline(
       ({ ErrorClass, reason }) =>
         requestError(this.#base, spec, ErrorClass, reason, {}),
-      signal,
+      options?.signal,
       timeout,
     );
   }
@@ -195,7 +203,10 @@ export class Transport {
     this.#tls?.close?.();
   }
 
-  /** Sends a request within its deadline. */
+  /**
+   * Sends the request and retries it until there is a result, or another
+   * attempt cannot help.
+   */
   async #send<T>(
     spec: RequestSpec,
     options: RequestOptions | undefined,
@@ -204,38 +215,24 @@ export class Transport {
     outer?: Deadline,
   ): Promise<T> {
     const deadline = outer ?? this.openDeadline(spec, options);
+    let request: OutgoingRequest | undefined;
+    let isLoggingIn = false;
     try {
-      const request = this.#request(spec, options, type, deadline);
+      request = this.#request(spec, options, type, deadline);
+      const { headers } = request;
+      const auth = spec.auth ??
+        ("authorization" in headers ? noAuth : this.#auth);
       const retries = options?.retries ??
         (isUnsafe(spec) ? 0 : this.#options.retries ?? DEFAULT_RETRIES);
-      return await this.#retry(request, retries, read, !outer);
-    } finally {
-      if (!outer) deadline.close();
-    }
-  }
-
-  /**
-   * Attempts until there is a result, or another attempt cannot help.
-   *
-   * @param isSingle Whether the response may still arrive after the logout.
-   */
-  async #retry<T>(
-    request: OutgoingRequest,
-    retries: number,
-    read: Read<T>,
-    isSingle: boolean,
-  ): Promise<T> {
-    const { spec, headers, deadline } = request;
-    const auth = spec.auth ??
-      ("authorization" in headers ? noAuth : this.#auth);
-    let failures = 0;
-    let reauthenticated = false;
-    try {
+      let failures = 0;
+      let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
+        isLoggingIn = true;
         const token = await auth.token(deadline.signal, deadline.remaining / 2);
+        isLoggingIn = false;
         if (token !== undefined) this.#remember(headers.authorization = token);
         try {
-          if (isSingle) deadline.beginRequest();
+          if (!outer) deadline.beginRequest();
           return await this.#attempt(request, attempt, read);
         } catch (error) {
           const isExpired = !reauthenticated && token !== undefined &&
@@ -251,7 +248,12 @@ export class Transport {
         }
       }
     } catch (error) {
-      throw error === deadline.signal.reason ? request.toError(error) : error;
+      if (request && error === deadline.signal.reason) {
+        throw request.toError(error);
+      }
+      throw isLoggingIn ? copyForCaller(error) : error;
+    } finally {
+      if (!outer) deadline.close();
     }
   }
 
@@ -271,7 +273,7 @@ export class Transport {
       request.sent = true;
       pending = this.#fetch(request);
       response = await deadline.race(pending);
-      checkShape(response, request);
+      if (request.isCustom) checkShape(response, request);
       if (!isExpected(response, request)) {
         throw await responseError(response, request);
       }
@@ -316,13 +318,13 @@ export class Transport {
     { spec: { method }, url, headers, body, deadline }: OutgoingRequest,
   ): Promise<FetchResponse> {
     const { fetch: custom } = this.#options;
-    const init = {
+    const init: Init = {
       headers,
-      redirect: "manual" as const, // workerd does not support "error"
+      redirect: "manual", // workerd does not support "error"
       signal: deadline.signal,
-      ...body !== undefined && { body },
-      ...this.#tls?.init(),
     };
+    if (body !== undefined) init.body = body;
+    if (this.#tls) Object.assign(init, this.#tls.init());
     if (custom) {
       const own = { ...init, method, headers: new Headers(headers) };
       return Promise.resolve(custom(url, own)); // a mock may return no promise
@@ -339,15 +341,13 @@ export class Transport {
     type: string,
     deadline: Deadline,
   ): OutgoingRequest {
-    const headers: HeaderRecord = {
-      accept: type,
-      "user-agent": userAgent(),
-      // Node and Bun do not notice a truncated compressed body.
-      ...type === "text/plain" && { "accept-encoding": "identity" },
-      ...this.#headers,
-      ...readHeaders(options?.headers),
-      ...spec.body !== undefined && { "content-type": "application/json" },
-    };
+    let headers: HeaderRecord = { accept: type, ...this.#headers };
+    // Node and Bun do not notice a truncated compressed body.
+    if (type === "text/plain") headers["accept-encoding"] ??= "identity";
+    if (spec.body !== undefined) headers["content-type"] = "application/json";
+    if (options?.headers) {
+      headers = { ...headers, ...readHeaders(options.headers) };
+    }
     return new OutgoingRequest(
       this.#base,
       spec,

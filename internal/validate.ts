@@ -171,10 +171,10 @@ function memberNames(value: object): string[] {
 
 /** Whether two names differ only in spelling, or by a letter or two. */
 function isSimilar(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((name) =>
-    name.replace(/[^a-z0-9]/gi, "").toLowerCase()
-  );
-  return distance(a ?? "", b ?? "") <= Math.min(2, one.length / 3);
+  const normalize = (name: string) =>
+    name.replace(/[^a-z0-9]/gi, "").toLowerCase();
+  const limit = Math.min(2, one.length / 3);
+  return distance(normalize(one), normalize(other)) <= limit;
 }
 
 /** The Levenshtein distance of two words. */

@@ -1,33 +1,36 @@
-/** Bad input is refused by name, and nothing is sent. */
+/** Invalid arguments and options: the error names them, nothing is sent. */
 
 import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import {
+  type Attempt,
   Client,
   type ClientOptions,
   Listing,
   type RequestOptions,
   type V1Client,
 } from "../mod.ts";
-import { INFO, makeClient, TestServer } from "./support/server.ts";
+import { issue } from "./runtimes/certificates.ts";
+import { replace } from "./support/patch.ts";
+import { pretend } from "./support/runtime.ts";
+import { apiError, INFO, makeClient, TestServer } from "./support/server.ts";
+import { untyped } from "./support/untyped.ts";
 
-/** A value as a program without types would hand it over. */
-const untyped = (value: unknown) => new Map().set("", value).get("");
+type Misuse = typeof TypeError | typeof RangeError;
 
-type Refusal = typeof TypeError | typeof RangeError;
-
-/** Fails unless a call is refused so, without a request. */
-async function assertRefused(
+/** Fails unless a call throws this error, without a request. */
+async function assertMisuse(
   call: (client: V1Client) => unknown,
-  Class: Refusal,
-  says: string,
-  label = says,
+  Class: Misuse,
+  part: string,
+  label = part,
 ): Promise<void> {
   await using server = new TestServer(() => Response.json(INFO));
   let error;
@@ -38,16 +41,16 @@ async function assertRefused(
   }
   assertInstanceOf(error, Class, label);
   assertEquals(error.constructor, Class, label);
-  assertStringIncludes(error.message, says, label);
+  assertStringIncludes(error.message, part, label);
   assertEquals(server.exchanges, [], label);
 }
 
-/** The first thing that an iteration gives. */
+/** The first value of an iteration. */
 function first(items: AsyncIterable<unknown>): Promise<unknown> {
   return items[Symbol.asyncIterator]().next();
 }
 
-/** Methods that put an id into the path, and what they call it. */
+/** Methods that put an id into the path, and the name of the argument. */
 const ID_METHODS: [
   string,
   string,
@@ -115,10 +118,10 @@ const ID_METHODS: [
 ];
 
 for (const [method, name, call] of ID_METHODS) {
-  Deno.test(`${method}() refuses what is no ${name}`, async () => {
+  Deno.test(`${method}() rejects an invalid ${name}`, async () => {
     for (const id of ["", ".", "..", "\ud800"]) {
       const label = `${method}(${JSON.stringify(id)})`;
-      await assertRefused(
+      await assertMisuse(
         (client) => call(client, id),
         TypeError,
         `Invalid ${name}: `,
@@ -126,16 +129,16 @@ for (const [method, name, call] of ID_METHODS) {
       );
     }
     for (const id of [undefined, null, 5, {}, [], ["a"], true]) {
-      await assertRefused(
+      await assertMisuse(
         (client) => call(client, untyped(id)),
         TypeError,
-        `Invalid ${name}: a string is needed`,
+        `Invalid ${name}: must be a string, got `,
       );
     }
   });
 }
 
-Deno.test("an id leads nowhere else, whatever is in it", async () => {
+Deno.test("getUser() encodes an id so that it cannot lead to another endpoint", async () => {
   await using server = new TestServer(() => Response.json(INFO));
   const client = server.client({ headers: { authorization: "token" } });
   const ids = ["a/b", "../role", "%2e%2e", "a?b=c", "a#b", "ü", "...", "a b"];
@@ -147,16 +150,16 @@ Deno.test("an id leads nowhere else, whatever is in it", async () => {
   }
 });
 
-Deno.test("a version is a whole number from 1", async () => {
+Deno.test("getUserVersion() rejects an invalid version", async () => {
   for (const version of [0, -1, 1.5, NaN, Infinity]) {
-    await assertRefused(
+    await assertMisuse(
       (client) => client.getUserVersion("id", version),
       RangeError,
-      `Invalid version: a whole number from 1 is needed, it is ${version}`,
+      `Invalid version: must be an integer ≥ 1, got ${version}`,
     );
   }
   for (const version of ["1", "0x1", " 1", "", true, [1], null, undefined]) {
-    await assertRefused(
+    await assertMisuse(
       (client) => client.getUserVersion("id", untyped(version)),
       RangeError,
       "Invalid version: ",
@@ -164,19 +167,23 @@ Deno.test("a version is a whole number from 1", async () => {
   }
 });
 
-/** Bad options of a call, and what is said of them. */
-const OPTIONS: [RequestOptions, Refusal, string][] = [
+/** Invalid options of a call, and parts of their errors. */
+const OPTIONS: [RequestOptions, Misuse, string][] = [
   [untyped(null), TypeError, "options"],
   [untyped([]), TypeError, "options"],
   [untyped("timeout"), TypeError, "options"],
   [untyped(5), TypeError, "options"],
-  [untyped({ timeOut: 5 }), TypeError, 'there is no "timeOut", but signal'],
-  [untyped({ page: 5 }), TypeError, 'there is no "page"'],
+  [
+    untyped({ timeOut: 5 }),
+    TypeError,
+    'Unknown option "timeOut": did you mean "timeout"? Known options: signal',
+  ],
+  [untyped({ page: 5 }), TypeError, 'Unknown option "page"'],
   [{ timeout: 0 }, RangeError, "Invalid timeout: "],
   [{ timeout: -1 }, RangeError, "Invalid timeout: "],
   [{ timeout: NaN }, RangeError, "Invalid timeout: "],
   [{ timeout: Infinity }, RangeError, "Invalid timeout: "],
-  [{ timeout: 2 ** 31 }, RangeError, "it is 2147483648"],
+  [{ timeout: 2 ** 31 }, RangeError, "got 2147483648"],
   [{ timeout: untyped("5") }, RangeError, "Invalid timeout: "],
   [{ timeout: untyped(null) }, RangeError, "Invalid timeout: "],
   [{ retries: -1 }, RangeError, "Invalid retries: "],
@@ -189,17 +196,7 @@ const OPTIONS: [RequestOptions, Refusal, string][] = [
   [{ signal: untyped(null) }, TypeError, "Invalid signal: "],
   [{ headers: untyped(5) }, TypeError, "Invalid headers: "],
   [{ headers: untyped("a: b") }, TypeError, "Invalid headers: "],
-  [{ headers: untyped([["a", "b"]]) }, TypeError, "Invalid headers: "],
   [{ headers: untyped(null) }, TypeError, "Invalid headers: "],
-  [{ headers: { "x-a": untyped(undefined) } }, TypeError, '"x-a"'],
-  [{ headers: { "x-a": untyped(5) } }, TypeError, '"x-a"'],
-  [{ headers: { "x-a": "b\r\nx-c: d" } }, TypeError, 'Invalid header "x-a"'],
-  [{ headers: { "x-a": "b\n" } }, TypeError, 'Invalid header "x-a"'],
-  [{ headers: { "x-a": "\0" } }, TypeError, 'Invalid header "x-a"'],
-  [{ headers: { "x-a": "ž" } }, TypeError, 'Invalid header "x-a"'],
-  [{ headers: { "x a": "b" } }, TypeError, 'Invalid header "x a"'],
-  [{ headers: { "x\r\na": "b" } }, TypeError, 'Invalid header "x??a"'],
-  [{ headers: { "": "b" } }, TypeError, 'Invalid header ""'],
 ];
 
 /** Methods of all kinds, by the way in which they take options. */
@@ -225,22 +222,22 @@ const OPTION_METHODS: Record<
 };
 
 for (const [method, call] of Object.entries(OPTION_METHODS)) {
-  Deno.test(`${method}() refuses bad options`, async () => {
-    for (const [options, Class, says] of OPTIONS) {
-      if (says.includes('"page"') && /s\b/.test(method)) continue; // it has one
-      await assertRefused((client) => call(client, options), Class, says);
+  Deno.test(`${method}() rejects invalid options`, async () => {
+    for (const [options, Class, part] of OPTIONS) {
+      if (part.includes('"page"') && /s\b/.test(method)) continue; // it has this option
+      await assertMisuse((client) => call(client, options), Class, part);
     }
   });
 }
 
-Deno.test("options that are not an object's own are looked at too", async () => {
+Deno.test("getInfo() also validates inherited options", async () => {
   class Options {
     get timeout() {
       return NaN;
     }
   }
   for (const options of [new Options(), Object.create({ timeout: "5" })]) {
-    await assertRefused(
+    await assertMisuse(
       (client) => client.getInfo(options),
       RangeError,
       "Invalid timeout: ",
@@ -248,7 +245,7 @@ Deno.test("options that are not an object's own are looked at too", async () => 
   }
 });
 
-Deno.test("misuse is a rejection, never an exception of the call", async () => {
+Deno.test("getUser() and others reject instead of throwing", async () => {
   const client = makeClient("http://decapod.example");
   const calls = [
     client.getUser(""),
@@ -263,7 +260,7 @@ Deno.test("misuse is a rejection, never an exception of the call", async () => {
   await Promise.all(calls.map((call) => assertRejects(() => call)));
 });
 
-Deno.test("a listing is refused when it is used", async () => {
+Deno.test("Listing rejects invalid options when it is used", async () => {
   const client = makeClient("http://decapod.example");
   const listing = client.getUsers({ page: 0 });
   assertInstanceOf(listing, Listing);
@@ -271,19 +268,23 @@ Deno.test("a listing is refused when it is used", async () => {
   await assertRejects(() => listing.toArray(), RangeError, "page");
 });
 
-/** Bad options of a listing. */
-const LIST_OPTIONS: [object, Refusal, string][] = [
+/** Invalid options of a listing. */
+const LIST_OPTIONS: [object, Misuse, string][] = [
   [{ page: 0 }, RangeError, "Invalid page: "],
   [{ page: 1.5 }, RangeError, "Invalid page: "],
   [{ page: "1" }, RangeError, "Invalid page: "],
   [{ perPage: 0 }, RangeError, "Invalid perPage: "],
   [{ perPage: -5 }, RangeError, "Invalid perPage: "],
-  [{ per_page: 5 }, TypeError, 'there is no "per_page"'],
+  [
+    { per_page: 5 },
+    TypeError,
+    'Unknown option "per_page": did you mean "perPage"?',
+  ],
   [{ all: 1 }, TypeError, "Invalid all: "],
   [{ all: "no" }, TypeError, "Invalid all: "],
 ];
 
-const FILTERS: [unknown, Refusal, string][] = [
+const FILTERS: [unknown, Misuse, string][] = [
   [null, TypeError, "Invalid filter: "],
   ["name", TypeError, "Invalid filter: "],
   [[], TypeError, "Invalid filter: "],
@@ -302,23 +303,47 @@ const FILTERS: [unknown, Refusal, string][] = [
   [{ name: { in: [["a"]] } }, TypeError, "filter.name.in"],
   [{ name: { in: [null] } }, TypeError, "filter.name.in"],
   [{ name: { in: [1.5] } }, RangeError, "filter.name.in"],
-  [{ name: { $in: ["a"] } }, TypeError, 'filter.name: there is no "$in"'],
-  [{ name: { $eq: "a" } }, TypeError, 'there is no "$eq"'],
-  [{ name: { like: "a" } }, TypeError, 'there is no "like"'],
+  [
+    { name: { $in: ["a"] } },
+    TypeError,
+    'Unknown operator "filter.name.$in": did you mean "in"?',
+  ],
+  [
+    { name: { $eq: "a" } },
+    TypeError,
+    'Unknown operator "filter.name.$eq": did you mean "eq"?',
+  ],
+  [
+    { name: { like: "a" } },
+    TypeError,
+    'Unknown operator "filter.name.like": Known operators: eq, ne',
+  ],
   [{ name: { regexp: 5 } }, TypeError, "filter.name.regexp"],
   [{ name: { regexp: /a/ } }, TypeError, "filter.name.regexp"],
   [{ name: { regexp: "a", ne: "b" } }, TypeError, "filter.name"],
   [{ name: () => "a" }, TypeError, "filter.name"],
   [{ name: new Date(0) }, TypeError, "filter.name"],
-  [{ id: "a" }, TypeError, "filter.id: the server's name for it is model_id"],
-  [{ time_updated: 5 }, TypeError, "the server's name for it is time_created"],
-  [{ "data.name": "a" }, TypeError, "the server's name for it is name"],
+  [
+    { id: "a" },
+    TypeError,
+    "filter.id: must be the database's name, which is model_id",
+  ],
+  [
+    { time_updated: 5 },
+    TypeError,
+    "must be the database's name, which is time_created",
+  ],
+  [
+    { "data.name": "a" },
+    TypeError,
+    "must be the database's name, which is name",
+  ],
   [{ _id: "a" }, TypeError, "the server can only sort by _id"],
   [{ $or: [] }, TypeError, "filter.$or"],
-  [{ "": "a" }, TypeError, "it is not the name of a field"],
+  [{ "": "a" }, TypeError, "must be the name of a field"],
 ];
 
-const ORDERS: [unknown, Refusal, string][] = [
+const ORDERS: [unknown, Misuse, string][] = [
   [null, TypeError, "Invalid sortBy: "],
   ["name", TypeError, "Invalid sortBy: "],
   [["name"], TypeError, "Invalid sortBy: "],
@@ -328,36 +353,44 @@ const ORDERS: [unknown, Refusal, string][] = [
   [{ name: "1" }, RangeError, "sortBy.name"],
   [{ name: true }, RangeError, "sortBy.name"],
   [{ name: 1, login: undefined }, RangeError, "sortBy.login"],
-  [{ id: 1 }, TypeError, "sortBy.id: the server's name for it is model_id"],
-  [{ time_updated: 1 }, TypeError, "the server's name for it is time_created"],
-  [{ "data.name": 1 }, TypeError, "the server's name for it is name"],
+  [
+    { id: 1 },
+    TypeError,
+    "sortBy.id: must be the database's name, which is model_id",
+  ],
+  [
+    { time_updated: 1 },
+    TypeError,
+    "must be the database's name, which is time_created",
+  ],
+  [{ "data.name": 1 }, TypeError, "must be the database's name, which is name"],
 ];
 
-Deno.test("a listing refuses what the server would pass over", async () => {
+Deno.test("getServers() rejects a filter or order that the server would ignore", async () => {
   const cases = [
     ...LIST_OPTIONS,
     ...FILTERS.map(([filter, ...rest]) => [{ filter }, ...rest] as const),
     ...ORDERS.map(([sortBy, ...rest]) => [{ sortBy }, ...rest] as const),
   ];
-  for (const [options, Class, says] of cases) {
+  for (const [options, Class, part] of cases) {
     const label = Deno.inspect(options);
-    await assertRefused(
+    await assertMisuse(
       (client) => client.getServers(untyped(options)),
       Class,
-      says,
+      part,
       label,
     );
-    await assertRefused(
+    await assertMisuse(
       (client) => first(client.getServers(untyped(options))),
       Class,
-      says,
+      part,
       label,
     );
   }
 });
 
-Deno.test("steps have names of their own", async () => {
-  const cases: [object, Refusal, string][] = [
+Deno.test("getExecutionSteps() rejects names of fields of other models", async () => {
+  const cases: [object, Misuse, string][] = [
     [{ filter: { id: "a" } }, TypeError, "filter.id"],
     [{ filter: { model_id: "a" } }, TypeError, "can only be sorted by"],
     [{ filter: { time_created: 5 } }, TypeError, "time_started"],
@@ -365,60 +398,60 @@ Deno.test("steps have names of their own", async () => {
     [{ filter: { result: "ok" } }, TypeError, "ok 1, error 2"],
     [{ filter: { result: { in: ["ok"] } } }, TypeError, "ok 1, error 2"],
   ];
-  for (const [options, Class, says] of cases) {
-    await assertRefused(
+  for (const [options, Class, part] of cases) {
+    await assertMisuse(
       (client) => client.getExecutionSteps("id", untyped(options)),
       Class,
-      says,
+      part,
     );
   }
 });
 
-Deno.test("a versions listing takes no filter and no order", async () => {
+Deno.test("getUserVersions() rejects filter and sortBy", async () => {
   for (const name of ["filter", "sortBy"]) {
-    const options = untyped({ [name]: { version: 1 } });
+    const options: object = { [name]: { version: 1 } };
     const calls: ((client: V1Client) => unknown)[] = [
       (client) => client.getUserVersions("id", options),
       (client) => first(client.getRoleVersions("id", options)),
       (client) => client.getExecutionVersions("id", options),
     ];
     for (const call of calls) {
-      await assertRefused(call, TypeError, `there is no "${name}"`);
+      await assertMisuse(call, TypeError, `Unknown option "${name}"`);
     }
   }
 });
 
-Deno.test("toArray() refuses a limit that is none", async () => {
+Deno.test("toArray() rejects an invalid limit", async () => {
   for (const limit of [-1, 1.5, NaN, Infinity]) {
-    await assertRefused(
+    await assertMisuse(
       (client) => client.getUsers().toArray({ limit }),
       RangeError,
       "Invalid limit: ",
     );
   }
-  await assertRefused(
+  await assertMisuse(
     (client) => client.getUsers().toArray(untyped({ max: 5 })),
     TypeError,
-    'there is no "max"',
+    'Unknown option "max"',
   );
 });
 
-Deno.test("new models are checked for names that there are not", async () => {
+Deno.test("createUser() and others reject unknown names and values of other types", async () => {
   const cases: [(client: V1Client) => unknown, string][] = [
     [
       (client) => client.createUser(untyped({ login: "a", full_name: "A" })),
-      'there is no "full_name", but login, email, fullName, roleId',
+      'Unknown option "full_name": did you mean "fullName"? Known options: login, email, fullName, roleId',
     ],
     [(client) => client.createUser(untyped(null)), "Invalid new user"],
     [(client) => client.createUser(untyped("ann")), "Invalid new user"],
     [(client) => client.createUser(untyped(undefined)), "user"],
     [
       (client) => client.createServer(untyped({ id: "a" })),
-      'there is no "id", but serverId, host, username',
+      'Unknown option "id": Known options: serverId, host, username',
     ],
     [
       (client) => client.createPlaybookConfiguration(untyped({ servers: [] })),
-      'there is no "servers"',
+      'Unknown option "servers"',
     ],
     [
       (client) =>
@@ -444,17 +477,17 @@ Deno.test("new models are checked for names that there are not", async () => {
     [(client) => client.editRole("id", untyped(undefined)), "change"],
     [
       (client) => client.getCinderIntegration("id", untyped({ path: "/" })),
-      'there is no "path", but signal, timeout, retries, headers, root',
+      'Unknown option "path": Known options: signal, timeout, retries, headers, root',
     ],
     [
       (client) => client.getCinderIntegration("id", { root: untyped(5) }),
       "Invalid root: ",
     ],
   ];
-  for (const [call, says] of cases) await assertRefused(call, TypeError, says);
+  for (const [call, part] of cases) await assertMisuse(call, TypeError, part);
 });
 
-/** Bad URLs, and what is said of them. */
+/** Invalid base URLs, and parts of their errors. */
 const URLS: [string | URL, string][] = [
   ["not a url", "Invalid url: "],
   ["", "Invalid url: "],
@@ -462,22 +495,22 @@ const URLS: [string | URL, string][] = [
   ["//decapod.example", "Invalid url: "],
   ["/v1", "Invalid url: "],
   ["http://", "Invalid url: "],
-  ["ftp://decapod.example", "not ftp:"],
-  ["file:///etc/passwd", "not file:"],
-  ["localhost:9999", "not localhost:"],
-  ["http://ann:geheim@decapod.example", "it has credentials in it"],
-  ["http://ann@decapod.example", "it has credentials in it"],
-  ["http://decapod.example/?a=b", "no query and no fragment"],
-  ["http://decapod.example/#a", "no query and no fragment"],
+  ["ftp://decapod.example", "must start with http:// or https://, got ftp:"],
+  ["file:///etc/passwd", "got file:"],
+  ["localhost:9999", "got localhost:"],
+  ["http://ann:geheim@decapod.example", "credentials"],
+  ["http://ann@decapod.example", "credentials"],
+  ["http://decapod.example/?a=b", "query"],
+  ["http://decapod.example/#a", "query"],
   [untyped(undefined), "Invalid url: "],
   [untyped(null), "Invalid url: "],
   [untyped(5), "Invalid url: "],
   [untyped({}), "Invalid url: "],
 ];
 
-Deno.test("a client refuses what is no base URL", () => {
-  for (const [url, says] of URLS) {
-    assertThrows(() => makeClient(untyped(url)), TypeError, says);
+Deno.test("Client rejects an invalid URL", () => {
+  for (const [url, part] of URLS) {
+    assertThrows(() => makeClient(untyped(url)), TypeError, part);
   }
   const url = new URL("https://decapod.example:8443/a/v1/");
   const client = new Client(url, { login: "a", password: "b" });
@@ -485,14 +518,18 @@ Deno.test("a client refuses what is no base URL", () => {
   assertEquals(makeClient("http://[::1]:80/").url, "http://[::1]");
 });
 
-Deno.test("a client refuses bad options", () => {
-  const cases: [Partial<ClientOptions>, Refusal, string][] = [
+Deno.test("Client rejects invalid options", () => {
+  const cases: [Partial<ClientOptions>, Misuse, string][] = [
     [{ login: "" }, TypeError, "login"],
     [{ password: "" }, TypeError, "password"],
     [{ login: untyped(undefined) }, TypeError, "Invalid login: "],
     [{ password: untyped(5) }, TypeError, "Invalid password: "],
-    [untyped({ pasword: "a" }), TypeError, 'there is no "pasword", but login'],
-    [untyped({ signal: null }), TypeError, 'there is no "signal"'],
+    [
+      untyped({ pasword: "a" }),
+      TypeError,
+      'Unknown option "pasword": did you mean "password"? Known options: login',
+    ],
+    [untyped({ signal: null }), TypeError, 'Unknown option "signal"'],
     [{ timeout: 0 }, RangeError, "Invalid timeout: "],
     [{ timeout: 2 ** 31 }, RangeError, "Invalid timeout: "],
     [{ timeout: untyped("60") }, RangeError, "Invalid timeout: "],
@@ -502,15 +539,13 @@ Deno.test("a client refuses bad options", () => {
     [{ fetch: untyped(null) }, TypeError, "Invalid fetch: "],
     [{ onAttempt: untyped("log") }, TypeError, "Invalid onAttempt: "],
     [{ headers: { "a b": "c" } }, TypeError, 'Invalid header "a b"'],
-    [{ headers: { a: "c\r\nd: e" } }, TypeError, 'Invalid header "a"'],
-    [{ headers: untyped([["a", "b"]]) }, TypeError, "Invalid headers: "],
     [{ tls: untyped("ca") }, TypeError, "Invalid tls: "],
   ];
-  for (const [options, Class, says] of cases) {
+  for (const [options, Class, part] of cases) {
     const error = assertThrows(
       () => makeClient("http://decapod.example", options),
       Class,
-      says,
+      part,
     );
     assertEquals(error.constructor, Class);
   }
@@ -522,9 +557,17 @@ Deno.test("a client refuses bad options", () => {
   }
 });
 
-/** Runs with these variables of the environment, and no others of ours. */
+/** Runs with these DECAPOD_ variables and no others. */
 function withEnv(variables: Record<string, string>, run: () => void): void {
-  const names = ["URL", "LOGIN", "PASSWORD", "TIMEOUT"];
+  const names = [
+    "URL",
+    "LOGIN",
+    "PASSWORD",
+    "TIMEOUT",
+    "DEBUG",
+    "NO_VERIFY",
+    "SSL_CERTIFICATE",
+  ];
   const before = names.map((name) => Deno.env.get(`DECAPOD_${name}`));
   try {
     for (const name of names) {
@@ -548,7 +591,7 @@ const ENV = {
   PASSWORD: "secret",
 };
 
-Deno.test("fromEnv() takes what the environment has", () => {
+Deno.test("fromEnv() creates a client from the environment", () => {
   withEnv(ENV, () => {
     assertEquals(Client.fromEnv().url, "http://decapod.example");
     class Own extends Client {}
@@ -556,7 +599,7 @@ Deno.test("fromEnv() takes what the environment has", () => {
   });
 });
 
-Deno.test("fromEnv() says which variable is missing", () => {
+Deno.test("fromEnv() names the variable that is missing", () => {
   for (const name of ["URL", "LOGIN", "PASSWORD"] as const) {
     const { [name]: _, ...rest } = ENV;
     for (const variables of [rest, { ...ENV, [name]: "" }]) {
@@ -571,21 +614,188 @@ Deno.test("fromEnv() says which variable is missing", () => {
   }
 });
 
-Deno.test("fromEnv() can do without an environment", () => {
-  const original = Object.getOwnPropertyDescriptor(globalThis, "process");
-  assert(original);
-  try {
-    for (const value of [undefined, {}]) {
-      const configurable = true;
-      Object.defineProperty(globalThis, "process", { configurable, value });
-      assertThrows(() => Client.fromEnv(), TypeError, "set DECAPOD_URL");
-    }
-  } finally {
-    Object.defineProperty(globalThis, "process", original);
+Deno.test("fromEnv() part what to do on a runtime without an environment", () => {
+  const workers = { userAgent: "Cloudflare-Workers" };
+  const runtimes: [Record<string, unknown>, hint: string][] = [
+    [{ process: undefined }, "set DECAPOD_URL"],
+    [{ process: {} }, "set DECAPOD_URL"],
+    [{ process: undefined, navigator: workers }, "new Client(env.DECAPOD_URL"],
+  ];
+  for (const [names, hint] of runtimes) {
+    pretend(names, () => {
+      assertThrows(() => Client.fromEnv(), TypeError, hint);
+    });
   }
 });
 
-Deno.test("fromEnv()'s options count more than the environment", async () => {
+Deno.test("fromEnv() turns verification off with DECAPOD_NO_VERIFY where the runtime can", () => {
+  for (const NO_VERIFY of ["1", "true", "yes"]) {
+    const variables = {
+      DECAPOD_URL: "https://decapod.example",
+      DECAPOD_LOGIN: "root",
+      DECAPOD_PASSWORD: "secret",
+      DECAPOD_NO_VERIFY: NO_VERIFY,
+    };
+    withEnv({ ...ENV, NO_VERIFY }, () => {
+      assertThrows(
+        () => Client.fromEnv(),
+        TypeError,
+        "--unsafely-ignore-certificate-errors",
+      );
+      pretend({ Bun: {}, process: { env: variables } }, () => {
+        assertInstanceOf(Client.fromEnv(), Client);
+      });
+    });
+  }
+  for (const NO_VERIFY of ["", "0", "false", "No", "OFF"]) {
+    withEnv({ ...ENV, NO_VERIFY }, () => {
+      assertInstanceOf(Client.fromEnv(), Client);
+    });
+  }
+});
+
+Deno.test("fromEnv() rejects DECAPOD_SSL_CERTIFICATE, which is a path", async () => {
+  const { cert, key } = await issue("client");
+  withEnv({ ...ENV, SSL_CERTIFICATE: "/etc/client.pem" }, () => {
+    assertThrows(
+      () => Client.fromEnv(),
+      TypeError,
+      "pass the file's text as tls.cert and tls.key",
+    );
+    assertInstanceOf(Client.fromEnv({ tls: { cert, key } }), Client);
+  });
+});
+
+Deno.test("fromEnv() logs each attempt in one line to stderr with DECAPOD_DEBUG", async () => {
+  await using server = new TestServer((_, { path }) =>
+    path === "/v1/auth/"
+      ? Response.json({ id: "t0ken" })
+      : path === "/v1/info/"
+      ? Response.json(INFO)
+      : apiError(500, "Oops", "t0ken secret")
+  );
+  const lines: unknown[][] = [];
+  using _ = replace(
+    console,
+    "error",
+    (...values: unknown[]) => void lines.push(values),
+  );
+  const seen: Attempt[] = [];
+  const hooks: ClientOptions["onAttempt"][] = [
+    undefined,
+    (attempt) => void seen.push(attempt),
+    () => {
+      throw new Error("of the hook");
+    },
+  ];
+  for (const onAttempt of hooks) {
+    let client: V1Client | undefined;
+    const variables = { ...ENV, URL: server.url, DEBUG: "1" };
+    withEnv(variables, () => client = Client.fromEnv({ onAttempt }));
+    assert(client);
+    await client.getInfo();
+    await client.peekPasswordReset("res3t").catch(() => {});
+    await client.getUserSelf().catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve)); // hooks are async
+  }
+  const texts = lines.map((values) => values.join(" "));
+  const attempts = texts.filter((text) => !text.includes("onAttempt"));
+  assertEquals(attempts.length, 4 * hooks.length);
+  const [info, peek, login, self] = attempts;
+  const url = RegExp.escape(`${server.url}/v1`);
+  const patterns: [string | undefined, string][] = [
+    [info, `GET ${url}/info/: 200 `],
+    [peek, `GET ${url}/password_reset/\\[redacted\\]/: 500 .*DecapodAPIError`],
+    [login, `POST ${url}/auth/: 200 `],
+    [self, `GET ${url}/user/self/: 500 .*DecapodAPIError`],
+  ];
+  for (const [line, pattern] of patterns) {
+    assertMatch(line ?? "", new RegExp(`^decapodlib: ${pattern}`));
+  }
+  for (const text of texts) {
+    assert(!/t0ken|secret|res3t|\n/.test(text), text);
+  }
+  assertEquals(seen.map(({ status }) => status), [200, 500, 200, 500]);
+  assertEquals(texts.length - attempts.length, 4); // failures of the last hook
+});
+
+Deno.test("fromEnv() logs attempts without a response with DECAPOD_DEBUG", async () => {
+  const lines: string[] = [];
+  using _ = replace(console, "error", (line) => void lines.push(line));
+  let client: V1Client | undefined;
+  withEnv({ ...ENV, URL: "http://127.0.0.1:1", DEBUG: "yes" }, () => {
+    client = Client.fromEnv({ retries: 0 });
+  });
+  await client?.getInfo().catch(() => {});
+  assertEquals(lines.length, 1);
+  assertMatch(
+    lines[0] ?? "",
+    /^decapodlib: GET http:\S+\/info\/: no response .*DecapodConnectionError/,
+  );
+});
+
+Deno.test("fromEnv() logs nothing without DECAPOD_DEBUG", async () => {
+  await using server = new TestServer(() => Response.json(INFO));
+  const lines: unknown[] = [];
+  using _ = replace(console, "error", (line) => void lines.push(line));
+  for (const DEBUG of ["", "0", "false"]) {
+    let client: V1Client | undefined;
+    withEnv({ ...ENV, URL: server.url, DEBUG }, () => {
+      client = Client.fromEnv();
+    });
+    await client?.getInfo();
+  }
+  assertEquals(lines, []);
+  assertEquals(server.exchanges.length, 3);
+});
+
+Deno.test("getInfo() ignores enumerable names on Object.prototype", async () => {
+  await using server = new TestServer((_, { path }) =>
+    Response.json(
+      path === "/v1/info/"
+        ? INFO
+        : { items: [], total: 0, page: 1, per_page: 2 },
+    )
+  );
+  const prototype: object = Object.prototype;
+  const names = { first: () => 1, timeot: 5, perpage: 5, "x-evil": "1" };
+  Object.assign(prototype, names);
+  try {
+    const headers = { authorization: "token" };
+    const client = server.client({ headers });
+    const options = { timeout: 1000, headers: { "x-trace": "1" } };
+    await client.getInfo(options);
+    await client.getUsers({ ...options, filter: { login: "a" }, perPage: 2 });
+    await client.createUser(
+      { login: "a", email: "a@b.c", fullName: "A" },
+      options,
+    );
+    await assertRejects(
+      () => client.getInfo(untyped({ timeot: 5 })),
+      TypeError,
+      'Unknown option "timeot"',
+    );
+  } finally {
+    for (const name of Object.keys(names)) {
+      Reflect.deleteProperty(prototype, name);
+    }
+  }
+  const [, listing, create] = server.exchanges;
+  assertEquals(server.exchanges.length, 3);
+  assertEquals(listing?.query, { per_page: "2", filter: '{"login":"a"}' });
+  assertEquals(create?.body, {
+    login: "a",
+    email: "a@b.c",
+    full_name: "A",
+    role_id: null,
+  });
+  for (const { headers } of server.exchanges) {
+    assertEquals(headers.get("x-evil"), null);
+    assertEquals(headers.get("x-trace"), "1");
+  }
+});
+
+Deno.test("fromEnv() gives its options precedence over the environment", async () => {
   await using server = new TestServer(() => Response.json({ id: "token" }));
   const { URL, ...rest } = { ...ENV, URL: server.url };
   let client: V1Client | undefined;
@@ -603,7 +813,7 @@ Deno.test("fromEnv()'s options count more than the environment", async () => {
   ]);
 });
 
-Deno.test("DECAPOD_TIMEOUT is in seconds", async () => {
+Deno.test("fromEnv() reads DECAPOD_TIMEOUT in seconds, up to a day", async () => {
   let client: V1Client | undefined;
   const options = { fetch: () => new Promise<Response>(() => {}) };
   withEnv({ ...ENV, TIMEOUT: "0.02" }, () => {
@@ -612,7 +822,7 @@ Deno.test("DECAPOD_TIMEOUT is in seconds", async () => {
   await assertRejects(
     () => Promise.resolve(client?.getInfo()),
     Error,
-    "no answer within 20 ms",
+    "no response within 20 ms",
   );
   withEnv({ ...ENV, TIMEOUT: "600" }, () => {
     client = Client.fromEnv({ ...options, timeout: 10 });
@@ -620,14 +830,29 @@ Deno.test("DECAPOD_TIMEOUT is in seconds", async () => {
   await assertRejects(
     () => Promise.resolve(client?.getInfo()),
     Error,
-    "no answer within 10 ms",
+    "no response within 10 ms",
   );
-  for (const TIMEOUT of ["soon", "0", "-5", "1m", "NaN"]) {
+  for (
+    const TIMEOUT of [
+      "soon",
+      "0",
+      "-5",
+      "1m",
+      "NaN",
+      "86401",
+      "600000",
+      "Infinity",
+    ]
+  ) {
     withEnv({ ...ENV, TIMEOUT }, () => {
-      assertThrows(() => Client.fromEnv(), Error, "Invalid DECAPOD_TIMEOUT: ");
+      assertThrows(
+        () => Client.fromEnv(),
+        RangeError,
+        "Invalid DECAPOD_TIMEOUT: must be a positive number of seconds up to 86400",
+      );
     });
   }
-  withEnv({ ...ENV, TIMEOUT: "Infinity" }, () => {
-    assertThrows(() => Client.fromEnv(), RangeError, "timeout");
+  withEnv({ ...ENV, TIMEOUT: "86400" }, () => {
+    assertInstanceOf(Client.fromEnv(), Client);
   });
 });

@@ -1,4 +1,4 @@
-/** Sessions: who logs in when, how often, and what a logout leaves behind. */
+/** Sessions: logins, renewals and logouts. */
 
 import {
   assert,
@@ -19,6 +19,7 @@ import {
   V1Auth,
 } from "../mod.ts";
 import { Client as AbstractClient } from "../client.ts";
+import { gate } from "./support/gate.ts";
 import { chance, CountedSignal } from "./support/patch.ts";
 import { RawServer } from "./support/raw.ts";
 import {
@@ -28,33 +29,15 @@ import {
   StandInServer,
 } from "./support/server.ts";
 
-/** Calls that are told apart from logins. */
+/** The requests other than logins and logouts. */
 function calls({ exchanges }: StandInServer): Exchange[] {
   return exchanges.filter(({ path }) => path !== "/v1/auth/");
-}
-
-/** A gate that requests wait at, and that says when somebody stands there. */
-function gate(): {
-  reached: Promise<void>;
-  open: () => void;
-  pass(): Promise<void>;
-} {
-  const reached = Promise.withResolvers<void>();
-  const opened = Promise.withResolvers<void>();
-  return {
-    reached: reached.promise,
-    open: opened.resolve,
-    pass() {
-      reached.resolve();
-      return opened.promise;
-    },
-  };
 }
 
 const isLogin = ({ method, path }: Exchange) =>
   method === "POST" && path === "/v1/auth/";
 
-Deno.test("a thousand concurrent first calls log in once", async () => {
+Deno.test("getUserSelf() logs in once for a thousand concurrent first calls", async () => {
   await using server = new StandInServer();
   const client = server.client();
   const users = await Promise.all(
@@ -70,7 +53,7 @@ Deno.test("a thousand concurrent first calls log in once", async () => {
   assertEquals([...new Set(tokens)], [server.token]);
 });
 
-Deno.test("a failed login fails all who wait, and is forgotten", async () => {
+Deno.test("getUserSelf() fails for all that wait for a failed login; the next one logs in again", async () => {
   await using server = new StandInServer();
   const unhandled: unknown[] = [];
   const note = (event: PromiseRejectionEvent) => {
@@ -99,7 +82,7 @@ Deno.test("a failed login fails all who wait, and is forgotten", async () => {
   assertEquals(unhandled, []);
 });
 
-Deno.test("of 200 calls whose token is revoked one logs in again", async () => {
+Deno.test("getCinderIntegration() logs in again once for 200 calls whose token was revoked", async () => {
   const wall = gate();
   let waiting = 0;
   await using server = new StandInServer({}, async ({ headers, query }) => {
@@ -142,7 +125,7 @@ Deno.test("of 200 calls whose token is revoked one logs in again", async () => {
   }
 });
 
-Deno.test("a refused call is repeated once, whatever its method", async () => {
+Deno.test("createCluster() and deleteCluster() are repeated once after a 401", async () => {
   await using server = new StandInServer();
   const client = server.client();
   await client.getUserSelf();
@@ -157,7 +140,7 @@ Deno.test("a refused call is repeated once, whatever its method", async () => {
   assertEquals(server.logins, 3);
 });
 
-Deno.test("a token that has run out is replaced", async () => {
+Deno.test("getUserSelf() logs in again when the token has expired", async () => {
   await using server = new StandInServer({ tokenLifetime: 1800 });
   const client = server.client();
   await client.getUserSelf();
@@ -166,7 +149,7 @@ Deno.test("a token that has run out is replaced", async () => {
   assertEquals(server.logins, 2);
 });
 
-Deno.test("a second 401 is the caller's", async () => {
+Deno.test("getUserSelf() rejects after a second 401", async () => {
   await using server: StandInServer = new StandInServer(
     {},
     ({ path }) =>
@@ -185,7 +168,7 @@ Deno.test("a second 401 is the caller's", async () => {
   assertEquals(calls(server).length, 2);
 });
 
-Deno.test("a 401 for an old token does not drop the new one", async () => {
+Deno.test("getRoleSelf() keeps a new token if the 401 was for the old one", async () => {
   const wall = gate();
   await using server = new StandInServer({}, async ({ path }) => {
     if (path !== "/v1/role/self/" || calls(server).length > 1) return;
@@ -204,7 +187,7 @@ Deno.test("a 401 for an old token does not drop the new one", async () => {
   assertEquals(calls(server).at(-1)?.headers.get("authorization"), token);
 });
 
-Deno.test("a login has the client's retries, not the call's", async () => {
+Deno.test("getUserSelf() logs in with the client's retries, not its own", async () => {
   using _ = chance(0);
   await using server: StandInServer = new StandInServer(
     {},
@@ -226,7 +209,7 @@ Deno.test("a login has the client's retries, not the call's", async () => {
   assertEquals(server.logins, 2);
 });
 
-Deno.test("a caller who aborts stops waiting; the login goes on", async () => {
+Deno.test("getUserSelf() stops waiting for a login when it is aborted; the login continues", async () => {
   const wall = gate();
   await using server = new StandInServer({}, async (exchange) => {
     if (isLogin(exchange)) await wall.pass();
@@ -246,7 +229,7 @@ Deno.test("a caller who aborts stops waiting; the login goes on", async () => {
   assertEquals(server.sent("GET", "/v1/user/self/"), []);
 });
 
-Deno.test("a caller's own timeout does not cut the login of others", async () => {
+Deno.test("getUserSelf() with a short timeout does not cancel the login of others", async () => {
   const wall = gate();
   await using server = new StandInServer({}, async (exchange) => {
     if (isLogin(exchange)) await wall.pass();
@@ -261,7 +244,7 @@ Deno.test("a caller's own timeout does not cut the login of others", async () =>
   assertEquals(server.logins, 1);
 });
 
-Deno.test("a login that nobody waits for is canceled", async () => {
+Deno.test("V1Auth cancels a login that no call waits for", async () => {
   const started = Promise.withResolvers<AbortSignal>();
   const auth = new V1Auth((signal) => {
     started.resolve(signal);
@@ -281,7 +264,7 @@ Deno.test("a login that nobody waits for is canceled", async () => {
   assertEquals(signal.aborted, true);
 });
 
-Deno.test("over a socket, too, an unwanted login is broken off", async () => {
+Deno.test("getUserSelf() closes the connection of a login that no call waits for", async () => {
   const reached = Promise.withResolvers<void>();
   await using server = new RawServer(async (peer) => {
     await peer.request();
@@ -297,7 +280,7 @@ Deno.test("over a socket, too, an unwanted login is broken off", async () => {
   await server.settled();
 });
 
-Deno.test("login() logs in anew, and joins a login on its way", async () => {
+Deno.test("login() logs in again, or joins a login under way", async () => {
   await using server = new StandInServer();
   const client = server.client();
   const [token] = await Promise.all([client.login(), client.getUserSelf()]);
@@ -309,7 +292,7 @@ Deno.test("login() logs in anew, and joins a login on its way", async () => {
   assertEquals(server.logins, 2);
 });
 
-Deno.test("login() rejects as any call does", async () => {
+Deno.test("login() obeys signal, retries and headers", async () => {
   using _ = chance(0);
   await using server: StandInServer = new StandInServer(
     {},
@@ -331,7 +314,7 @@ Deno.test("login() rejects as any call does", async () => {
   assertEquals(server.exchanges.at(-1)?.headers.get("x-trace"), "1");
 });
 
-Deno.test("login() has its own timeout, and says so", async () => {
+Deno.test("login() obeys timeout", async () => {
   const wall = gate();
   await using server = new StandInServer({}, async () => {
     await wall.pass();
@@ -340,7 +323,7 @@ Deno.test("login() has its own timeout, and says so", async () => {
   const error = await assertRejects(
     () => server.client().login({ timeout: 1 }),
     DecapodTimeoutError,
-    "no answer within 1 ms",
+    "no response within 1 ms",
   );
   assertEquals(error.method, "POST");
   assertEquals(error.url, `${server.url}/v1/auth/`);
@@ -348,7 +331,7 @@ Deno.test("login() has its own timeout, and says so", async () => {
   wall.open();
 });
 
-Deno.test("a token that does not fit into a header is refused", async () => {
+Deno.test("login() rejects a token that does not fit into a header", async () => {
   for (const id of ["", "a b", "a\r\nb: c", "ü", 5, null]) {
     await using server = new StandInServer({}, () => Response.json({ id }));
     await assertRejects(() => server.client().login(), DecapodError, "POST");
@@ -357,7 +340,7 @@ Deno.test("a token that does not fit into a header is refused", async () => {
   }
 });
 
-Deno.test("logout() of nobody sends nothing", async () => {
+Deno.test("logout() sends nothing if nobody is logged in", async () => {
   await using server = new StandInServer();
   await server.client().logout();
   const client = server.client();
@@ -386,7 +369,7 @@ Deno.test("logout() ends the session; the next call logs in again", async () => 
   assertEquals(server.logins, 2);
 });
 
-Deno.test("logout() of a dead token resolves without a new login", async () => {
+Deno.test("logout() resolves if the token has expired", async () => {
   await using server = new StandInServer();
   const client = server.client();
   await client.getUserSelf();
@@ -396,7 +379,7 @@ Deno.test("logout() of a dead token resolves without a new login", async () => {
   assertEquals(server.logins, 1);
 });
 
-Deno.test("a failed logout rejects; the token is forgotten", async () => {
+Deno.test("logout() that fails rejects and forgets the token", async () => {
   const broken = { status: 500 };
   await using server: StandInServer = new StandInServer(
     {},
@@ -418,7 +401,7 @@ Deno.test("a failed logout rejects; the token is forgotten", async () => {
   );
 });
 
-Deno.test("logout() during a login leaves no token anywhere", async () => {
+Deno.test("logout() during a login deletes the token that arrives", async () => {
   const wall = gate();
   await using server = new StandInServer({}, async (exchange) => {
     if (isLogin(exchange) && server.logins === 1) await wall.pass();
@@ -429,7 +412,7 @@ Deno.test("logout() during a login leaves no token anywhere", async () => {
   await wall.reached;
   const logout = client.logout();
   for (const call of waiting) {
-    await assertRejects(() => call, DecapodError, "logout was called");
+    await assertRejects(() => call, DecapodError, "canceled by logout()");
   }
   wall.open();
   await logout;
@@ -451,13 +434,13 @@ Deno.test("logout() during a login that fails resolves", async () => {
   const call = client.getUserSelf();
   await wall.reached;
   const logout = client.logout();
-  await assertRejects(() => call, DecapodError, "logout was called");
+  await assertRejects(() => call, DecapodError, "canceled by logout()");
   wall.open();
   await logout;
   assertEquals(server.sent("DELETE", "/v1/auth/"), []);
 });
 
-Deno.test("a logout that gives up waiting cancels the login", async () => {
+Deno.test("logout() that is aborted cancels the login that it waits for", async () => {
   const wall = gate();
   const gone = Promise.withResolvers<void>();
   await using server = new StandInServer();
@@ -473,7 +456,7 @@ Deno.test("a logout that gives up waiting cancels the login", async () => {
   await wall.reached;
   const controller = new AbortController();
   const logout = client.logout({ signal: controller.signal });
-  await assertRejects(() => call, DecapodError, "logout was called");
+  await assertRejects(() => call, DecapodError, "canceled by logout()");
   const reason = new Error("enough");
   controller.abort(reason);
   assertStrictEquals(await assertRejects(() => logout), reason);
@@ -482,7 +465,7 @@ Deno.test("a logout that gives up waiting cancels the login", async () => {
   assertEquals(server.exchanges, []);
 });
 
-Deno.test("disposing logs out and never throws", async () => {
+Deno.test("asyncDispose logs out and never throws", async () => {
   await using server = new StandInServer();
   const { token } = await (async () => {
     await using client = server.client();
@@ -507,7 +490,7 @@ Deno.test("disposing logs out and never throws", async () => {
   }
 });
 
-Deno.test("requests that need no token send none and log nobody in", async () => {
+Deno.test("getInfo() and password resets send no token and do not log in", async () => {
   await using server = new StandInServer();
   const client = server.client();
   await client.getInfo();
@@ -521,7 +504,7 @@ Deno.test("requests that need no token send none and log nobody in", async () =>
   }
 });
 
-Deno.test("an Authorization of one's own takes the session's place", async () => {
+Deno.test("createServer() sends an Authorization header of its own instead of the token", async () => {
   await using server = new StandInServer();
   const { discoveryToken } = server.standIn;
   const node = {
@@ -538,7 +521,7 @@ Deno.test("an Authorization of one's own takes the session's place", async () =>
     server.exchanges[0]?.headers.get("authorization"),
     discoveryToken,
   );
-  // A refusal is the caller's at once: there is nothing to log in for.
+  // A 401 rejects at once: logging in would not help.
   await assertRejects(
     () => client.getUserSelf({ headers: new Headers({ authorization: "x" }) }),
     DecapodAPIError,
@@ -563,7 +546,7 @@ Deno.test("V1Auth keeps a token until it is revoked", async () => {
   assertEquals(auth.end(), undefined);
 });
 
-Deno.test("V1Auth waits for no login under a dead signal", async () => {
+Deno.test("V1Auth does not log in if the signal is already aborted", async () => {
   const auth = new V1Auth(() => Promise.reject(new Error("not reached")));
   const reason = await auth.token(AbortSignal.abort("dead")).catch((e) => e);
   assertEquals(reason, "dead");
@@ -578,7 +561,7 @@ Deno.test("V1Auth leaves no listener on a signal", async () => {
   assertEquals([counted.listeners, counted.added], [0, 2]);
 });
 
-Deno.test("V1Auth stops waiting when the login itself aborts", async () => {
+Deno.test("V1Auth stops waiting if the login itself aborts the signal", async () => {
   const controller = new AbortController();
   const canceled = Promise.withResolvers<void>();
   const auth = new V1Auth((signal) => {
@@ -591,12 +574,12 @@ Deno.test("V1Auth stops waiting when the login itself aborts", async () => {
   await canceled.promise;
 });
 
-Deno.test("noAuth has no token, and forgets none", async () => {
+Deno.test("noAuth has no token", async () => {
   assertEquals(await noAuth.token(), undefined);
   assertEquals(noAuth.revokeToken(), undefined);
 });
 
-Deno.test("a subclass can bring its own session", async () => {
+Deno.test("AUTH_CLASS of a subclass replaces the session", async () => {
   await using server = new StandInServer();
   let asked = 0;
   class CountingAuth extends V1Auth {
@@ -618,7 +601,7 @@ Deno.test("a subclass can bring its own session", async () => {
   assertEquals(AbstractClient.AUTH_CLASS, null);
 });
 
-Deno.test("calls after a broken login log in again", async () => {
+Deno.test("getUserSelf() logs in again after a login that failed to connect", async () => {
   using _ = chance(0);
   await using server = new StandInServer();
   let broken = true;
@@ -631,6 +614,17 @@ Deno.test("calls after a broken login log in again", async () => {
   broken = false;
   assertEquals((await client.getUserSelf()).data.login, "root");
 });
+
+/** A session whose logins the test ends. */
+function controlledAuth() {
+  const logins: PromiseWithResolvers<Token>[] = [];
+  const auth = new V1Auth(() => {
+    const login = Promise.withResolvers<Token>();
+    logins.push(login);
+    return login.promise;
+  });
+  return { auth, logins };
+}
 
 /** A token with this id. */
 function tokenOf(id: string): Token {
@@ -645,7 +639,7 @@ function tokenOf(id: string): Token {
   return { ...model, id, model: "token", data: { expires_at: 1.5, user } };
 }
 
-Deno.test("a logout that is aborted before it begins forgets the token all the same", async () => {
+Deno.test("logout() that is aborted before it starts forgets the token", async () => {
   await using server = new StandInServer();
   const client = server.client();
   const { id } = await client.login();
@@ -657,4 +651,41 @@ Deno.test("a logout that is aborted before it begins forgets the token all the s
   await client.getUserSelf();
   const { headers } = server.exchanges.at(-1) ?? {};
   assert(headers && headers.get("authorization") !== id);
+});
+
+Deno.test("V1Auth starts another login if a joined one takes more than half of the wait", async () => {
+  const { auth, logins } = controlledAuth();
+  const first = auth.token();
+  const joined = [auth.token(undefined, 20), auth.token(undefined, 20)];
+  while (logins.length < 2) await new Promise((next) => setTimeout(next, 1));
+  logins[1]?.resolve(tokenOf("second"));
+  assertEquals(await Promise.all(joined), ["second", "second"]);
+  assertEquals(await auth.token(), "second");
+  logins[0]?.resolve(tokenOf("first"));
+  assertEquals(await first, "first");
+  assertEquals(await auth.token(), "second");
+  assertEquals(logins.length, 2);
+});
+
+Deno.test("V1Auth takes the joined login if it is faster than the other one", async () => {
+  const { auth, logins } = controlledAuth();
+  const first = auth.token();
+  const joined = auth.token(undefined, 10);
+  while (logins.length < 2) await new Promise((next) => setTimeout(next, 1));
+  logins[0]?.resolve(tokenOf("first"));
+  assertEquals([await first, await joined], ["first", "first"]);
+});
+
+Deno.test("V1Auth rejects with the error of its own login if both fail", async () => {
+  const { auth, logins } = controlledAuth();
+  const first = assertRejects(() => auth.token(), Error, "first");
+  const joined = assertRejects(
+    () => auth.token(undefined, 10),
+    Error,
+    "second",
+  );
+  while (logins.length < 2) await new Promise((next) => setTimeout(next, 1));
+  logins[0]?.reject(new Error("first"));
+  logins[1]?.reject(new Error("second"));
+  await Promise.all([first, joined]);
 });

@@ -1,24 +1,24 @@
-/** What benchmarks are made of. */
+/** Tests of the helpers of the benchmarks. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { compete, ratio } from "./bench/contest.ts";
 import { show, spread } from "./bench/spread.ts";
 
-Deno.test("min and max are medians of parts: one outlier is none of them", () => {
+Deno.test("spread() ignores an outlier: min and max are medians of parts", () => {
   const values = Array.from({ length: 100 }, (_, index) => 10 + index % 10);
   values[50] = 1000;
   assertEquals(spread(values), { median: 15, min: 15, max: 16 });
   assertEquals(show(spread([3, 1, 2]), 1), "2.0 (1.0 – 3.0)");
 });
 
-Deno.test("ratios are of the same round, of times or of speeds", () => {
+Deno.test("ratio() compares times or speeds of the same round", () => {
   const times = new Map([["ours", [10, 30]], ["theirs", [20, 60]]]);
   const target = { against: "theirs", of: "time" } as const;
   assertEquals(ratio(times, target), { median: 0.5, min: 0.5, max: 0.5 });
   assertEquals(ratio(times, { ...target, of: "speed" }).median, 2);
 });
 
-Deno.test("ways that do not come to the same are no contest", async () => {
+Deno.test("compete() rejects if two ways have different results", async () => {
   const contest = {
     name: "counting",
     ways: { ours: () => 1, theirs: () => Promise.resolve(1) },
@@ -35,6 +35,6 @@ Deno.test("ways that do not come to the same are no contest", async () => {
   await assertRejects(
     () => compete({ ...contest, ways: unlike }),
     Error,
-    "Cannot compare theirs (counting): it gave 2, not 1",
+    "Cannot compare theirs (counting): it returned 2, not 1",
   );
 });

@@ -1,34 +1,24 @@
 /** examples/cloud_config.ts, run as a user runs it. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateCloudConfig } from "../cloud_config.ts";
+import { KEY, TOKEN } from "./cloud_config/samples.ts";
 
-const TOKEN = "26758c32-3421-4f3d-9603-e4b5337e7ecc";
-const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod";
 const EXAMPLE = fileURLToPath(
   new URL("../examples/cloud_config.ts", import.meta.url),
 );
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 async function example(
   args: string[],
   env: Record<string, string> = { DECAPOD_DISCOVERY_TOKEN: TOKEN },
-): Promise<Outcome> {
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const permissions = [
+    ...["--allow-read", "--allow-write"],
+    "--allow-env=DECAPOD_DISCOVERY_TOKEN",
+  ];
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-lock",
-      "--allow-read",
-      "--allow-env=DECAPOD_DISCOVERY_TOKEN",
-      EXAMPLE,
-      ...args,
-    ],
+    args: ["run", "--quiet", "--no-lock", ...permissions, EXAMPLE, ...args],
     env: { DECAPOD_DISCOVERY_TOKEN: "", ...env, NO_COLOR: "1" },
   }).output();
   const decoder = new TextDecoder();
@@ -39,74 +29,101 @@ async function example(
   };
 }
 
-async function withKey(body: (path: string) => Promise<void>): Promise<void> {
-  const path = await Deno.makeTempFile({ suffix: ".pub" });
-  try {
-    await Deno.writeTextFile(path, `${KEY}\n`);
-    await body(path);
-  } finally {
-    await Deno.remove(path);
-  }
+/** Runs a test with a folder that contains a public key. */
+function test(
+  name: string,
+  body: (key: string, folder: string) => Promise<void>,
+): void {
+  Deno.test(`examples/cloud_config.ts ${name}`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const key = join(folder, "id.pub");
+      await Deno.writeTextFile(key, `${KEY}\n`);
+      await body(key, folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
 }
 
-Deno.test("the cloud_config example prints the user-data, ready to redirect", async () => {
-  await withKey(async (key) => {
-    const options = {
-      url: "decapod.example:9999",
-      serverDiscoveryToken: TOKEN,
-      publicKey: KEY,
-    };
-    assertEquals(await example(["--url", options.url, "--key", key]), {
-      code: 0,
-      stdout: generateCloudConfig({ ...options, username: "ansible" }),
-      stderr: "",
-    });
-    const all = ["--url", options.url, "--key", key, "--token", TOKEN].concat(
-      ["--user=deploy", "--timeout=5"],
-      ["--package=python3", "--package=chrony", "--no-discovery"],
-    );
-    assertEquals(await example(all, {}), {
-      code: 0,
-      stdout: generateCloudConfig({
-        ...options,
-        username: "deploy",
-        timeout: 5,
-        packages: ["python3", "chrony"],
-        noDiscovery: true,
-      }),
-      stderr: "",
-    });
+const OPTIONS = {
+  url: "decapod.example:9999",
+  serverDiscoveryToken: TOKEN,
+  publicKey: KEY,
+  username: "ansible",
+};
+
+test("prints the user-data or writes it to a file", async (key, folder) => {
+  const args = ["--url", OPTIONS.url, "--key", key];
+  assertEquals(await example(args), {
+    code: 0,
+    stdout: generateCloudConfig(OPTIONS),
+    stderr: "",
   });
+  const output = join(folder, "user-data.yaml");
+  const more = [
+    ...["--output", output, "--token", TOKEN, "--user=deploy", "--timeout=5"],
+    ...["--package=python3", "--package=chrony", "--no-metadata"],
+  ];
+  assertEquals(await example([...args, ...more], {}), {
+    code: 0,
+    stdout: "",
+    stderr: "",
+  });
+  assertEquals(
+    await Deno.readTextFile(output),
+    generateCloudConfig({
+      ...OPTIONS,
+      username: "deploy",
+      timeout: 5,
+      packages: ["python3", "chrony"],
+      metadata: false,
+    }),
+  );
+  if (Deno.build.os !== "windows") {
+    assertEquals(((await Deno.stat(output)).mode ?? 0) & 0o777, 0o600);
+  }
+  const { stdout } = await example([
+    ...args,
+    "--no-packages",
+    "--no-discovery",
+  ]);
+  assertEquals(
+    stdout,
+    generateCloudConfig({ ...OPTIONS, packages: [], noDiscovery: true }),
+  );
 });
 
-Deno.test("the cloud_config example explains itself", async () => {
+test("prints a usage text", async () => {
   const { code, stdout, stderr } = await example(["--help"]);
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
   assertStringIncludes(stdout, "Usage: cloud_config.ts --url URL --key FILE");
 });
 
-Deno.test("the cloud_config example says what is wrong, without a stack", async () => {
-  await withKey(async (key) => {
-    const good = ["--url", "decapod.example", "--key", key];
-    const wrong: [args: string[], message: string][] = [
-      [["--key", key], "Missing --url"],
-      [["--url", "decapod.example"], "Missing --key"],
-      [[...good, "--colour"], "Unknown option '--colour'"],
-      [[...good, "--url", "ftp://decapod.example"], "Invalid url: "],
-      [[...good, "--timeout", "soon"], "Invalid timeout: "],
-      [[...good, "--key", "/nowhere/id.pub"], "Cannot read /nowhere/id.pub: "],
-      [[...good, "--user", "Not A User"], "Invalid username: "],
-      [[...good, "more"], "Unexpected argument 'more'"],
-    ];
-    for (const [args, message] of wrong) {
-      const { code, stdout, stderr } = await example(args);
-      assertEquals({ code, stdout }, { code: 2, stdout: "" }, message);
-      assertStringIncludes(stderr, message);
-      assert(stderr.endsWith("\nTry --help\n"), stderr);
-      assert(!stderr.includes(TOKEN) && !stderr.includes("    at "), stderr);
-    }
-    const { code, stderr } = await example(good, {});
-    assertEquals(code, 2);
-    assertStringIncludes(stderr, "Missing --token, or DECAPOD_DISCOVERY_TOKEN");
-  });
+test("exits 2 for wrong arguments, without a stack", async (key, folder) => {
+  const good = ["--url", "decapod.example", "--key", key];
+  const privateKey = join(folder, "id");
+  await Deno.writeTextFile(privateKey, "-----BEGIN OPENSSH PRIVATE KEY-----\n");
+  const wrong: [args: string[], message: string][] = [
+    [["--key", key], "Missing --url"],
+    [["--url", "decapod.example"], "Missing --key"],
+    [[...good, "--colour"], "Unknown option '--colour'"],
+    [[...good, "--url", "ftp://decapod.example"], "Invalid url: "],
+    [[...good, "--timeout", "soon"], "Invalid timeout: "],
+    [[...good, "--key", "/nowhere/id.pub"], "Cannot read /nowhere/id.pub: "],
+    [[...good, "--key", privateKey], "got a private key"],
+    [[...good, "--output", "/nowhere/x"], "Cannot write /nowhere/x: "],
+    [[...good, "--user", TOKEN], "Invalid username: "],
+    [[...good, "more"], "Unexpected argument 'more'"],
+  ];
+  for (const [args, message] of wrong) {
+    const { code, stdout, stderr } = await example(args);
+    assertEquals({ code, stdout }, { code: 2, stdout: "" }, message);
+    assertStringIncludes(stderr, message);
+    assert(stderr.endsWith("\nTry --help\n"), stderr);
+    assert(!stderr.includes(TOKEN) && !stderr.includes("    at "), stderr);
+  }
+  const { code, stderr } = await example(good, {});
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "Missing --token, or DECAPOD_DISCOVERY_TOKEN");
 });

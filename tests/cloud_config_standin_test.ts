@@ -1,10 +1,10 @@
-/** A host that boots with the user-data becomes a server of Decapod's. */
+/** A host that boots with the user-data becomes a server of Decapod. */
 import { assertEquals } from "@std/assert";
 import { test } from "./cloud_config/discovery.ts";
 import { ADDRESS, UUID } from "./cloud_config/host.ts";
 import { DISCOVERY_TOKEN, StandInServer } from "./support/server.ts";
 
-test("a host that boots appears in getServers()", async (make) => {
+test("adds the host to getServers()", async (make) => {
   await using server = new StandInServer();
   await using client = server.client();
   const before = await client.getServers({ all: true });
@@ -13,32 +13,26 @@ test("a host that boots appears in getServers()", async (make) => {
     username: "deploy",
   });
 
-  const { code, log } = await host.boot();
-  assertEquals(code, 0, log);
-  server.standIn.controller.discover();
-  const { items } = await client.getServers({ all: true });
-  assertEquals(items.length, before.items.length + 1);
-  const found = items.find(({ id }) => id === UUID);
-  assertEquals(found?.data.ip, ADDRESS);
-  assertEquals(found?.data.username, "deploy");
-  assertEquals(found?.data.state, "operational");
-
-  // The next boot finds it there already.
-  assertEquals((await host.boot()).code, 0);
-  server.standIn.controller.discover();
-  assertEquals(
-    (await client.getServers({ all: true })).items.length,
-    items.length,
-  );
+  for (let boot = 1; boot <= 2; boot++) {
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
+    server.standIn.controller.discover();
+    const { items } = await client.getServers({ all: true });
+    assertEquals(items.length, before.items.length + 1);
+    const found = items.find(({ id }) => id === UUID);
+    assertEquals(found?.data.ip, ADDRESS);
+    assertEquals(found?.data.username, "deploy");
+    assertEquals(found?.data.state, "operational");
+  }
 });
 
-test("a wrong token makes no server", async (make) => {
+test("adds no server with a wrong token", async (make) => {
   await using server = new StandInServer();
   await using client = server.client();
   const before = await client.getServers({ all: true });
   using host = make(server.url);
-  const { code, log } = await host.boot();
-  assertEquals(code, 6, log);
+  const { code, output } = await host.boot();
+  assertEquals(code, 6, output);
   const { items } = await client.getServers({ all: true });
   assertEquals(items, before.items);
 });

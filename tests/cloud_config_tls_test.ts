@@ -1,82 +1,182 @@
-/** The discovery programs over HTTPS, against real servers on loopback. */
+/** The discovery program over HTTPS, against real servers on loopback. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Api } from "./cloud_config/api.ts";
-import { makeCertificates } from "./cloud_config/certificates.ts";
-import { hasIpv6, test, TOKEN } from "./cloud_config/discovery.ts";
+import { Api, freePlace } from "./cloud_config/api.ts";
+import {
+  hasIpv6,
+  type MakeHost,
+  test,
+  testAll,
+} from "./cloud_config/discovery.ts";
+import { COMMANDS } from "./cloud_config/host.ts";
+import { TOKEN } from "./cloud_config/samples.ts";
+import { issue } from "./runtimes/certificates.ts";
 
-const forLoopback = "DNS:localhost,IP:127.0.0.1";
+const NAMES = { names: ["localhost", "127.0.0.1"] };
+const DAY = 24 * 60 * 60 * 1000;
 
-test("HTTPS is not verified without a CA certificate", async (make) => {
-  const { cert, key } = await makeCertificates("DNS:elsewhere.example");
-  await using api = new Api({ tls: { cert, key } });
+/** A root CA, a CA that it signed, and the latter's server certificate. */
+async function chain() {
+  const root = await issue("Root CA", { ca: true });
+  const issuing = await issue("Issuing CA", { ca: true }, root);
+  return { root, issuing, server: await issue("Server", NAMES, issuing) };
+}
+
+/** Boots a host that must not trust the API. */
+async function assertUntrusted(
+  make: MakeHost,
+  url: string,
+  caCertificate: string,
+): Promise<string> {
+  using host = make(url, { caCertificate, settings: { retry_delays: [0] } });
+  const { code, output } = await host.boot();
+  assertEquals(code, 7, output);
+  assertStringIncludes(output, "Server discovery failed.");
+  return output;
+}
+
+test("does not verify HTTPS without a CA certificate", async (make) => {
+  const tls = await issue("Server", { names: ["elsewhere.example"] });
+  await using api = new Api({ tls });
   for (const name of ["127.0.0.1", "localhost"]) {
     using host = make(`https://${name}:${api.port}`);
-    const { code, log } = await host.boot();
-    assertEquals(code, 0, log);
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
     assertEquals(api.received.at(-1)?.headers.get("authorization"), TOKEN);
   }
 });
 
-test("HTTPS is verified against the CA certificate", async (make) => {
-  const { ca, cert, key } = await makeCertificates(forLoopback);
-  const stranger = await makeCertificates(forLoopback);
-  await using api = new Api({ tls: { cert, key } });
-  const url = `https://localhost:${api.port}`;
-
-  // A bundle, with remarks and Windows' line ends.
-  const bundle = `The CA:\n${stranger.ca}And another:\n${ca}`;
-  for (const caCertificate of [ca, bundle, ca.replaceAll("\n", "\r\n")]) {
-    using host = make(url, { caCertificate });
-    const { code, log } = await host.boot();
-    assertEquals(code, 0, log);
+testAll("trusts any certificate of the chain", async (make) => {
+  const { root, issuing, server } = await chain();
+  const alone = await issue("Server", NAMES);
+  const whole = { cert: server.cert + issuing.cert, key: server.key };
+  for (
+    const [tls, ca] of [
+      [whole, root.cert],
+      [whole, issuing.cert],
+      [server, issuing.cert],
+      [server, server.cert],
+      [server, alone.cert + issuing.cert],
+      [alone, alone.cert],
+    ] as const
+  ) {
+    await using api = new Api({ tls });
+    using host = make(`https://localhost:${api.port}`, { caCertificate: ca });
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
+    assertEquals(api.received.length, 1);
   }
-  assertEquals(api.received.length, 3);
-
-  using host = make(url, {
-    caCertificate: stranger.ca,
-    settings: { retry_delays: [0] },
-  });
-  const { code, log } = await host.boot();
-  assertEquals(code, 7, log);
-  assertStringIncludes(log, `Cannot trust ${url}/v1/server/: `);
-  assertStringIncludes(log, "Server discovery failed.");
-  assert(!log.includes("Trying again"));
-  assertEquals(api.received.length, 3, "the token was sent to a stranger");
 });
 
-test("HTTPS with a CA certificate verifies the name", async (make) => {
-  const { ca, cert, key } = await makeCertificates(
-    "DNS:elsewhere.example,IP:127.0.0.2,IP:::2",
-  );
-  await using api = new Api({ tls: { cert, key } });
-  for (const name of ["127.0.0.1", "localhost"]) {
-    using host = make(`https://${name}:${api.port}`, { caCertificate: ca });
-    const { code, log } = await host.boot();
-    assertEquals(code, 7, log);
-    assertStringIncludes(log, "Cannot trust");
+test("reads every form of PEM text that is accepted", async (make) => {
+  const { issuing, server } = await chain();
+  const { root: stranger } = await chain();
+  await using api = new Api({ tls: server });
+  const pem = issuing.cert;
+  const forms = [
+    pem.replaceAll("\n", "\r\n"),
+    `\ufeff${pem}`,
+    pem.replace(/^/gm, "    "),
+    pem.replace(/(.{20})\n/, "$1\n\n"),
+    pem.trimEnd(),
+    stranger.cert.trimEnd() + pem,
+    `Müller's CA:\n${stranger.cert}and another:\n${pem}`,
+    `Certificate:\n${"        Data: 0:1f:8b:\n".repeat(900)}${pem}`,
+  ];
+  for (const caCertificate of forms) {
+    using host = make(`https://localhost:${api.port}`, { caCertificate });
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
   }
-  assertEquals(api.received.length, 0);
+  assertEquals(api.received.length, forms.length);
+});
+
+test("sends nothing to an API that it cannot verify", async (make) => {
+  const { issuing, server } = await chain();
+  const { issuing: stranger } = await chain();
+  await using api = new Api({ tls: server });
+  const url = `https://localhost:${api.port}`;
+  const output = await assertUntrusted(make, url, stranger.cert);
+  assertStringIncludes(output, `Cannot verify ${url}/v1/server/: `);
+  assert(!output.includes("Trying again"), output);
+
+  const other = { names: ["elsewhere.example", "127.0.0.2"] };
+  await using renamed = new Api({ tls: await issue("Server", other, issuing) });
+  for (const name of ["127.0.0.1", "localhost"]) {
+    const url = `https://${name}:${renamed.port}`;
+    await assertUntrusted(make, url, issuing.cert);
+  }
+
+  const old = { ...NAMES, until: new Date(Date.now() - DAY / 2) };
+  await using expired = new Api({ tls: await issue("Server", old, issuing) });
+  await assertUntrusted(
+    make,
+    `https://localhost:${expired.port}`,
+    issuing.cert,
+  );
+  assertEquals([...api.received, ...renamed.received, ...expired.received], []);
+});
+
+testAll("waits for NTP if a certificate is not yet valid", async (make) => {
+  const issuing = await issue("Issuing CA", { ca: true });
+  const names = ["decapod.example"];
+  const [from, until] = [1, 2].map((days) => new Date(Date.now() + days * DAY));
+  const early = await issue("Server", { names, from, until }, issuing);
+  const valid = await issue("Server", { names }, issuing);
+  const place = freePlace();
+  const first = new Api({ ...place, tls: early });
+  let second: Promise<Api> | undefined;
+  // Stands for a clock that NTP corrects between two attempts.
+  const replace = async () => {
+    await first[Symbol.asyncDispose]();
+    return new Api({ ...place, tls: valid });
+  };
+  using host = make(`https://decapod.example:${place.port}`, {
+    caCertificate: issuing.cert,
+    commands: { ...COMMANDS, getent: place.hostname },
+    settings: { retry_delays: [0, 1, 2, 4, 8] },
+  });
+  const { code, output } = await host.boot({}, (output) => {
+    if (output.includes("Trying again in 0.0 s.\n")) second ??= replace();
+  });
+  await using api = await (second ?? replace());
+  assertEquals(code, 0, output);
+  assertEquals([first.received.length, api.received.length], [0, 1]);
+});
+
+test("ignores a trailing dot when it verifies the API's name", async (make) => {
+  const issuing = await issue("CA", { ca: true });
+  const tls = await issue("Server", { names: ["decapod.example"] }, issuing);
+  await using api = new Api({ tls });
+  using host = make(`https://decapod.example.:${api.port}`, {
+    caCertificate: issuing.cert,
+  });
+  const { code, output } = await host.boot();
+  assertEquals(code, 0, output);
+  assertEquals(host.calls("getent"), ["ahosts decapod.example."]);
 });
 
 for (const hostname of ["127.0.0.1", "::1"]) {
-  const name = `HTTPS with a CA certificate, the API given as ${hostname}`;
-  test(name, async (make) => {
-    const { ca, cert, key } = await makeCertificates(`IP:${hostname}`);
-    await using api = new Api({ hostname, tls: { cert, key } });
+  test(`verifies an API at ${hostname}`, async (make) => {
+    const ca = await issue("CA", { ca: true });
+    const tls = await issue("Server", { names: [hostname] }, ca);
+    await using api = new Api({ hostname, tls });
     const name = hostname === "::1" ? "[::1]" : hostname;
-    using host = make(`https://${name}:${api.port}`, { caCertificate: ca });
-    const { code, log } = await host.boot();
-    assertEquals(code, 0, log);
+    using host = make(`https://${name}:${api.port}`, {
+      caCertificate: ca.cert,
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
     assertEquals(api.received.length, 1);
   }, hostname !== "::1" || hasIpv6);
 }
 
-test("a CA certificate that is none", async (make) => {
-  using host = make("https://127.0.0.1:1", {
-    caCertificate:
-      "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-  });
-  const { code, log } = await host.boot();
-  assertEquals(code, 7, log);
-  assertStringIncludes(log, "Cannot use the CA certificate: ");
+test("fails if the CA certificate is not one", async (make) => {
+  const output = await assertUntrusted(
+    make,
+    "https://127.0.0.1:1",
+    `-----BEGIN CERTIFICATE-----\n${
+      btoa("\x30\x81\x80" + "\0".repeat(128))
+    }\n-----END CERTIFICATE-----\n`,
+  );
+  assertStringIncludes(output, "Cannot use the CA certificate: ");
 });

@@ -1,62 +1,52 @@
-/** What cloud-init, shellcheck and Python themselves say of the user-data. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+/** What cloud-init, Python and OpenSSH say of the user-data. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   type CloudConfigOptions,
   generateCloudConfig,
 } from "../cloud_config.ts";
-import { parseUserData, PYTHON_PROGRAM } from "./cloud_config/host.ts";
-import { findTools, run, testWith, type Tool } from "./cloud_config/tools.ts";
+import { parseUserData } from "./cloud_config/host.ts";
+import { OPTIONS } from "./cloud_config/samples.ts";
+import {
+  findTools,
+  must,
+  run,
+  testWith,
+  type Tool,
+} from "./cloud_config/tools.ts";
+import { issue } from "./runtimes/certificates.ts";
 
-const OPTIONS: CloudConfigOptions = {
-  url: "https://decapod.example.com",
-  serverDiscoveryToken: `to'k"e\\n: $(x)`,
-  publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod",
-  username: "ansible",
+const { cert: caCertificate } = await issue("CA", { ca: true });
+const variants: { [name: string]: Partial<CloudConfigOptions> } = {
+  "by default": {},
+  "without discovery": { noDiscovery: true },
+  "without packages": { packages: [] },
+  "with packages": { packages: ["python3", "vim", "vim"] },
+  "with a user that YAML 1.1 reads as true": { username: "yes" },
+  "with a CA certificate": { url: "https://decapod", caCertificate },
+  "with hostile values": { serverDiscoveryToken: `to'k"e\\n: $(x) {} #` },
 };
 
-const variants: [name: string, options: Partial<CloudConfigOptions>][] = [
-  ["as it is", {}],
-  ["without discovery", { noDiscovery: true }],
-  ["without packages", { packages: [] }],
-  ["with packages", { packages: ["python3", "vim", "vim"] }],
-  ["with a user that YAML 1.1 calls true", { username: "yes" }],
-  [
-    "with a CA certificate",
-    {
-      caCertificate:
-        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
-    },
-  ],
-];
+const { cloudInit, python3, pythons = [] } = await findTools();
 
-const { cloudInit, shellcheck, python2, python3 } = await findTools();
-
-/** Writes a text to a file, and says what a tool makes of the file. */
-async function judge(
-  text: string,
-  ask: (path: string) => ReturnType<typeof run>,
-): ReturnType<typeof run> {
+async function validate(tool: Tool, userData: string): Promise<string> {
   const path = await Deno.makeTempFile({ prefix: "decapod-" });
   try {
-    await Deno.writeTextFile(path, text);
-    return await ask(path);
+    await Deno.writeTextFile(path, userData);
+    const { code, text } = await run(tool, ["schema", "--config-file", path]);
+    return `${code} ${text}`;
   } finally {
     await Deno.remove(path);
   }
 }
 
-for (const [name, options] of variants) {
+for (const [name, options] of Object.entries(variants)) {
   testWith(
     cloudInit,
-    `cloud-init takes the user-data ${name}`,
+    `generateCloudConfig() passes cloud-init's validator ${name}`,
     async (tool) => {
-      const { code, text } = await judge(
-        generateCloudConfig({ ...OPTIONS, ...options }),
-        (path) => run(tool, ["schema", "--config-file", path]),
-      );
-      assertEquals(code, 0, text);
-      assertStringIncludes(text, "Valid");
-      // A deprecation is a warning to cloud-init, and a failure here.
+      const userData = generateCloudConfig({ ...OPTIONS, ...options });
+      const text = await validate(tool, userData);
+      assertStringIncludes(text, "0 Valid");
       assertEquals(text.match(/deprecat|warn|invalid/gi), null, text);
     },
   );
@@ -64,95 +54,106 @@ for (const [name, options] of variants) {
 
 testWith(
   cloudInit,
-  "cloud-init refuses what the check must notice",
+  "generateCloudConfig() passes cloud-init's validator with the image's user",
   async (tool) => {
-    const good = generateCloudConfig(OPTIONS);
-    const bad: [from: string, to: string][] = [
-      ["ssh_authorized_keys", "ssh-authorized-keys"],
-      ['permissions: "0440"', "permissions: 0440"],
-      ["shell: /bin/bash", "shel: /bin/bash"],
-    ];
-    for (const [from, to] of bad) {
-      const { code, text } = await judge(
-        good.replace(from, to),
-        (path) => run(tool, ["schema", "--config-file", path]),
-      );
-      assertEquals(
-        code !== 0 || /deprecat|warn|invalid/i.test(text),
-        true,
-        `${to}: ${text}`,
-      );
-    }
+    const userData = generateCloudConfig(OPTIONS);
+    // As docs/cloud_config.md does it with sed.
+    const edited = userData.replace(/^users:$/m, "users:\n- default");
+    assertStringIncludes(await validate(tool, edited), "0 Valid");
+    const [user] = Object.values(parseUserData(edited).users);
+    assertEquals<unknown>(user, "default");
   },
 );
 
-const programs = parseUserData(generateCloudConfig(OPTIONS)).write_files ?? [];
+testWith(cloudInit, "cloud-init's validator notices mistakes", async (tool) => {
+  const userData = generateCloudConfig(OPTIONS);
+  for (
+    const [from, to] of [
+      ["ssh_authorized_keys", "ssh-authorized-keys"],
+      ["permissions: '0600'", "permissions: 0600"],
+      ["shell: /bin/bash", "shel: /bin/bash"],
+    ] as const
+  ) {
+    assertStringIncludes(userData, from);
+    const text = await validate(tool, userData.replace(from, to));
+    assert(!text.startsWith("0") || /deprecat|warn|invalid/i.test(text), text);
+  }
+});
 
-for (const { path, content } of programs) {
-  if (!path.endsWith(".sh")) continue;
+const program =
+  parseUserData(generateCloudConfig(OPTIONS)).write_files?.[1]?.content ?? "";
+
+for (const python of python3 ? [python3, ...pythons] : []) {
   testWith(
-    shellcheck,
-    `shellcheck has nothing to say of ${path}`,
+    python,
+    `discovery program compiles without a warning (Python ${python.version})`,
     async (tool) => {
-      const { code, text } = await run(
-        tool,
-        ["--severity=style", "-"],
-        content,
-      );
+      const script = "import sys; compile(sys.stdin.read(), 'program', 'exec')";
+      const args = ["-W", "error", "-c", script];
+      const { code, text } = await run(tool, args, program);
       assertEquals({ code, text }, { code: 0, text: "" });
     },
   );
 }
 
-const python = programs.find(({ path }) => path === PYTHON_PROGRAM)?.content ??
-  "";
-
-async function compiles(tool: Tool): Promise<void> {
-  const script = "import sys; compile(sys.stdin.read(), 'program', 'exec')";
-  const { code, text } = await run(tool, ["-W", "error", "-c", script], python);
-  assertEquals({ code, text }, { code: 0, text: "" });
-}
-
-testWith(python3, "Python 3 compiles the program without a warning", compiles);
-testWith(
-  python2,
-  "Python 2.7 compiles the program without a warning",
-  compiles,
-  // No package of today brings a Python 2.7, so not every machine has one.
-  python2 !== undefined,
-);
-
-/**
- * What Python 3 has and Python 2.7 has not, as Python's own parser sees it:
- * for machines that have no Python 2.7 to ask.
- */
-const NEWER = `
-import ast, sys
-newer = ("JoinedStr AnnAssign AsyncFunctionDef AsyncFor AsyncWith Await "
-         "YieldFrom Nonlocal Starred NamedExpr MatMult Match").split()
-for node in ast.walk(ast.parse(sys.stdin.read())):
-    name = type(node).__name__
-    if (name in newer
-            or isinstance(node, ast.arg) and node.annotation
-            or isinstance(node, ast.arguments) and node.kwonlyargs
-            or isinstance(node, ast.FunctionDef) and node.returns
-            or isinstance(node, ast.ClassDef) and node.keywords
-            or isinstance(node, ast.Raise) and node.cause
-            or isinstance(node, ast.keyword) and node.arg is None):
-        sys.exit("line %d: %s" % (getattr(node, "lineno", 0), name))
-`;
-
 testWith(
   python3,
-  "the program has no syntax that Python 2.7 lacks, says Python 3's parser",
+  "discovery program has the syntax of Python 3.5",
   async (tool) => {
-    const { code, text } = await run(tool, ["-c", NEWER], python);
-    assertEquals({ code, text }, { code: 0, text: "" });
-    for (
-      const line of ["f'{x}'", "x: int = 1", "def f(*, a): pass", "(a := 1)"]
-    ) {
-      const { code } = await run(tool, ["-c", NEWER], `${python}\n${line}\n`);
-      assertEquals(code, 1, `${line} goes unnoticed`);
+    const script = "import ast, sys; " +
+      "ast.parse(sys.stdin.read(), feature_version=(3, 5))";
+    const parse = async (text: string) =>
+      (await run(tool, ["-c", script], text)).code;
+    assertEquals(await parse(program), 0);
+    // Python's parser does not check f-strings (3.6) for older versions.
+    assertEquals(program.match(/\bf["']/), null);
+    for (const line of ["x: int = 1", "(a := 1)", "def f(a, /): pass"]) {
+      assertEquals(await parse(`${program}\n${line}\n`), 1, line);
     }
   },
+);
+
+const keygen = await (async () => {
+  try {
+    const tool = { command: "ssh-keygen", args: [], env: {} };
+    await run(tool, ["-?"]);
+    return tool;
+  } catch {
+    return undefined;
+  }
+})();
+
+testWith(
+  keygen,
+  "generateCloudConfig() accepts the keys of ssh-keygen",
+  async (tool) => {
+    const folder = await Deno.makeTempDir({ prefix: "decapod-keys-" });
+    try {
+      const kinds = [
+        ["ed25519"],
+        ["rsa", "-b", "2048"],
+        ["ecdsa", "-b", "256"],
+        ["ecdsa", "-b", "384"],
+        ["ecdsa", "-b", "521"],
+      ];
+      for (const [index, kind] of kinds.entries()) {
+        const path = `${folder}/${index}`;
+        const silent = ["-q", "-N", "", "-f", path];
+        await must(tool, ["-t", ...kind, ...silent]);
+        const sign = ["-I", "id", "-n", "ansible", "-z", "7"];
+        await must(tool, ["-q", "-s", path, ...sign, `${path}.pub`]);
+        for (const file of [`${path}.pub`, `${path}-cert.pub`]) {
+          const publicKey = await Deno.readTextFile(file);
+          const userData = generateCloudConfig({ ...OPTIONS, publicKey });
+          assertEquals(
+            parseUserData(userData).users[0]?.ssh_authorized_keys,
+            [publicKey.trim()],
+          );
+        }
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+  keygen !== undefined,
 );

@@ -1,4 +1,4 @@
-/** Editing: read, change, write, and no edit of another is lost. */
+/** Tests of the edit methods. */
 
 import {
   assert,
@@ -16,9 +16,9 @@ import {
 } from "../mod.ts";
 import { type Exchange, StandInServer } from "./support/server.ts";
 import { badGateway } from "./support/execution.ts";
-import { CountedSignal, hurry, replace } from "./support/patch.ts";
+import { CountedSignal, hurry } from "./support/patch.ts";
 
-/** A user to edit. */
+/** Creates a user to edit. */
 function newUser(client: V1Client) {
   return client.createUser({
     login: "edited",
@@ -27,12 +27,12 @@ function newUser(client: V1Client) {
   });
 }
 
-/** Adds a word to the name of a user. */
-function adding(word: string): (data: UserData) => UserData {
+/** A change that appends a word to the full name. */
+function append(word: string): (data: UserData) => UserData {
   return (data) => ({ ...data, full_name: `${data.full_name} ${word}` });
 }
 
-Deno.test("of 20 editors with 10 edits each on one model, none loses any", async () => {
+Deno.test("editUser() loses no edit of 20 concurrent editors", async () => {
   await using server = new StandInServer({ servers: 0 });
   await using client = server.client();
   const { id } = await newUser(client);
@@ -43,7 +43,7 @@ Deno.test("of 20 editors with 10 edits each on one model, none loses any", async
       for (let edit = 0; edit < 10; edit++) {
         const word = `${editor}/${edit}`;
         words.push(word);
-        const changed = await own.editUser(id, adding(word));
+        const changed = await own.editUser(id, append(word));
         assert(changed.data.full_name.endsWith(` ${word}`));
       }
     }),
@@ -53,11 +53,11 @@ Deno.test("of 20 editors with 10 edits each on one model, none loses any", async
   const [start, ...found] = data.full_name.split(" ");
   assertEquals(start, "start");
   assertEquals(found.toSorted(), words.toSorted());
-  // Somebody did come between.
+  // There were conflicts.
   assert(server.sent("PUT", `/v1/user/${id}/`).length > 200);
 });
 
-Deno.test("each kind of model that can be changed can be edited", async () => {
+Deno.test("editRole(), editCluster(), editServer() and editPlaybookConfiguration() write the changed data", async () => {
   await using server = new StandInServer();
   await using client = server.client();
   const user = await newUser(client);
@@ -84,13 +84,13 @@ Deno.test("each kind of model that can be changed can be edited", async () => {
   for (const { data, version } of edited) {
     assertEquals([data.name, version], ["after", 2]);
   }
-  const renamed = await client.editUser(user.id, adding("after"));
+  const renamed = await client.editUser(user.id, append("after"));
   assertEquals(renamed.data.full_name, "start after");
 });
 
-/** A server on which others come between, so many times. */
-async function contested(
-  times: number,
+/** Runs a test in which another editor wins the first races. */
+async function withConflicts(
+  conflicts: number,
   test: (
     client: V1Client,
     id: string,
@@ -105,7 +105,7 @@ async function contested(
         return undefined;
       }
       const id = path.split("/").at(-2) ?? "";
-      await other.editUser(id, adding("other"), {
+      await other.editUser(id, append("other"), {
         headers: { "x-other": "1" },
       });
       return undefined;
@@ -114,7 +114,7 @@ async function contested(
   const other: V1Client = server.client();
   await using client = server.client();
   const { id } = await newUser(client);
-  left = times;
+  left = conflicts;
   const mine = (method: string) =>
     server.sent(method, `/v1/user/${id}/`)
       .filter(({ headers }) => !headers.has("x-other"));
@@ -122,27 +122,27 @@ async function contested(
   await other.logout();
 }
 
-Deno.test("where another edit comes between, the model is read and changed anew", async () => {
-  await contested(2, async (client, id, requests) => {
-    const given: UserData[] = [];
+Deno.test("editUser() reads and changes the model anew after a conflict", async () => {
+  await withConflicts(2, async (client, id, requests) => {
+    const seen: UserData[] = [];
     const user = await client.editUser(id, async (data) => {
-      given.push(data);
+      seen.push(data);
       await client.getInfo();
-      data.full_name += " mine"; // it is the caller's own
+      data.full_name += " mine"; // may be mutated
       return data;
     });
     assertEquals(user.data.full_name, "start other other mine");
-    assertEquals(given.length, 3);
-    assertNotStrictEquals(given[0], given[1]);
+    assertEquals(seen.length, 3);
+    assertNotStrictEquals(seen[0], seen[1]);
     assertEquals([requests("GET").length, requests("PUT").length], [3, 3]);
   });
 });
 
-Deno.test("editing gives up where others always come between", async () => {
+Deno.test("editUser() rejects after 50 conflicts", async () => {
   using _ = hurry(60_000);
-  await contested(Infinity, async (client, id, requests) => {
+  await withConflicts(Infinity, async (client, id, requests) => {
     const error = await assertRejects(
-      () => client.editUser(id, adding("mine")),
+      () => client.editUser(id, append("mine")),
       DecapodAPIError,
     );
     assertEquals(error.error, "CannotUpdateManagedFieldsError");
@@ -150,7 +150,7 @@ Deno.test("editing gives up where others always come between", async () => {
   });
 });
 
-Deno.test("what is refused for another reason is not sent again", async () => {
+Deno.test("editUser() writes once if the server rejects the data", async () => {
   await using server = new StandInServer({ servers: 0 });
   await using client = server.client();
   const { id } = await newUser(client);
@@ -163,19 +163,19 @@ Deno.test("what is refused for another reason is not sent again", async () => {
   assertEquals(server.sent("PUT", path).length, 1);
   await client.deleteUser(id);
   const deleted = await assertRejects(
-    () => client.editUser(id, adding("late")),
+    () => client.editUser(id, append("late")),
     DecapodAPIError,
   );
   assertEquals(deleted.error, "CannotUpdateDeletedModel");
   assertEquals(server.sent("PUT", path).length, 2);
   const unknown = await assertRejects(
-    () => client.editUser(crypto.randomUUID(), adding("late")),
+    () => client.editUser(crypto.randomUUID(), append("late")),
     DecapodAPIError,
   );
   assertEquals(unknown.code, 404);
 });
 
-Deno.test("reading is tried again, writing is not: it may have taken effect", async () => {
+Deno.test("editUser() retries the read but not the write", async () => {
   let failing = "";
   await using server = new StandInServer({ servers: 0 }, ({ method }) => {
     if (method !== failing) return undefined;
@@ -186,18 +186,18 @@ Deno.test("reading is tried again, writing is not: it may have taken effect", as
   const { id } = await newUser(client);
   using _ = hurry(60_000);
   failing = "GET";
-  await client.editUser(id, adding("1"));
+  await client.editUser(id, append("1"));
   assertEquals(server.sent("GET", `/v1/user/${id}/`).length, 2);
   failing = "PUT";
   const error = await assertRejects(
-    () => client.editUser(id, adding("2"), { retries: 5 }),
+    () => client.editUser(id, append("2"), { retries: 5 }),
     DecapodAPIError,
   );
   assertEquals([error.code, error.outcomeUnknown], [502, true]);
   assertEquals(server.sent("PUT", `/v1/user/${id}/`).length, 2);
 });
 
-Deno.test("what the function throws is the caller's, and nothing is written", async () => {
+Deno.test("editUser() rejects with what the change throws and writes nothing", async () => {
   await using server = new StandInServer({ servers: 0 });
   await using client = server.client();
   const { id } = await newUser(client);
@@ -216,7 +216,7 @@ Deno.test("what the function throws is the caller's, and nothing is written", as
     await assertRejects(
       () => client.editUser(id, () => JSON.parse(nothing)),
       TypeError,
-      "Cannot edit: the function has to return the new data",
+      "Invalid change: must return the new data",
     );
   }
   const change = JSON.parse("5");
@@ -226,21 +226,18 @@ Deno.test("what the function throws is the caller's, and nothing is written", as
     "Invalid change",
   );
   await assertRejects(
-    () => client.editUser(id, adding("x"), JSON.parse('{"attempts":1}')),
+    () => client.editUser(id, append("x"), JSON.parse('{"attempts":1}')),
     TypeError,
-    'there is no "attempts"',
+    'Unknown option "attempts"',
   );
   assertEquals(server.sent("PUT", `/v1/user/${id}/`), []);
 });
 
-Deno.test("the deadline and the signal hold for the whole edit", async () => {
+Deno.test("editUser() ends a hanging change at the deadline and at an abort", async () => {
   await using server = new StandInServer({ servers: 0 });
   await using client = server.client();
   const { id } = await newUser(client);
   const hang = () => new Promise<UserData>(() => {});
-  using _ = replace(AbortSignal, "timeout", () => {
-    throw new Error("It would not keep the program running meanwhile");
-  });
   await assertRejects(
     () => client.editUser(id, hang, { timeout: 50 }),
     DecapodTimeoutError,
@@ -255,7 +252,7 @@ Deno.test("the deadline and the signal hold for the whole edit", async () => {
   assertEquals(counted.listeners, 0);
 });
 
-Deno.test("an edit without an answer is not taken for done", async () => {
+Deno.test("editUser() rejects with outcomeUnknown if the write gets no response", async () => {
   await using server = new StandInServer({ servers: 0 });
   await using client = server.client({
     fetch: (url, init) =>
@@ -265,8 +262,64 @@ Deno.test("an edit without an answer is not taken for done", async () => {
   });
   const { id } = await newUser(client);
   const error = await assertRejects(
-    () => client.editUser(id, adding("x")),
+    () => client.editUser(id, append("x")),
     DecapodConnectionError,
   );
   assertEquals(error.outcomeUnknown, true);
+});
+
+Deno.test("editCluster() loses no edit of 8 editors whose writes overlap", async () => {
+  await using server = new StandInServer({ servers: 0, insertDuration: 5 });
+  await using client = server.client();
+  const { id } = await client.createCluster("edited");
+  await Promise.all(
+    Array.from({ length: 8 }, async (_, editor) => {
+      await using own = server.client();
+      for (let edit = 0; edit < 5; edit++) {
+        await own.editCluster(id, (data) => ({
+          ...data,
+          name: `${data.name} ${editor}/${edit}`,
+        }));
+      }
+    }),
+  );
+  const { version, data } = await client.getCluster(id);
+  const words = data.name.split(" ").slice(1);
+  assertEquals([version, words.length, new Set(words).size], [41, 40, 40]);
+  const duplicates = server.sent("PUT", `/v1/cluster/${id}/`).filter((
+    { answer },
+  ) => answer?.text.includes("CannotUpdateModelWithSuchParameters"));
+  assert(duplicates.length > 0, "no two writes overlapped");
+});
+
+Deno.test("editCluster() rejects a name that is taken after one write", async () => {
+  await using server = new StandInServer({ servers: 0, insertDuration: 5 });
+  await using client = server.client();
+  await client.createCluster("taken");
+  const { id } = await client.createCluster("edited");
+  const error = await assertRejects(
+    () => client.editCluster(id, (data) => ({ ...data, name: "taken" })),
+    DecapodAPIError,
+  );
+  assertEquals(error.error, "CannotUpdateModelWithSuchParameters");
+  assertEquals(server.sent("PUT", `/v1/cluster/${id}/`).length, 1);
+  assertEquals((await client.getCluster(id)).version, 1);
+});
+
+Deno.test("updateCluster() rejects what is not a model and sends nothing", async () => {
+  await using server = new StandInServer({ servers: 0 });
+  const client = server.client();
+  const invalid: [unknown, string][] = [
+    [Promise.resolve({}), "a promise (is an await missing?)"],
+    ["id", "string"],
+    [undefined, "undefined"],
+  ];
+  for (const [model, got] of invalid) {
+    await assertRejects(
+      () => Reflect.apply(client.updateCluster, client, [model]),
+      TypeError,
+      `Invalid cluster: must be a whole model as it was read, got ${got}`,
+    );
+  }
+  assertEquals(server.exchanges, []);
 });

@@ -1,11 +1,13 @@
-/** The errors as users meet them: classes, fields, messages, JSON. */
+/** Errors: classes, fields, messages, JSON. */
 
 import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertLess,
   assertRejects,
   assertStrictEquals,
+  assertStringIncludes,
 } from "@std/assert";
 import {
   DecapodAPIError,
@@ -17,7 +19,13 @@ import {
   DecapodWaitTimeoutError,
   type Execution,
 } from "../mod.ts";
-import { apiError, StandInServer, TestServer } from "./support/server.ts";
+import { http, RawServer } from "./support/raw.ts";
+import {
+  apiError,
+  makeClient,
+  StandInServer,
+  TestServer,
+} from "./support/server.ts";
 
 const EXECUTION: Execution = {
   id: "231c54ee-384b-4fce-8ad4-7e029c7d13cb",
@@ -38,7 +46,7 @@ const EXECUTION: Execution = {
 
 const request = { method: "POST", url: "http://decapod.example/v1/user/" };
 
-/** One error of each class, and what is its own in its JSON. */
+/** One error of each class, its name and the fields of its own. */
 const ERRORS: [DecapodError, string, Record<string, unknown>][] = [
   [new DecapodError("Sorry", request), "DecapodError", {}],
   [
@@ -80,7 +88,7 @@ const ERRORS: [DecapodError, string, Record<string, unknown>][] = [
 ];
 
 for (const [error, name, own] of ERRORS) {
-  Deno.test(`${name} has its name, its request and its JSON`, () => {
+  Deno.test(`${name} has a name, the request and JSON`, () => {
     assertInstanceOf(error, DecapodError);
     assertInstanceOf(error, Error);
     assertEquals(error.name, name);
@@ -100,13 +108,13 @@ for (const [error, name, own] of ERRORS) {
   });
 }
 
-Deno.test("an error of waiting is a timeout", () => {
+Deno.test("DecapodWaitTimeoutError is a DecapodTimeoutError", () => {
   const error = new DecapodWaitTimeoutError("Late", { states: {} });
   assertInstanceOf(error, DecapodTimeoutError);
   assertEquals(error.execution, undefined);
 });
 
-Deno.test("the cause is also there as exception, and not in the JSON", () => {
+Deno.test("DecapodError.exception is the cause, which is not in the JSON", () => {
   const cause = new Error("refused");
   const error = new DecapodError("Sorry", { cause, outcomeUnknown: true });
   assertStrictEquals(error.cause, cause);
@@ -115,112 +123,130 @@ Deno.test("the cause is also there as exception, and not in the JSON", () => {
   assertEquals("cause" in error.toJSON(), false);
 });
 
-Deno.test("json has just these three", async () => {
+Deno.test("DecapodAPIError.json is what the server sent, with the description", async () => {
   await using server = new StandInServer();
   const error = await assertRejects(
     () => server.client().getUser("11111111-1111-4111-8111-111111111111"),
     DecapodAPIError,
   );
   const { code, error: name, description } = error;
-  assertEquals(error.json, { code, error: name, description });
   assertEquals([code, name], [404, "NotFound"]);
-  assertEquals(Object.keys(error.json), ["code", "error", "description"]);
+  const sent: object = JSON.parse(
+    server.exchanges.at(-1)?.answer?.text ?? "",
+  );
+  assertEquals({ ...error.json }, { ...sent, code, description });
+  assertEquals({ ...error.json, message: "" }, {
+    code,
+    error: name,
+    message: "",
+    description,
+  });
 });
 
-/** Error answers, and what becomes of them. */
-const ANSWERS: {
+/** Error responses, and the errors for them. */
+const RESPONSES: {
   name: string;
-  answer: Response;
-  says: string;
+  response: Response;
+  part: string;
   error: string;
   description: string;
 }[] = [
   {
     name: "Decapod's own",
-    answer: apiError(403, "Forbidden", "Access was forbidden!"),
-    says: "403 Forbidden: Access was forbidden! (the method's documentation",
+    response: apiError(403, "Forbidden", "Access was forbidden!"),
+    part: "403 Forbidden: Access was forbidden! (the method's documentation",
     error: "Forbidden",
     description: "Access was forbidden!",
   },
   {
     name: "several lines",
-    answer: apiError(400, "InvalidJSONError", "'a' is short\n'b' is long"),
-    says: "400 InvalidJSONError: 'a' is short 'b' is long",
+    response: apiError(400, "InvalidJSONError", "'a' is short\n'b' is long"),
+    part: "400 InvalidJSONError: 'a' is short 'b' is long",
     error: "InvalidJSONError",
     description: "'a' is short\n'b' is long",
   },
   {
     name: "no message",
-    answer: apiError(400, "BadRequest", ""),
-    says: "400 BadRequest",
+    response: apiError(400, "BadRequest", ""),
+    part: "400 BadRequest",
     error: "BadRequest",
     description: "",
   },
   {
     name: "JSON with other fields",
-    answer: Response.json({ detail: "no" }, { status: 400 }),
-    says: "400 Bad Request",
+    response: Response.json({ detail: "no" }, { status: 400 }),
+    part: "400 Bad Request",
     error: "Bad Request",
     description: "",
   },
   {
     name: "JSON with fields of other types",
-    answer: Response.json({ error: 5, message: ["no"] }, { status: 400 }),
-    says: "400 Bad Request",
+    response: Response.json({ error: 5, message: ["no"] }, { status: 400 }),
+    part: "400 Bad Request",
     error: "Bad Request",
     description: "",
   },
   {
     name: "a JSON text",
-    answer: Response.json("no", { status: 400 }),
-    says: '400 Bad Request: "no"',
+    response: Response.json("no", { status: 400 }),
+    part: '400 Bad Request: "no"',
     error: "Bad Request",
     description: '"no"',
   },
   {
     name: "HTML",
-    answer: new Response(
-      "<html><head><title>502</title></head>\n<body>Try <b>later</b></body>",
+    response: new Response(
+      "<html><head><title>502</title><style>p {}</style></head>\n<body>Try <b>later</b></body>",
       { status: 502, headers: { "content-type": "text/html" } },
     ),
-    says: "502 Bad Gateway: 502 Try later",
+    part: "502 Bad Gateway: Try later",
     error: "Bad Gateway",
-    description: "502 Try later",
+    description: "Try later",
   },
   {
     name: "HTML that is too long",
-    answer: new Response(`<p>${"x".repeat(600_000)}`, { status: 502 }),
-    says: `502 Bad Gateway: ${"x".repeat(500)}…`,
+    response: new Response(`<p>${"x".repeat(600_000)}`, { status: 502 }),
+    part: `502 Bad Gateway: ${"x".repeat(100)}`,
     error: "Bad Gateway",
-    description: `${"x".repeat(500)}…`,
+    description: `${"x".repeat(150)}…${"x".repeat(149)}`,
+  },
+  {
+    name: "only its status in HTML",
+    response: new Response(
+      "<title>404 Not Found</title><h1>404 Not Found</h1>",
+      { status: 404 },
+    ),
+    part: "404 Not Found (check that the URL is that of the Decapod API)",
+    error: "Not Found",
+    description: "",
   },
   {
     name: "nothing",
-    answer: new Response(null, { status: 500 }),
-    says: "500 Internal Server Error",
+    response: new Response(null, { status: 500 }),
+    part: "500 Internal Server Error",
     error: "Internal Server Error",
     description: "",
   },
 ];
 
-for (const { name, answer, says, error, description } of ANSWERS) {
-  Deno.test(`an error answer with ${name}`, async () => {
-    await using server = new TestServer(() => answer);
+for (const { name, response, part, error, description } of RESPONSES) {
+  Deno.test(`DecapodAPIError describes a response with ${name}`, async () => {
+    await using server = new TestServer(() => response);
     const client = server.client({ retries: 0 });
     const thrown = await assertRejects(() => client.getInfo(), DecapodAPIError);
     const { message } = thrown;
     assertEquals(
-      message.slice(0, `GET ${server.url}/v1/info/: ${says}`.length),
-      `GET ${server.url}/v1/info/: ${says}`,
+      message.slice(0, `GET ${server.url}/v1/info/: ${part}`.length),
+      `GET ${server.url}/v1/info/: ${part}`,
     );
     assertEquals(message.includes("\n"), false);
     assertEquals(thrown.error, error);
     assertEquals(thrown.description, description);
-    assertEquals(thrown.code, answer.status);
+    assertEquals(thrown.code, response.status);
   });
 }
 
-Deno.test("an error that has no name and no phrase has its status", async () => {
+Deno.test("DecapodAPIError has the status if there is neither a name nor a reason phrase", async () => {
   await using server = new StandInServer();
   const client = server.client({
     retries: 0,
@@ -231,7 +257,7 @@ Deno.test("an error that has no name and no phrase has its status", async () => 
   assertEquals(error.message, `GET ${server.url}/v1/info/: 599`);
 });
 
-Deno.test("a redirect without a Location, as browsers show it", async () => {
+Deno.test("DecapodResponseError describes a redirect without Location, as browsers show it", async () => {
   const response = Response.json({});
   Object.defineProperties(response, {
     type: { value: "opaqueredirect" },
@@ -247,7 +273,7 @@ Deno.test("a redirect without a Location, as browsers show it", async () => {
   );
 });
 
-Deno.test("a body of no length at all is an empty one", async () => {
+Deno.test("DecapodResponseError describes a response without a body", async () => {
   await using server = new StandInServer();
   const headers = { "content-type": "application/json" };
   const client = server.client({
@@ -260,7 +286,7 @@ Deno.test("a body of no length at all is an empty one", async () => {
   );
 });
 
-Deno.test("a connection that ends too early says how far it came", async () => {
+Deno.test("DecapodConnectionError has a cause that part how much of the body arrived", async () => {
   await using server = new StandInServer();
   const headers = {
     "content-type": "application/json",
@@ -278,5 +304,148 @@ Deno.test("a connection that ends too early says how far it came", async () => {
   assertEquals(
     error.cause.message,
     "connection closed after 2 of 100 bytes",
+  );
+});
+
+/** Statuses that Decapod itself does not send, and whether the URL is doubted. */
+const HTML_STATUSES: [status: number, isUrlDoubted: boolean][] = [
+  [400, true],
+  [403, false], // it has a hint of its own
+  [404, true],
+  [405, true],
+  [410, true],
+  [407, false],
+  [413, false],
+  [429, false],
+  [500, false],
+  [502, false],
+  [503, false],
+];
+
+Deno.test("DecapodAPIError asks to check the URL if the response is HTML of a status of other servers", async () => {
+  for (const [status, isUrlDoubted] of HTML_STATUSES) {
+    await using server = new TestServer(() =>
+      new Response("<h1>Sorry</h1>", {
+        status,
+        headers: { "content-type": "text/html" },
+      })
+    );
+    const client = server.client({ retries: 0 });
+    const { message } = await assertRejects(
+      () => client.login(),
+      DecapodAPIError,
+    );
+    const hint = "check that the URL is that of the Decapod API";
+    assertEquals(message.includes(hint), isUrlDoubted, message);
+  }
+});
+
+Deno.test("DecapodAPIError part each text of an HTML page once", async () => {
+  const title = "405 Not Allowed";
+  const html = `<title>${title}</title><h1>${title}</h1><hr>nginx`;
+  // HTTP/2 has no reason phrases, and not every proxy has that of nginx.
+  for (const phrase of ["Not Allowed", "", "Method Not Allowed"]) {
+    await using server = new RawServer(async (peer) => {
+      await peer.request();
+      const headers = { "content-type": "text/html" };
+      await peer.send(http(`405 ${phrase}`, html, headers));
+    });
+    const { message } = await assertRejects(
+      () => server.client().login(),
+      DecapodAPIError,
+      "nginx (check that the URL is that of the Decapod API)",
+    );
+    const texts = message.replaceAll("Method Not Allowed", "");
+    assert(texts.split("Not Allowed").length <= 2, message);
+  }
+});
+
+Deno.test("createCluster() part that a response with status 204 has no content", async () => {
+  await using server = new TestServer(() =>
+    new Response(null, { status: 204 })
+  );
+  const client = server.client({ headers: { authorization: "token" } });
+  const error = await assertRejects(
+    () => client.createCluster("ceph"),
+    DecapodResponseError,
+    "(status 204) has no content",
+  );
+  assertEquals(error.outcomeUnknown, true);
+});
+
+const LONG = "x".repeat(3000);
+
+Deno.test("getUser() has messages of 500 characters at most, whatever is long", async () => {
+  await using server = new TestServer((_, { path }) =>
+    path.endsWith("/r/")
+      ? new Response(null, { status: 302, headers: { location: `/${LONG}` } })
+      : path.endsWith("/t/")
+      ? new Response("", { headers: { "content-type": LONG } })
+      : apiError(400, LONG, LONG)
+  );
+  const client = server.client({ headers: { authorization: "token" } });
+  const down = makeClient("http://127.0.0.1:1", {
+    headers: { authorization: "token" },
+    retries: 0,
+  });
+  const calls = [
+    () => client.getUser(LONG),
+    () => client.getUser("short"),
+    () => client.getUser("r"),
+    () => client.getUser("t"),
+    () => client.deleteUser(LONG),
+    () => client.getUsers({ filter: { login: { in: [LONG] } } }),
+    () => down.deleteUser(LONG),
+    () => down.getUser(LONG),
+  ];
+  for (const call of calls) {
+    const { message, url } = await assertRejects(
+      async () => await call(),
+      DecapodError,
+    );
+    assertLess(message.length, 501, message);
+    assert(/^(GET|DELETE) http:\/\/127\.0\.0\.1:\d+\/v1\//.test(message));
+    assert(url && url.length > 20); // the whole one
+  }
+});
+
+Deno.test("getServers() part how long the URL is if Decapod's nginx does not accept it", async () => {
+  const ids = Array.from({ length: 200 }, () => crypto.randomUUID());
+  const filter = { model_id: { in: ids } };
+  await using server = new StandInServer(
+    {},
+    ({ path }) =>
+      path === "/v1/server/"
+        ? new Response("<h1>414 Request-URI Too Large</h1>", { status: 414 })
+        : undefined,
+  );
+  const refused = await assertRejects(
+    async () => await server.client().getServers({ filter }),
+    DecapodAPIError,
+    "filter by fewer values per request",
+  );
+  assertEquals(refused.code, 414);
+  assertStringIncludes(refused.message, `${refused.url?.length} characters`);
+  // The connection may break before the status arrives.
+  await using broken = new RawServer(async (peer) => {
+    await peer.firstByte();
+  });
+  const client = broken.client({
+    headers: { authorization: "token" },
+    retries: 0,
+  });
+  await assertRejects(
+    async () => await client.getServers({ filter }),
+    DecapodConnectionError,
+    "filter by fewer values per request",
+  );
+});
+
+Deno.test("getInfo() names a header that is too long for Decapod's nginx", async () => {
+  await using server = new TestServer(() => new Response("", { status: 400 }));
+  await assertRejects(
+    () => server.client().getInfo({ headers: { "x-long": "x".repeat(5000) } }),
+    DecapodAPIError,
+    "the header x-long is too long",
   );
 });

@@ -1,4 +1,4 @@
-/** Waiting for executions: until the end, and until no longer. */
+/** Tests of waitForExecution(). */
 
 import {
   assert,
@@ -9,51 +9,35 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import {
-  type ClientOptions,
   DecapodAPIError,
   DecapodConnectionError,
+  DecapodError,
   DecapodExecutionError,
   DecapodResponseError,
   DecapodWaitTimeoutError,
-  type V1Client,
   type WaitOptions,
 } from "../mod.ts";
 import { TestClock } from "./standin/mod.ts";
-import { badGateway, ID, ScriptedExecution } from "./support/execution.ts";
+import {
+  badGateway,
+  ID,
+  ScriptedExecution,
+  TIMEOUT,
+  withExecution,
+} from "./support/execution.ts";
 import { chance, CountedSignal } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { apiError, json, makeClient, StandInServer } from "./support/server.ts";
 import { skipWaits } from "./support/time.ts";
 
-/** The client's own deadline in these tests. */
-const TIMEOUT = 30_000;
-
-/** Runs a test with an execution behind a real server, without real waits. */
-async function scripted(
-  execution: ScriptedExecution,
-  test: (client: V1Client, waits: number[]) => Promise<void>,
-  deadlines: number[] = [],
-  options: Partial<ClientOptions> = {},
-): Promise<void> {
-  await using server = new StandInServer({ servers: 0 }, execution.answer);
-  await using client = server.client({
-    retries: 0,
-    timeout: TIMEOUT,
-    ...options,
-  });
-  await client.login();
-  using skipped = skipWaits(TIMEOUT, ...deadlines);
-  await test(client, skipped.waits);
-}
-
-Deno.test("waiting ends with the completed execution", async () => {
+Deno.test("waitForExecution() resolves with the completed execution", async () => {
   const execution = new ScriptedExecution("created");
-  execution.onLook = (look) => {
-    if (look === 3) execution.states.push("started");
-    if (look === 6) execution.states.push("completed");
+  execution.onPoll = (poll) => {
+    if (poll === 3) execution.states.push("started");
+    if (poll === 6) execution.states.push("completed");
   };
   const seen: string[] = [];
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const done = await client.waitForExecution(ID, {
       onUpdate: ({ data }) => {
         seen.push(data.state);
@@ -66,20 +50,20 @@ Deno.test("waiting ends with the completed execution", async () => {
     ]);
   });
   assertEquals(seen, ["created", "started", "completed"]);
-  assertEquals(execution.looks, 6);
+  assertEquals(execution.polls, 6);
   assertEquals(execution.read.requests, 0);
 });
 
-Deno.test("the looks come at growing, jittered intervals between two bounds", async () => {
+Deno.test("waitForExecution() polls at growing, jittered intervals between min and max", async () => {
   const bounds = { min: 1000, max: 20_000 };
   const all = new Set<number>();
   for (let round = 0; round < 5; round++) {
     const execution = new ScriptedExecution("created");
-    execution.onLook = (look) => {
-      if (look === 15) execution.states.push("started");
-      if (look === 30) execution.states.push("completed");
+    execution.onPoll = (poll) => {
+      if (poll === 15) execution.states.push("started");
+      if (poll === 30) execution.states.push("completed");
     };
-    await scripted(execution, async (client, waits) => {
+    await withExecution(execution, async (client, waits) => {
       await client.waitForExecution(ID, { interval: bounds });
       assertEquals(waits.length, 29);
       for (const wait of waits) {
@@ -91,10 +75,10 @@ Deno.test("the looks come at growing, jittered intervals between two bounds", as
       for (const long of [13, 28]) assert((waits[long] ?? NaN) >= 15_000);
     });
   }
-  assert(all.size > 100, "chance has no part in it");
+  assert(all.size > 100, "the intervals have jitter");
 });
 
-Deno.test("an interval is the shortest wait, ten times of it the longest", async () => {
+Deno.test("waitForExecution() takes a number as the shortest interval, ten times it as the longest", async () => {
   for (
     const [interval, random, first, last] of [
       [undefined, 0, 1000, 7500],
@@ -104,10 +88,10 @@ Deno.test("an interval is the shortest wait, ten times of it the longest", async
     ] as const
   ) {
     const execution = new ScriptedExecution("started");
-    execution.onLook = (look) => {
-      if (look === 12) execution.states.push("completed");
+    execution.onPoll = (poll) => {
+      if (poll === 12) execution.states.push("completed");
     };
-    await scripted(execution, async (client, waits) => {
+    await withExecution(execution, async (client, waits) => {
       using _ = chance(random);
       await client.waitForExecution(ID, { interval });
       assertEquals(Math.round(waits[0] ?? 0), first);
@@ -116,27 +100,27 @@ Deno.test("an interval is the shortest wait, ten times of it the longest", async
   }
 });
 
-Deno.test("a timeout says what was seen, after a last look just before it", async () => {
+Deno.test("waitForExecution() rejects at the deadline, after a last poll just before it", async () => {
   const timeout = 60_000;
   for (const interval of [{ min: 7000, max: 7000 }, { min: 1e6, max: 1e6 }]) {
     const execution = new ScriptedExecution("created");
-    execution.onLook = (look) => {
-      if (look === 2) execution.states.push("started");
+    execution.onPoll = (poll) => {
+      if (poll === 2) execution.states.push("started");
     };
-    await scripted(execution, async (client, waits) => {
+    await withExecution(execution, async (client, waits) => {
       const error = await assertRejects(
         () => client.waitForExecution(ID, { timeout, interval }),
         DecapodWaitTimeoutError,
       );
-      const looks = waits.length + 1;
-      assertEquals(execution.looks, looks);
+      const polls = waits.length + 1;
+      assertEquals(execution.polls, polls);
       assertEquals(error.execution?.data.state, "started");
-      assertEquals(error.states, { created: 1, started: looks - 1 });
+      assertEquals(error.states, { created: 1, started: polls - 1 });
       assertEquals(
         error.message,
-        `Execution ${ID} did not end within 60000 ms: it is started (seen created 1×, started ${
-          looks - 1
-        }×) and goes on`,
+        `Execution ${ID} did not end within 60000 ms: it is started and continues (polled created 1×, started ${
+          polls - 1
+        }×)`,
       );
       const last = waits.reduce((sum, wait) => sum + wait, 0);
       assert(last > timeout - 1000 && last < timeout, String(last));
@@ -144,12 +128,12 @@ Deno.test("a timeout says what was seen, after a last look just before it", asyn
   }
 });
 
-Deno.test("an execution that ends just before the deadline is not missed", async () => {
+Deno.test("waitForExecution() notices an end just before the deadline", async () => {
   const execution = new ScriptedExecution("started");
-  execution.onLook = (look) => {
-    if (look === 2) execution.states.push("completed");
+  execution.onPoll = (poll) => {
+    if (poll === 2) execution.states.push("completed");
   };
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const timeout = 60_000;
     const options = { timeout, interval: 1e6 };
     const done = await client.waitForExecution(ID, options);
@@ -157,33 +141,33 @@ Deno.test("an execution that ends just before the deadline is not missed", async
   }, [60_000]);
 });
 
-Deno.test("a look that hangs is over at the deadline", async () => {
+Deno.test("waitForExecution() aborts a hanging poll at the deadline", async () => {
   const held = Promise.withResolvers<undefined>();
   const execution = new ScriptedExecution("started");
-  execution.onLook = (look) => look === 2 ? held.promise : undefined;
-  await scripted(execution, async (client) => {
+  execution.onPoll = (poll) => poll === 2 ? held.promise : undefined;
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID, { timeout: 200, interval: 1 }),
       DecapodWaitTimeoutError,
-      "it is started (seen started 1×) and goes on",
-    );
+      "it is started and continues (polled started 1×)",
+    ).finally(() => held.resolve(undefined));
     assertEquals(error.states, { started: 1 });
-    held.resolve(undefined);
   }, [200]);
 });
 
-/** What stands between a look and its answer for a while. */
-const AWAY: Record<string, () => Response> = {
+/** Responses of a server that is unavailable for a while. */
+const UNAVAILABLE: Record<string, () => Response> = {
   "a proxy's 502": badGateway,
   "503": () => apiError(503, "ServiceUnavailable", "later"),
+  "408": () => apiError(408, "RequestTimeout", "slow"),
   "504": () => apiError(504, "GatewayTimeout", "late"),
   "429": () => apiError(429, "TooManyRequests", "slower"),
   "500": () => apiError(500, "InternalServerError", "crash"),
-  "a page that is not Decapod's": () =>
+  "an HTML page": () =>
     new Response("<html>Back soon</html>", {
       headers: { "content-type": "text/html" },
     }),
-  "half an answer": () =>
+  "truncated JSON": () =>
     new Response('{"id": ', {
       headers: { "content-type": "application/json" },
     }),
@@ -199,24 +183,24 @@ for (
     "an execution without a playbook":
       '{"version":1,"data":{"state":"completed"}}',
   })
-) AWAY[name] = () => json(JSON.parse(text));
+) UNAVAILABLE[name] = () => json(JSON.parse(text));
 
-for (const [name, answer] of Object.entries(AWAY)) {
-  Deno.test(`waiting outlasts ${name}, at first and in between`, async () => {
+for (const [name, answer] of Object.entries(UNAVAILABLE)) {
+  Deno.test(`waitForExecution() continues after ${name}`, async () => {
     const execution = new ScriptedExecution("started");
-    execution.onLook = (look) => {
-      if (look === 9) execution.states.push("completed");
-      return look < 3 || look > 4 && look < 8 ? answer() : undefined;
+    execution.onPoll = (poll) => {
+      if (poll === 9) execution.states.push("completed");
+      return poll < 3 || poll > 4 && poll < 8 ? answer() : undefined;
     };
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       const done = await client.waitForExecution(ID);
       assertEquals(done.data.state, "completed");
     });
-    assertEquals(execution.looks, 9);
+    assertEquals(execution.polls, 9);
   });
 }
 
-Deno.test("waiting outlasts a server that refuses connections", async () => {
+Deno.test("waitForExecution() continues after refused connections", async () => {
   const execution = new ScriptedExecution("started");
   const listen = (port: number) =>
     Deno.serve(
@@ -253,10 +237,10 @@ Deno.test("waiting outlasts a server that refuses connections", async () => {
   await server.shutdown();
 });
 
-Deno.test("waiting outlasts connections that are reset and cut off", async () => {
+Deno.test("waitForExecution() continues after connections that are reset or truncated", async () => {
   const execution = new ScriptedExecution("started");
   await using server = new RawServer(async (peer, number) => {
-    if (number === 2) return await peer.firstByte(); // and resets it
+    if (number === 2) return await peer.firstByte(); // and resets the connection
     const request = await peer.request();
     if (number === 3) return await peer.send("HTTP/1.1 200 OK\r\n");
     if (number === 5) execution.states.push("completed");
@@ -282,14 +266,14 @@ Deno.test("waiting outlasts connections that are reset and cut off", async () =>
   assertEquals(server.connections, 5);
 });
 
-Deno.test("waiting outlasts the death of its token", async () => {
+Deno.test("waitForExecution() logs in again when its token expires", async () => {
   const clock = new TestClock();
-  let looks = 0;
+  let polls = 0;
   await using server: StandInServer = new StandInServer(
     { now: clock.now },
     ({ path }) => {
       if (!path.startsWith("/v1/execution/")) return undefined;
-      if (++looks === 2) server.standIn.revokeTokens();
+      if (++polls === 2) server.standIn.revokeTokens();
       clock.advance(10_000);
       return undefined;
     },
@@ -303,68 +287,68 @@ Deno.test("waiting outlasts the death of its token", async () => {
 });
 
 for (const code of [400, 401, 403, 404]) {
-  Deno.test(`${code} ends the waiting at once, at first and in between`, async () => {
+  Deno.test(`waitForExecution() rejects at the first ${code}`, async () => {
     for (const at of [1, 3]) {
       const execution = new ScriptedExecution("started");
-      execution.onLook = (look) =>
-        look >= at ? apiError(code, "Permanent", "no") : undefined;
-      await scripted(execution, async (client) => {
+      execution.onPoll = (poll) =>
+        poll >= at ? apiError(code, "Permanent", "no") : undefined;
+      await withExecution(execution, async (client) => {
         const error = await assertRejects(
           () => client.waitForExecution(ID),
           DecapodAPIError,
         );
         assertEquals(error.code, code);
       });
-      // A token may have died: 401 is tried once more with another.
-      assertEquals(execution.looks, code === 401 ? at + 1 : at);
+      // A token may have expired: after a 401 the client logs in again.
+      assertEquals(execution.polls, code === 401 ? at + 1 : at);
     }
   });
 }
 
-Deno.test("a server that was never seen is given a minute", async () => {
+Deno.test("waitForExecution() rejects if no poll succeeds within a minute", async () => {
   const execution = new ScriptedExecution("started");
-  execution.onLook = () => badGateway();
-  await scripted(execution, async (client, waits) => {
+  execution.onPoll = () => badGateway();
+  await withExecution(execution, async (client, waits) => {
     await assertRejects(() => client.waitForExecution(ID), DecapodAPIError);
     const waited = waits.reduce((sum, wait) => sum + wait, 0);
     assert(waited >= 60_000 && waited < 75_000, String(waited));
   });
 });
 
-Deno.test("a timeout without an answer says that there was none", async () => {
+Deno.test("waitForExecution() says at the deadline that no poll got a response", async () => {
   const execution = new ScriptedExecution("started");
-  execution.onLook = () => badGateway();
-  await scripted(execution, async (client) => {
+  execution.onPoll = () => badGateway();
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID, { timeout: 20_000 }),
       DecapodWaitTimeoutError,
-      `Execution ${ID} did not end within 20000 ms: it was never seen, the server gave no answer`,
+      `Execution ${ID} did not end within 20000 ms: no poll got a response`,
     );
     assertEquals(error.execution, undefined);
     assertEquals(error.states, {});
   }, [20_000]);
 });
 
-Deno.test("a server that was seen is waited for without limit", async () => {
+Deno.test("waitForExecution() waits without limit for a server that responded before", async () => {
   const execution = new ScriptedExecution("started");
-  execution.onLook = (look) => {
-    if (look === 60) execution.states.push("completed");
-    return look > 1 && look < 60 ? badGateway() : undefined;
+  execution.onPoll = (poll) => {
+    if (poll === 60) execution.states.push("completed");
+    return poll > 1 && poll < 60 ? badGateway() : undefined;
   };
-  await scripted(execution, async (client, waits) => {
+  await withExecution(execution, async (client, waits) => {
     await client.waitForExecution(ID);
     assert(waits.reduce((sum, wait) => sum + wait, 0) > 300_000);
   });
 });
 
-Deno.test("a failed execution names the servers and the tasks that failed", async () => {
+Deno.test("waitForExecution() names the failed steps and their servers", async () => {
   const execution = new ScriptedExecution("started", "failed");
   execution.steps.push(
     { name: "fine", finished: 1 },
     { name: "prepare disk", finished: 2, result: "error" },
     { name: "reach it", finished: 3, result: "unreachable", server: null },
   );
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID),
       DecapodExecutionError,
@@ -373,7 +357,7 @@ Deno.test("a failed execution names the servers and the tasks that failed", asyn
       error.message,
       `Execution ${ID} of cluster_deploy ended as failed: failed steps are ` +
         '"prepare disk" on server server1 (error), "reach it" on server ' +
-        "unknown (unreachable); getExecutionLog says more",
+        "unknown (unreachable) (see getExecutionLog)",
     );
     assertEquals(error.execution.data.state, "failed");
     assertEquals(
@@ -384,30 +368,30 @@ Deno.test("a failed execution names the servers and the tasks that failed", asyn
   assertEquals(execution.read, { requests: 1, items: 2 });
 });
 
-Deno.test("of many failed steps an error names some and has them all", async () => {
+Deno.test("waitForExecution() names five of many failed steps and returns all", async () => {
   const execution = new ScriptedExecution("failed");
   for (let index = 0; index < 60; index++) {
     execution.steps.push({ name: `t${index}`, finished: 1, result: "error" });
   }
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID),
       DecapodExecutionError,
-      '"t4" on server server1 (error), 55 more; getExecutionLog says more',
+      '"t4" on server server1 (error), 55 more (see getExecutionLog)',
     );
     assertEquals(error.failedSteps.length, 60);
     assertEquals(error.message.includes('"t5"'), false);
   });
 });
 
-Deno.test("that the failed steps cannot be read hides no failure", async () => {
+Deno.test("waitForExecution() reports a failure even if its failed steps cannot be read", async () => {
   const execution = new ScriptedExecution("failed");
   execution.onSteps = () => apiError(403, "Forbidden", "no");
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID),
       DecapodExecutionError,
-      "ended as failed: which steps failed could not be read",
+      "ended as failed (its failed steps could not be read)",
     );
     assertEquals(error.failedSteps, []);
     assertInstanceOf(error.cause, DecapodAPIError);
@@ -416,27 +400,70 @@ Deno.test("that the failed steps cannot be read hides no failure", async () => {
   assertEquals(execution.read.requests, 1);
 });
 
-Deno.test("failed steps that hang are given up at the deadline, the failure is told", async () => {
+Deno.test("waitForExecution() reports a failure at the deadline while its failed steps are read", async () => {
   const held = Promise.withResolvers<undefined>();
   const execution = new ScriptedExecution("failed");
   execution.onSteps = () => held.promise;
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID, { timeout: 100 }),
       DecapodExecutionError,
-      "which steps failed could not be read",
-    );
+      "(its failed steps could not be read)",
+    ).finally(() => held.resolve(undefined));
     assertInstanceOf(error.cause, DecapodWaitTimeoutError);
     assertStringIncludes(
       error.cause.message,
-      "ended, but not all was done within 100 ms: it is failed",
+      "ended as failed, but was not reported completely within 100 ms",
     );
-    held.resolve(undefined);
   }, [100]);
 });
 
-/** The state at the end, what was expected, and whether that is an error. */
-const ENDS: [string, WaitOptions["expect"], boolean][] = [
+Deno.test("waitForExecution() rejects with the caller's reason at an abort while failed steps are read", async () => {
+  const held = Promise.withResolvers<undefined>();
+  const controller = new AbortController();
+  const execution = new ScriptedExecution("failed");
+  execution.onSteps = () => {
+    controller.abort("enough");
+    return held.promise;
+  };
+  await withExecution(execution, async (client) => {
+    const { signal } = controller;
+    const waiting = client.waitForExecution(ID, { signal });
+    assertEquals(await waiting.catch((reason) => reason), "enough");
+    held.resolve(undefined);
+  });
+});
+
+Deno.test("waitForExecution() and followExecution() reject at logout() between two polls", async () => {
+  const execution = new ScriptedExecution("started");
+  await using server = new StandInServer({ servers: 0 }, execution.answer);
+  const client = server.client();
+  const interval = 60_000;
+  const message = "canceled by logout() or disposal (is an await missing?)";
+  const updated = Promise.withResolvers<void>();
+  const waiting = assertRejects(
+    () =>
+      client.waitForExecution(ID, {
+        interval,
+        onUpdate: () => updated.resolve(),
+      }),
+    DecapodError,
+    message,
+  );
+  const events = client.followExecution(ID, { interval });
+  await events.next();
+  const following = assertRejects(() => events.next(), DecapodError, message);
+  await updated.promise;
+  await client.logout();
+  await Promise.all([waiting, following]);
+  const { polls } = execution;
+  await client.getInfo();
+  assertEquals(execution.polls, polls);
+  await client.logout();
+});
+
+/** A last state, the `expect` option, and whether that is an error. */
+const LAST_STATES: [string, WaitOptions["expect"], boolean][] = [
   ["completed", undefined, false],
   ["canceled", undefined, true],
   ["failed", undefined, true],
@@ -448,10 +475,10 @@ const ENDS: [string, WaitOptions["expect"], boolean][] = [
   ["a new state", ["a new state"], false],
 ];
 
-for (const [state, expect, isError] of ENDS) {
-  Deno.test(`${state} is ${isError ? "not " : ""}what was expected of ${expect ?? "nothing said"}`, async () => {
-    const execution = new ScriptedExecution("started", state);
-    await scripted(execution, async (client) => {
+for (const [state, expect, isError] of LAST_STATES) {
+  Deno.test(`waitForExecution() ${isError ? "rejects" : "resolves"} if expect is ${expect ?? "the default"} and the state ${state}`, async () => {
+    const execution = new ScriptedExecution("created", "started", state);
+    await withExecution(execution, async (client) => {
       const waiting = client.waitForExecution(ID, { expect });
       if (isError) {
         await assertRejects(
@@ -464,7 +491,7 @@ for (const [state, expect, isError] of ENDS) {
   });
 }
 
-Deno.test("a canceled execution is waited for through canceling", async () => {
+Deno.test("waitForExecution() waits for canceled while an execution is canceling", async () => {
   const clock = new TestClock();
   await using server = new StandInServer({ now: clock.now }, ({ path }) => {
     if (path.startsWith("/v1/execution/")) clock.advance(100);
@@ -487,7 +514,7 @@ Deno.test("a canceled execution is waited for through canceling", async () => {
   assertEquals(seen, ["canceling", "canceled"]);
 });
 
-Deno.test("a failed task is named by waiting, all the way", async () => {
+Deno.test("waitForExecution() names the failed steps of the stand-in", async () => {
   const clock = new TestClock();
   await using server = new StandInServer({ now: clock.now }, ({ path }) => {
     if (path.startsWith("/v1/execution/")) clock.advance(1000);
@@ -507,15 +534,15 @@ Deno.test("a failed task is named by waiting, all the way", async () => {
   }
 });
 
-Deno.test("onUpdate is waited for, and what it throws ends the waiting", async () => {
+Deno.test("waitForExecution() awaits onUpdate and rejects with what it throws", async () => {
   for (const early of [true, false]) {
     const execution = new ScriptedExecution("started");
-    execution.onLook = (look) => {
-      if (look === 3) execution.states.push("completed");
+    execution.onPoll = (poll) => {
+      if (poll === 3) execution.states.push("completed");
     };
     const own = new Error("mine");
-    await scripted(execution, async (client) => {
-      let atWork = 0;
+    await withExecution(execution, async (client) => {
+      let running = 0;
       const error = await assertRejects(() =>
         client.waitForExecution(ID, {
           onUpdate: early
@@ -523,30 +550,27 @@ Deno.test("onUpdate is waited for, and what it throws ends the waiting", async (
               throw own;
             }
             : async ({ data }) => {
-              assertEquals(++atWork, 1);
+              assertEquals(++running, 1);
               await client.getInfo();
-              atWork--;
+              running--;
               if (data.state === "completed") throw own;
             },
         })
       );
       assertStrictEquals(error, own);
     });
-    assertEquals(execution.looks, early ? 1 : 3);
+    assertEquals(execution.polls, early ? 1 : 3);
   }
 });
 
-Deno.test("an onUpdate that hangs is over at the deadline", async () => {
+Deno.test("waitForExecution() rejects at the deadline while onUpdate hangs", async () => {
   for (
     const [state, message] of [
       ["started", "did not end within 50 ms: it is started"],
-      [
-        "completed",
-        "ended, but not all was done within 50 ms: it is completed",
-      ],
+      ["completed", "within 50 ms"],
     ] as const
   ) {
-    await scripted(new ScriptedExecution(state), async (client) => {
+    await withExecution(new ScriptedExecution(state), async (client) => {
       await assertRejects(
         () =>
           client.waitForExecution(ID, {
@@ -560,7 +584,7 @@ Deno.test("an onUpdate that hangs is over at the deadline", async () => {
   }
 });
 
-Deno.test("headers go with each request", async () => {
+Deno.test("waitForExecution() sends its headers with each request", async () => {
   const execution = new ScriptedExecution("failed");
   await using server = new StandInServer({ servers: 0 }, execution.answer);
   await using client = server.client();
@@ -575,8 +599,8 @@ Deno.test("headers go with each request", async () => {
   assertEquals(sent.map(({ headers }) => headers.get("x-mine")), ["1", "1"]);
 });
 
-Deno.test("an abort leaves no listener and no timer", async () => {
-  await scripted(new ScriptedExecution("started"), async (client) => {
+Deno.test("waitForExecution() leaves no listener and no timer after an abort", async () => {
+  await withExecution(new ScriptedExecution("started"), async (client) => {
     const counted = new CountedSignal();
     const { controller, signal } = counted;
     const reason = { enough: true };
@@ -592,8 +616,8 @@ Deno.test("an abort leaves no listener and no timer", async () => {
   }, [90_000]);
 });
 
-/** What nothing can be waited for with; JSON has neither NaN nor undefined. */
-const BAD: [unknown, typeof TypeError, string][] = [
+/** Invalid options of both methods; JSON has neither NaN nor undefined. */
+const INVALID: [unknown, typeof TypeError, string][] = [
   [{ timeout: 0 }, RangeError, "Invalid timeout"],
   [{ timeout: -1 }, RangeError, "Invalid timeout"],
   [{ timeout: NaN }, RangeError, "Invalid timeout"],
@@ -610,38 +634,46 @@ const BAD: [unknown, typeof TypeError, string][] = [
   [
     { interval: { min: 6, max: 5 } },
     RangeError,
-    "Invalid interval: min 6 is above max 5",
+    "Invalid interval: must have min ≤ max, got min 6 and max 5",
   ],
-  [{ interval: { min: 1, most: 5 } }, TypeError, 'there is no "most"'],
+  [
+    { interval: { min: 1, most: 5 } },
+    TypeError,
+    'Unknown option "interval.most"',
+  ],
   [{ signal: {} }, TypeError, "Invalid signal"],
-  [{ intervall: 5 }, TypeError, 'there is no "intervall"'],
+  [
+    { intervall: 5 },
+    TypeError,
+    'Unknown option "intervall": did you mean "interval"?',
+  ],
 ];
-const BAD_WAIT: typeof BAD = [
+const INVALID_WAIT: typeof INVALID = [
   [{ expect: [] }, TypeError, "Invalid expect"],
   [{ expect: "completed" }, TypeError, "Invalid expect"],
   [{ expect: [1] }, TypeError, "Invalid expect"],
   [{ onUpdate: 1 }, TypeError, "Invalid onUpdate"],
 ];
-const BAD_FOLLOW: typeof BAD = [
-  [{ expect: ["completed"] }, TypeError, 'there is no "expect"'],
+const INVALID_FOLLOW: typeof INVALID = [
+  [{ expect: ["completed"] }, TypeError, 'Unknown option "expect"'],
 ];
 
-/** Options as a script without types could give them. */
+/** Options as a script without types could pass them. */
 function untyped(options: unknown): WaitOptions {
   return Object.assign({}, options);
 }
 
-Deno.test("what nothing can be waited for with is refused, and nothing is sent", async () => {
+Deno.test("waitForExecution() and followExecution() reject invalid options and send nothing", async () => {
   await using server = new StandInServer();
   await using client = server.client();
-  for (const [options, Class, message] of [...BAD, ...BAD_WAIT]) {
+  for (const [options, Class, message] of [...INVALID, ...INVALID_WAIT]) {
     await assertRejects(
       () => client.waitForExecution(ID, untyped(options)),
       Class,
       message,
     );
   }
-  for (const [options, Class, message] of [...BAD, ...BAD_FOLLOW]) {
+  for (const [options, Class, message] of [...INVALID, ...INVALID_FOLLOW]) {
     await assertRejects(
       () => client.followExecution(ID, untyped(options)).next(),
       Class,
@@ -660,11 +692,11 @@ Deno.test("what nothing can be waited for with is refused, and nothing is sent",
   assertEquals(server.exchanges, []);
 });
 
-Deno.test("a redirect is no answer, and not forever waited for", async () => {
+Deno.test("waitForExecution() rejects after a minute of redirects", async () => {
   const execution = new ScriptedExecution("started");
-  execution.onLook = () =>
+  execution.onPoll = () =>
     new Response(null, { status: 302, headers: { location: "/login" } });
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     await assertRejects(
       () => client.waitForExecution(ID),
       DecapodResponseError,

@@ -1,4 +1,4 @@
-/** Following executions: each state and each step once, the end last. */
+/** Tests of followExecution(). */
 
 import {
   assert,
@@ -8,11 +8,12 @@ import {
 } from "@std/assert";
 import {
   DecapodAPIError,
+  DecapodExecutionError,
   DecapodWaitTimeoutError,
   type ExecutionEvent,
+  type ExecutionState,
   type FollowOptions,
   type JsonValue,
-  type V1Client,
 } from "../mod.ts";
 import { TestClock } from "./standin/mod.ts";
 import {
@@ -20,43 +21,29 @@ import {
   ID,
   ScriptedExecution,
   type ScriptedStep,
+  TIMEOUT,
+  withExecution,
 } from "./support/execution.ts";
 import { CountedSignal } from "./support/patch.ts";
 import { apiError, json, StandInServer } from "./support/server.ts";
 import { skipWaits } from "./support/time.ts";
 
-/** The client's own deadline in these tests. */
-const TIMEOUT = 30_000;
-
-/** Runs a test with an execution behind a real server, without real waits. */
-async function scripted(
-  execution: ScriptedExecution,
-  test: (client: V1Client) => Promise<void>,
-  ...deadlines: number[]
-): Promise<void> {
-  await using server = new StandInServer({ servers: 0 }, execution.answer);
-  await using client = server.client({ retries: 0, timeout: TIMEOUT });
-  await client.login();
-  using _ = skipWaits(TIMEOUT, ...deadlines);
-  await test(client);
-}
-
 /** The state or the name of the step. */
-function told(event: ExecutionEvent): string {
+function label(event: ExecutionEvent): string {
   return event.type === "state"
     ? event.execution.data.state
     : event.step.data.name;
 }
 
-/** All that is told of an execution. */
+/** The labels of all events. */
 async function follow(
   execution: ScriptedExecution,
   options?: FollowOptions,
 ): Promise<string[]> {
   const events: string[] = [];
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     for await (const event of client.followExecution(ID, options)) {
-      events.push(told(event));
+      events.push(label(event));
     }
   });
   return events;
@@ -67,13 +54,13 @@ function step(finished: number, name = `at ${finished}`): ScriptedStep {
   return { finished, name };
 }
 
-Deno.test("10,000 steps on 50 servers are told once each and in order, at the cost of one reading", async () => {
+Deno.test("followExecution() yields each of 10,000 steps once and in order, and reads few twice", async () => {
   const clock = new TestClock();
-  let looks = 0;
+  let polls = 0;
   await using server = new StandInServer({ now: clock.now }, ({ path }) => {
-    // Now many steps come between two looks, now few or none.
+    // Many, few or no steps between two polls.
     if (/execution\/[^/]+\/$/.test(path)) {
-      clock.advance([0, 500, 3000, 30_000][looks++ % 4] ?? 0);
+      clock.advance([0, 500, 3000, 30_000][polls++ % 4] ?? 0);
     } else if (path.endsWith("/steps/")) clock.advance(70);
     return undefined;
   });
@@ -111,22 +98,22 @@ Deno.test("10,000 steps on 50 servers are told once each and in order, at the co
     const page: { items: unknown[] } = JSON.parse(answer?.text ?? "");
     return sum + page.items.length;
   }, 0);
-  assert(items < 11_000 + 50 * looks, `${items} items in ${looks} looks`);
-  assert(reads.length <= 100 + 2 * looks, `${reads.length} requests`);
-  assert(looks > 100);
+  assert(items < 11_000 + 50 * polls, `${items} items in ${polls} polls`);
+  assert(reads.length <= 100 + 2 * polls, `${reads.length} requests`);
+  assert(polls > 100);
 });
 
-Deno.test("states and steps are told as they come, the end after the last steps", async () => {
+Deno.test("followExecution() yields states and steps in order, the terminal state last", async () => {
   const execution = new ScriptedExecution("created");
-  execution.onLook = (look) => {
-    if (look === 2) execution.states.push("started");
-    if (look === 3) execution.steps.push(step(10), step(11, "b"));
-    if (look === 4) execution.steps.push(step(11, "c"), step(12));
-    if (look === 6) execution.states.push("failed");
+  execution.onPoll = (poll) => {
+    if (poll === 2) execution.states.push("started");
+    if (poll === 3) execution.steps.push(step(10), step(11, "b"));
+    if (poll === 4) execution.steps.push(step(11, "c"), step(12));
+    if (poll === 6) execution.states.push("failed");
   };
   execution.onSteps = () => {
-    // Written between the look and the reading.
-    if (execution.looks === 6 && execution.steps.length === 4) {
+    // Written after the poll, before the steps are read.
+    if (execution.polls === 6 && execution.steps.length === 4) {
       execution.steps.push(step(13));
     }
   };
@@ -142,15 +129,15 @@ Deno.test("states and steps are told as they come, the end after the last steps"
   ]);
 });
 
-Deno.test("following can begin in the middle and after the end", async () => {
+Deno.test("followExecution() can start while an execution runs and after its end", async () => {
   for (const state of ["started", "completed", "failed", "canceled"]) {
     const execution = new ScriptedExecution("created", "started");
     if (state !== "started") execution.states.push(state);
-    // Read in pages, and told in the order in which they finished.
+    // Read in pages, yielded in the order in which they finished.
     const expected = Array.from({ length: 250 }, (_, second) => step(second));
     execution.steps.push(...expected.toReversed());
-    execution.onLook = (look) => {
-      if (look === 2) execution.states.push("completed");
+    execution.onPoll = (poll) => {
+      if (poll === 2) execution.states.push("completed");
     };
     const names = expected.map(({ name }) => name);
     assertEquals(
@@ -162,11 +149,11 @@ Deno.test("following can begin in the middle and after the end", async () => {
   }
 });
 
-Deno.test("changes between two looks are told, each once", async () => {
+Deno.test("followExecution() yields each state between two polls once", async () => {
   const execution = new ScriptedExecution("created");
-  execution.onLook = (look) => {
-    if (look === 2) execution.states.push("started", "started", "canceling");
-    if (look === 3) execution.states.push("canceled");
+  execution.onPoll = (poll) => {
+    if (poll === 2) execution.states.push("started", "started", "canceling");
+    if (poll === 3) execution.states.push("canceled");
   };
   assertEquals(await follow(execution), [
     "created",
@@ -175,65 +162,75 @@ Deno.test("changes between two looks are told, each once", async () => {
     "canceled",
   ]);
   const quick = new ScriptedExecution("created");
-  quick.onLook = (look) => {
-    if (look === 2) quick.states.push("started", "completed");
+  quick.onPoll = (poll) => {
+    if (poll === 2) quick.states.push("started", "completed");
   };
   assertEquals(await follow(quick), ["created", "started", "completed"]);
 });
 
-Deno.test("an execution that was canceled while created is followed to the end if it runs", async () => {
-  const execution = new ScriptedExecution("created");
-  execution.onLook = (look) => {
-    if (look === 2) execution.states.push("canceled", "started");
-    if (look === 3) execution.states.push("completed");
-  };
-  assertEquals(await follow(execution), [
-    "created",
-    "canceled",
-    "started",
-    "completed",
-  ]);
+/** States of an execution that was canceled before it started. */
+const CANCELED_BEFORE_START = ["created", "canceled", "started"];
 
-  const clock = new TestClock();
-  await using server = new StandInServer(
-    { now: clock.now },
-    ({ path }) => {
-      if (path.startsWith("/v1/execution/")) clock.advance(1000);
-      return undefined;
-    },
-  );
-  await using client = server.client({ timeout: TIMEOUT });
-  const id = String(server.standIn.seedExecution({ delay: 10_000 }).id);
-  using _ = skipWaits(TIMEOUT);
-  await client.cancelExecution(id);
-  const events: string[] = [];
-  for await (const event of client.followExecution(id)) {
-    events.push(told(event));
+Deno.test("followExecution() continues if an execution that was canceled in time still runs", async () => {
+  for (const end of ["completed", "failed", "canceled"]) {
+    const execution = new ScriptedExecution("created");
+    execution.onPoll = (poll) => {
+      if (poll === 2) execution.states.push("canceled");
+      if (poll === 5) execution.states.push("started");
+      if (poll === 7) execution.states.push(end);
+    };
+    assertEquals(await follow(execution), [...CANCELED_BEFORE_START, end]);
   }
-  assertEquals(events, ["canceled"]); // what is seen is taken for the end
-  clock.advance(200_000);
-  for await (const event of client.followExecution(id)) {
-    events.push(told(event));
-  }
-  assertEquals(events.length, 1 + 30 + 1); // followed anew, with all its steps
-  assertEquals(events.at(-1), "completed");
 });
 
-Deno.test("a copy of the server that lags behind is not believed", async () => {
+Deno.test("waitForExecution() continues if an execution that was canceled in time still runs", async () => {
+  for (const end of ["completed", "failed", "canceled"]) {
+    const execution = new ScriptedExecution("created");
+    execution.onPoll = (poll) => {
+      if (poll === 2) execution.states.push("canceled");
+      if (poll === 5) execution.states.push("started");
+      if (poll === 7) execution.states.push(end);
+    };
+    const states: string[] = [];
+    await withExecution(execution, async (client) => {
+      const waiting = client.waitForExecution(ID, {
+        onUpdate: ({ data }) => {
+          states.push(data.state);
+        },
+      });
+      if (end === "completed") assertEquals((await waiting).version, 4);
+      else await assertRejects(() => waiting, DecapodExecutionError, end);
+    });
+    assertEquals(states, [...CANCELED_BEFORE_START, end]);
+    assertEquals(execution.polls, 7);
+  }
+});
+
+Deno.test("waitForExecution() resolves at once with canceled if it is expected", async () => {
+  const execution = new ScriptedExecution("created", "canceled");
+  await withExecution(execution, async (client) => {
+    const expect: ExecutionState[] = ["canceled"];
+    const { version } = await client.waitForExecution(ID, { expect });
+    assertEquals(version, 2);
+  });
+  assertEquals(execution.polls, 1);
+});
+
+Deno.test("followExecution() ignores an outdated copy of the execution", async () => {
   const execution = new ScriptedExecution("created", "started");
   const states = [...execution.states];
-  execution.onLook = (look) => {
-    const now = look === 2 ? states.slice(0, 1) : states;
+  execution.onPoll = (poll) => {
+    const now = poll === 2 ? states.slice(0, 1) : states;
     execution.states.splice(0, Infinity, ...now);
-    if (look === 4) execution.states.push("completed");
+    if (poll === 4) execution.states.push("completed");
   };
   assertEquals(await follow(execution), ["started", "completed"]);
 });
 
-Deno.test("of very many changes between two looks the last ones are told", async () => {
+Deno.test("followExecution() yields the last states of very many between two polls", async () => {
   const execution = new ScriptedExecution("created");
-  execution.onLook = (look) => {
-    if (look !== 2) return;
+  execution.onPoll = (poll) => {
+    if (poll !== 2) return;
     for (let index = 0; index < 30; index++) execution.states.push(`s${index}`);
     execution.states.push("completed");
   };
@@ -242,27 +239,27 @@ Deno.test("of very many changes between two looks the last ones are told", async
   assertEquals(new Set(events).size, events.length);
 });
 
-Deno.test("steps of one second are told once each, even if they are hundreds", async () => {
+Deno.test("followExecution() yields hundreds of steps of one second once each", async () => {
   const execution = new ScriptedExecution("started");
   const names: string[] = [];
-  execution.onLook = (look) => {
-    for (let index = 0; index < 70 && look < 8; index++) {
-      const name = `${look}/${index}`;
+  execution.onPoll = (poll) => {
+    for (let index = 0; index < 70 && poll < 8; index++) {
+      const name = `${poll}/${index}`;
       names.push(name);
       execution.steps.push(step(5, name));
     }
-    if (look === 9) execution.states.push("completed");
+    if (poll === 9) execution.states.push("completed");
   };
   assertEquals(await follow(execution), ["started", ...names, "completed"]);
   assert(execution.read.items < 1000, `${execution.read.items} items`);
 });
 
-Deno.test("steps that are written late are told before the end", async () => {
+Deno.test("followExecution() yields steps that are written late before the end", async () => {
   const execution = new ScriptedExecution("started");
-  execution.onLook = (look) => {
-    if (look === 1) execution.steps.push(step(10), step(20));
-    if (look === 2) execution.steps.push(step(15, "late"), step(30));
-    if (look === 3) execution.states.push("completed");
+  execution.onPoll = (poll) => {
+    if (poll === 1) execution.steps.push(step(10), step(20));
+    if (poll === 2) execution.steps.push(step(15, "late"), step(30));
+    if (poll === 3) execution.states.push("completed");
   };
   assertEquals(await follow(execution), [
     "started",
@@ -274,17 +271,17 @@ Deno.test("steps that are written late are told before the end", async () => {
   ]);
 });
 
-Deno.test("following outlasts a server that is away, and tells nothing twice", async () => {
+Deno.test("followExecution() continues after failed requests and yields nothing twice", async () => {
   const execution = new ScriptedExecution("created");
-  execution.onLook = (look) => {
-    if (look === 3) execution.states.push("started", "canceling");
-    if (look === 5) {
+  execution.onPoll = (poll) => {
+    if (poll === 3) execution.states.push("started", "canceling");
+    if (poll === 5) {
       for (let second = 0; second < 250; second++) {
         execution.steps.push(step(second));
       }
     }
-    if (look === 9) execution.states.push("canceled");
-    return [2, 7].includes(look) ? badGateway() : undefined;
+    if (poll === 9) execution.states.push("canceled");
+    return [2, 7].includes(poll) ? badGateway() : undefined;
   };
   let failures = 0;
   execution.onVersion = () => ++failures === 1 ? badGateway() : undefined;
@@ -304,13 +301,13 @@ Deno.test("following outlasts a server that is away, and tells nothing twice", a
   assert(failures > 1 && torn > 2);
 });
 
-Deno.test("a step that is none is not told, and waited for", async () => {
+Deno.test("followExecution() polls again after an invalid step", async () => {
   const broken: JsonValue[] = [null, {}, { time_finished: "1" }];
   for (const data of broken) {
     const execution = new ScriptedExecution("started");
     execution.steps.push(step(1), step(2));
-    execution.onLook = (look) => {
-      if (look === 4) execution.states.push("completed");
+    execution.onPoll = (poll) => {
+      if (poll === 4) execution.states.push("completed");
     };
     const items: JsonValue = [{ id: "a", version: 1, data }];
     execution.onSteps = (request) =>
@@ -326,31 +323,31 @@ Deno.test("a step that is none is not told, and waited for", async () => {
   }
 });
 
-Deno.test("a version that is none is not told, and waited for", async () => {
+Deno.test("followExecution() polls again after an invalid version", async () => {
   const execution = new ScriptedExecution("created");
-  execution.onLook = (look) => {
-    if (look === 2) execution.states.push("started", "completed");
+  execution.onPoll = (poll) => {
+    if (poll === 2) execution.states.push("started", "completed");
   };
   let broken = 2;
   execution.onVersion = () => broken-- > 0 ? json({}) : undefined;
   assertEquals(await follow(execution), ["created", "started", "completed"]);
 });
 
-for (const place of ["onLook", "onSteps", "onVersion"] as const) {
-  Deno.test(`a 403 ends the following at once: ${place}`, async () => {
+for (const place of ["onPoll", "onSteps", "onVersion"] as const) {
+  Deno.test(`followExecution() rejects at the first 403: ${place}`, async () => {
     const execution = new ScriptedExecution("created");
-    execution.onLook = (look) => {
-      if (look === 2) execution.states.push("started", "canceling");
+    execution.onPoll = (poll) => {
+      if (poll === 2) execution.states.push("started", "canceling");
     };
-    const refused = apiError.bind(null, 403, "Forbidden", "no");
-    execution[place] = (number: number) => number > 1 ? refused() : undefined;
-    if (place === "onLook") execution.states.push("started");
+    const forbidden = apiError.bind(null, 403, "Forbidden", "no");
+    execution[place] = (number: number) => number > 1 ? forbidden() : undefined;
+    if (place === "onPoll") execution.states.push("started");
     await assertRejects(() => follow(execution), DecapodAPIError, "403");
   });
 }
 
-Deno.test("an execution that is not there is not waited for", async () => {
-  await scripted(new ScriptedExecution("created"), async (client) => {
+Deno.test("followExecution() rejects if the id is unknown", async () => {
+  await withExecution(new ScriptedExecution("created"), async (client) => {
     const error = await assertRejects(
       () => client.followExecution(crypto.randomUUID()).next(),
       DecapodAPIError,
@@ -359,45 +356,45 @@ Deno.test("an execution that is not there is not waited for", async () => {
   });
 });
 
-Deno.test("following ends at its deadline", async () => {
+Deno.test("followExecution() rejects at its deadline", async () => {
   const execution = new ScriptedExecution("started");
   execution.steps.push(step(1));
   const events: string[] = [];
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     const error = await assertRejects(async () => {
       for await (
         const event of client.followExecution(ID, { timeout: 40_000 })
-      ) events.push(told(event));
+      ) events.push(label(event));
     }, DecapodWaitTimeoutError);
-    assertEquals(error.states, { started: execution.looks });
-  }, 40_000);
+    assertEquals(error.states, { started: execution.polls });
+  }, [40_000]);
   assertEquals(events, ["started", "at 1"]);
 });
 
-Deno.test("a deadline that passes while the caller works ends it at the next event", async () => {
+Deno.test("followExecution() rejects at the next event if the deadline passed meanwhile", async () => {
   for (const after of [1, 2, 3]) {
     const execution = new ScriptedExecution("created", "started");
     execution.steps.push(step(1), step(2));
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       const events = client.followExecution(ID, { timeout: 60 });
       for (let count = 0; count < after; count++) await events.next();
-      // A timer of the same length that is set later goes off later.
+      // A timer of the same delay that is set later fires later.
       await new Promise((resolve) => setTimeout(resolve, 60));
       await assertRejects(() => events.next(), DecapodWaitTimeoutError);
-    }, 60);
+    }, [60]);
   }
 });
 
-Deno.test("an abort ends it between any two events, and lets go of the signal", async () => {
+Deno.test("followExecution() stops at an abort between any two events and leaves no listener", async () => {
   const reason = new Error("enough");
   for (let after = 1; after <= 6; after++) {
     const execution = new ScriptedExecution("created");
-    execution.onLook = (look) => {
-      if (look === 2) execution.states.push("started", "canceling");
-      if (look === 3) execution.states.push("canceled");
+    execution.onPoll = (poll) => {
+      if (poll === 2) execution.states.push("started", "canceling");
+      if (poll === 3) execution.states.push("canceled");
     };
     execution.steps.push(step(1), step(2));
-    await scripted(execution, async (client) => {
+    await withExecution(execution, async (client) => {
       const counted = new CountedSignal();
       const { controller, signal } = counted;
       const events = client.followExecution(ID, { signal, timeout: 70_000 });
@@ -409,26 +406,26 @@ Deno.test("an abort ends it between any two events, and lets go of the signal", 
         const error = await assertRejects(() => events.next());
         assertStrictEquals(error, reason);
       }
-      assertEquals((await events.next()).done, true); // the end has been told
+      assertEquals((await events.next()).done, true); // the end was yielded
       assertEquals(counted.listeners, 0);
-    }, 70_000);
+    }, [70_000]);
   }
 });
 
-Deno.test("leaving the loop leaves nothing behind", async () => {
+Deno.test("followExecution() leaves no listener when its loop is left", async () => {
   const execution = new ScriptedExecution("started");
   for (let second = 0; second < 250; second++) {
     execution.steps.push(step(second));
   }
-  await scripted(execution, async (client) => {
+  await withExecution(execution, async (client) => {
     for (const after of ["started", "at 0", "at 120"]) {
       const counted = new CountedSignal();
       const { signal } = counted;
       const options = { signal, timeout: 70_000 };
       for await (const event of client.followExecution(ID, options)) {
-        if (told(event) === after) break;
+        if (label(event) === after) break;
       }
       assertEquals(counted.listeners, 0);
     }
-  }, 70_000);
+  }, [70_000]);
 });

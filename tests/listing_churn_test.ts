@@ -1,126 +1,131 @@
-/** Lists that are read while others create, edit and delete. */
+/** Tests of listings while others create, edit and delete models. */
 
 import { assert, assertEquals } from "@std/assert";
 import type { ListOptions, User } from "../mod.ts";
 import type { UserFields } from "../models.ts";
 import { StandIn, TestClock } from "./standin/mod.ts";
-import { Churn, clientOf } from "./support/churn.ts";
+import { clientOf, RandomChanges } from "./support/churn.ts";
 
-/** A list that is read while others are at work. */
-interface Reading {
+/** A listing that is read while models change. */
+interface Scenario {
   users: number;
   seeds: number;
   options: ListOptions<UserFields>;
-  /** How much others do between two pages, at the most. */
-  pace?: number;
-  /** Whether an edit can move an item. */
+  /** The maximum number of changes between two pages. */
+  maxChanges?: number;
+  /** Whether an edit can move an item to another page. */
   editsMove?: boolean;
-  /** Whether this user belongs into the list. */
-  belongs?: (user: User) => boolean;
+  /** Whether the filter includes a user. */
+  includes?: (user: User) => boolean;
 }
 
-const READINGS: Record<string, Reading> = {
-  "the default order": { users: 5000, seeds: 12, options: { perPage: 50 } },
+const SCENARIOS: Record<string, Scenario> = {
+  "default order": { users: 5000, seeds: 12, options: { perPage: 50 } },
   "pages of one item": { users: 60, seeds: 10, options: { perPage: 1 } },
-  "the server's own page size": { users: 400, seeds: 10, options: {} },
+  "default page size": { users: 400, seeds: 10, options: {} },
   "a filter model_id.gt": {
     users: 400,
     seeds: 10,
     options: { perPage: 7, filter: { model_id: { gt: "4" } } },
-    belongs: ({ id }) => id > "4",
+    includes: ({ id }) => id > "4",
   },
   "a filter model_id.lt": {
     users: 400,
     seeds: 10,
     options: { perPage: 7, filter: { model_id: { lt: "9", ne: "5" } } },
-    belongs: ({ id }) => id < "9",
+    includes: ({ id }) => id < "9",
   },
   "a filter model_id.regexp": {
     users: 400,
     seeds: 20,
     options: { perPage: 7, filter: { model_id: { regexp: "^[2-d]" } } },
-    belongs: ({ id }) => id >= "2" && id < "e",
+    includes: ({ id }) => id >= "2" && id < "e",
   },
   "a filter is_latest": {
     users: 400,
     seeds: 10,
     options: { perPage: 7, filter: { is_latest: true } },
   },
-  "an order by a unique field": {
+  "sorted by a unique field": {
     users: 400,
     seeds: 20,
     options: { perPage: 7, sortBy: { login: -1 } },
     editsMove: true,
   },
-  "an order with many equals": {
+  "sorted by a field with many equal values": {
     users: 400,
     seeds: 20,
     options: { perPage: 10, sortBy: { time_created: -1 } },
     editsMove: true,
   },
-  "an order of one's own, a page per item": {
+  "a sorted listing of pages of one item": {
     users: 40,
     seeds: 20,
     options: { perPage: 1, sortBy: { full_name: 1 } },
-    pace: 3,
+    maxChanges: 3,
     editsMove: true,
   },
   "a busy server": {
     users: 400,
     seeds: 20,
     options: { perPage: 10, sortBy: { full_name: 1 } },
-    pace: 40,
+    maxChanges: 40,
     editsMove: true,
   },
 };
 
-for (const [name, reading] of Object.entries(READINGS)) {
-  const { users, seeds, options, pace = 6, editsMove, belongs } = reading;
-  Deno.test(`nothing is lost or given twice under ${name}`, async () => {
+for (const [name, scenario] of Object.entries(SCENARIOS)) {
+  const { users, seeds, options, maxChanges = 6, editsMove, includes } =
+    scenario;
+  Deno.test(`Listing yields each item once under churn: ${name}`, async () => {
     let stayed = 0;
     for (let seed = 1; seed <= seeds; seed++) {
-      const churn = await Churn.start(seed, users);
-      const before = [...churn.alive.values()].filter(belongs ?? (() => true));
-      const client = clientOf(churn.standIn, async ({ pathname }) => {
-        if (pathname === "/v1/user/") await churn.act(churn.below(pace));
+      const changes = await RandomChanges.start(seed, users);
+      const before = [...changes.alive.values()].filter(
+        includes ?? (() => true),
+      );
+      const client = clientOf(changes.standIn, async ({ pathname }) => {
+        if (pathname === "/v1/user/") {
+          await changes.act(changes.below(maxChanges));
+        }
       });
-      const given: string[] = [];
-      for await (const { id } of client.getUsers(options)) given.push(id);
+      const ids: string[] = [];
+      for await (const { id } of client.getUsers(options)) ids.push(id);
 
-      assertEquals(new Set(given).size, given.length, `twice, seed ${seed}`);
+      assertEquals(new Set(ids).size, ids.length, `twice, seed ${seed}`);
       const missing = before.filter(({ id }) =>
-        churn.alive.has(id) && !(editsMove && churn.edited.has(id)) &&
-        !given.includes(id)
+        changes.alive.has(id) && !(editsMove && changes.edited.has(id)) &&
+        !ids.includes(id)
       );
       assertEquals(missing, [], `missed, seed ${seed}`);
-      assert(churn.created.size > 0 && churn.edited.size > 0);
-      assert(churn.alive.size < users + churn.created.size);
+      assert(changes.created.size > 0 && changes.edited.size > 0);
+      assert(changes.alive.size < users + changes.created.size);
       stayed += before.length;
     }
     assert(stayed > seeds);
   });
 }
 
-Deno.test("nothing is lost among old versions while new ones are made", async () => {
+Deno.test("Listing yields each old version once while versions are created", async () => {
   for (let seed = 1; seed <= 10; seed++) {
-    const churn = await Churn.start(seed, 60);
-    await churn.versions(200);
-    const quiet = clientOf(churn.standIn);
+    const changes = await RandomChanges.start(seed, 60);
+    await changes.versions(200);
+    const quiet = clientOf(changes.standIn);
     const list = { filter: { is_latest: false }, perPage: 9 };
     const name = ({ id, version }: User) => `${id}/${version}`;
     const before = (await quiet.getUsers({ ...list, all: true })).items
       .map(name);
     assertEquals(before.length, 200);
-    const client = clientOf(churn.standIn, async ({ pathname }) => {
-      if (pathname === "/v1/user/") await churn.act(churn.below(6));
+    const client = clientOf(changes.standIn, async ({ pathname }) => {
+      if (pathname === "/v1/user/") await changes.act(changes.below(6));
     });
-    const given = (await client.getUsers(list).toArray()).map(name);
-    assertEquals(new Set(given).size, given.length);
-    assertEquals(new Set(before).difference(new Set(given)).size, 0);
+    const found = (await client.getUsers(list).toArray()).map(name);
+    assertEquals(new Set(found).size, found.length);
+    assertEquals(new Set(before).difference(new Set(found)).size, 0);
   }
 });
 
-Deno.test("the versions of a model come once each, newest first, while more are made", async () => {
+Deno.test("getClusterVersions() yields each version once, newest first, while versions are created", async () => {
   const standIn = new StandIn({ servers: 0 });
   const quiet = clientOf(standIn);
   const { id } = await quiet.createCluster("versions");
@@ -144,7 +149,7 @@ Deno.test("the versions of a model come once each, newest first, while more are 
   }
 });
 
-Deno.test("the steps of a running execution come once each, in order", async () => {
+Deno.test("getExecutionSteps() yields each step of a running execution once and in order", async () => {
   for (const sortBy of [undefined, { time_finished: 1, _id: 1 }] as const) {
     const clock = new TestClock();
     const standIn = new StandIn({ now: clock.now, servers: 0 });
@@ -158,7 +163,7 @@ Deno.test("the steps of a running execution come once each, in order", async () 
     const client = clientOf(standIn, ({ pathname }) => {
       if (!pathname.endsWith("/steps/")) return;
       requests++;
-      clock.advance(7000); // faster than it is read
+      clock.advance(7000); // faster than it can be read
     });
     clock.advance(100_000);
     const listing = client.getExecutionSteps(id, {
@@ -174,7 +179,7 @@ Deno.test("the steps of a running execution come once each, in order", async () 
   }
 });
 
-Deno.test("steps that are written out of order come once each", async () => {
+Deno.test("getExecutionSteps() yields each step once if steps are written out of order", async () => {
   const clock = new TestClock();
   const standIn = new StandIn({ now: clock.now, servers: 0 });
   const id = String(
@@ -186,7 +191,7 @@ Deno.test("steps that are written out of order come once each", async () => {
   clock.advance(50_000);
   const before = await clientOf(standIn)
     .getExecutionSteps(id, { all: true, sortBy: { _id: 1 } });
-  // The newest first: each page is pushed down by what has been added.
+  // Newest first: new steps push the others back by pages.
   const steps = await client.getExecutionSteps(id, {
     perPage: 20,
     sortBy: { time_finished: -1 },

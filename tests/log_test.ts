@@ -1,4 +1,4 @@
-/** Logs: whole lines of what comes in pieces, and no connection left open. */
+/** Tests of getExecutionLog() and streamExecutionLog(). */
 
 import {
   assert,
@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import {
   DecapodAPIError,
-  DecapodConnectionError,
+  DecapodError,
   DecapodResponseError,
   DecapodTimeoutError,
   type V1Client,
@@ -24,11 +24,11 @@ const encoder = new TextEncoder();
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Reads lines from a client whose server sends just these pieces. */
-async function linesOf(pieces: Bytes[]): Promise<string[]> {
+/** The lines of a log that arrives in these chunks. */
+async function linesOf(chunks: Bytes[]): Promise<string[]> {
   const standIn = new StandIn({ servers: 0 });
   const id = String(standIn.seedExecution().id);
-  standIn.setLog(id, () => ReadableStream.from(pieces));
+  standIn.setLog(id, () => ReadableStream.from(chunks));
   return await Array.fromAsync(clientOf(standIn).streamExecutionLog(id));
 }
 
@@ -47,7 +47,7 @@ const TEXTS: [string, string[]][] = [
   ["ä\r\n€uro\n😀 ok\u2028still\n→", ["ä", "€uro", "😀 ok\u2028still", "→"]],
 ];
 
-Deno.test("a log comes as lines, wherever its bytes are cut", async () => {
+Deno.test("streamExecutionLog() yields the same lines for all chunks of a log", async () => {
   for (const [text, lines] of TEXTS) {
     const bytes = encoder.encode(text);
     assertEquals(await linesOf([bytes]), lines);
@@ -57,13 +57,13 @@ Deno.test("a log comes as lines, wherever its bytes are cut", async () => {
     );
     for (let first = 0; first <= bytes.length; first++) {
       for (let second = first; second <= bytes.length; second++) {
-        const pieces = [
+        const chunks = [
           bytes.slice(0, first),
           bytes.slice(first, second),
           bytes.slice(second),
         ].filter(({ length }) => length > 0);
         assertEquals(
-          await linesOf(pieces),
+          await linesOf(chunks),
           lines,
           `${text} ${first} ${second}`,
         );
@@ -72,12 +72,12 @@ Deno.test("a log comes as lines, wherever its bytes are cut", async () => {
   }
 });
 
-Deno.test("bytes that are no text do no harm", async () => {
+Deno.test("streamExecutionLog() replaces invalid UTF-8", async () => {
   const bytes = Uint8Array.of(0x6f, 0xff, 0x6b, 0x0a, 0xe2, 0x82);
   assertEquals(await linesOf([bytes]), ["o\ufffdk", "\ufffd"]);
 });
 
-Deno.test("the log of an execution is its text, or its lines", async () => {
+Deno.test("getExecutionLog() returns the text, streamExecutionLog() yields its lines", async () => {
   await using server = new StandInServer();
   await using client = server.client();
   const id = String(server.standIn.seedExecution({ delay: 1000 }).id);
@@ -101,9 +101,12 @@ Deno.test("the log of an execution is its text, or its lines", async () => {
     ),
     Array(4).fill("text/plain"),
   );
+  for (const { headers } of server.sent("GET", `/v1/execution/${id}/log/`)) {
+    assertEquals(headers.get("accept-encoding"), "identity");
+  }
 });
 
-Deno.test("a log is asked for with a token that lives", async () => {
+Deno.test("streamExecutionLog() logs in again when its token expired", async () => {
   await using server = new StandInServer();
   await using client = server.client();
   const id = String(server.standIn.seedExecution().id);
@@ -115,8 +118,8 @@ Deno.test("a log is asked for with a token that lives", async () => {
   assertEquals(server.logins, 2);
 });
 
-/** A server whose log never ends, and a promise of its being left. */
-async function endless(
+/** Runs a test with a log that never ends; expects its connection to be closed. */
+async function withEndlessLog(
   test: (client: V1Client, closed: Promise<void>) => Promise<void>,
 ): Promise<void> {
   const closed = Promise.withResolvers<void>();
@@ -137,17 +140,17 @@ async function endless(
   await closed.promise;
 }
 
-Deno.test("leaving the loop closes the connection", async () => {
-  await endless(async (client) => {
+Deno.test("streamExecutionLog() closes the connection when its loop is left", async () => {
+  await withEndlessLog(async (client) => {
     for await (const line of client.streamExecutionLog(ID)) {
       if (line === "2") break;
     }
   });
 });
 
-Deno.test("an error in the loop closes the connection", async () => {
+Deno.test("streamExecutionLog() closes the connection when its loop throws", async () => {
   const own = new Error("mine");
-  await endless(async (client) => {
+  await withEndlessLog(async (client) => {
     const error = await assertRejects(async () => {
       for await (const _ of client.streamExecutionLog(ID)) throw own;
     });
@@ -155,8 +158,8 @@ Deno.test("an error in the loop closes the connection", async () => {
   });
 });
 
-Deno.test("an abort closes the connection while the caller works, and gives no more lines", async () => {
-  await endless(async (client, closed) => {
+Deno.test("streamExecutionLog() closes the connection at an abort between two lines", async () => {
+  await withEndlessLog(async (client, closed) => {
     const counted = new CountedSignal();
     const { controller, signal } = counted;
     const lines = client.streamExecutionLog(ID, { signal });
@@ -169,8 +172,8 @@ Deno.test("an abort closes the connection while the caller works, and gives no m
   });
 });
 
-Deno.test("an abort closes the connection while a line is waited for", async () => {
-  await endless(async (client) => {
+Deno.test("streamExecutionLog() closes the connection at an abort during next()", async () => {
+  await withEndlessLog(async (client) => {
     const counted = new CountedSignal();
     const { controller, signal } = counted;
     const reason = new RangeError("enough");
@@ -185,8 +188,8 @@ Deno.test("an abort closes the connection while a line is waited for", async () 
   });
 });
 
-Deno.test("a log that stalls is over at the deadline", async () => {
-  await endless(async (client) => {
+Deno.test("streamExecutionLog() rejects if no chunk arrives within the timeout", async () => {
+  await withEndlessLog(async (client) => {
     const seen: string[] = [];
     await assertRejects(async () => {
       const options = { timeout: 100 };
@@ -198,20 +201,20 @@ Deno.test("a log that stalls is over at the deadline", async () => {
   });
 });
 
-/** Waits for real. */
+/** Waits in real time. */
 function wait(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-Deno.test("a slow but steady log may take longer than the deadline, and its reader too", async () => {
+Deno.test("streamExecutionLog() applies the timeout to each chunk, not to the reader", async () => {
   const timeout = 400;
   const standIn = new StandIn({ servers: 0 });
   const id = String(standIn.seedExecution().id);
   standIn.setLog(id, () =>
     ReadableStream.from((async function* () {
-      for (const piece of ["a\nb", "\r", "\nc", "\nd\n"]) {
+      for (const chunk of ["a\nb", "\r", "\nc", "\nd\n"]) {
         await wait(timeout / 3);
-        yield encoder.encode(piece);
+        yield encoder.encode(chunk);
       }
     })()));
   const lines: string[] = [];
@@ -223,7 +226,7 @@ Deno.test("a slow but steady log may take longer than the deadline, and its read
   assertEquals(lines, ["a", "b", "c", "d"]);
 });
 
-Deno.test("a log that is not begun in time is not waited for", async () => {
+Deno.test("streamExecutionLog() rejects if no response arrives within the timeout", async () => {
   const held = Promise.withResolvers<undefined>();
   await using server = new StandInServer({}, () => held.promise);
   const client = server.client({ headers: { authorization: "token" } });
@@ -234,21 +237,75 @@ Deno.test("a log that is not begun in time is not waited for", async () => {
   held.resolve(undefined);
 });
 
-/** Answers that break off after a line and a half. */
-const BROKEN: Record<string, string> = {
-  "its length is said": http("200 OK", "one\ntwo is to", {
+const TORN = "one\ntwo is to";
+
+/** A response that ends in the middle of a line, in every framing. */
+const TRUNCATED: Record<string, (string | Bytes)[]> = {
+  "by length": [http("200 OK", TORN, {
     "content-type": "text/plain",
     "content-length": "99",
-  }),
-  "it comes in chunks": "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n" +
-    "transfer-encoding: chunked\r\n\r\nb\r\none\ntwo is to\r\n",
+  })],
+  "by length, with Connection: close": [http("200 OK", TORN, {
+    "content-type": "text/plain",
+    "content-length": "99",
+    connection: "close",
+  })],
+  "in chunks": [chunked("HTTP/1.1 200 OK"), "e\r\n", TORN, "\r\n"],
+  "in chunks, with Connection: close": [
+    chunked("HTTP/1.1 200 OK\r\nconnection: close"),
+    "e\r\n",
+    TORN,
+    "\r\n",
+  ],
+  "within a chunk": [chunked("HTTP/1.1 200 OK"), "63\r\n", TORN],
+  "after a chunk's length": [
+    chunked("HTTP/1.1 200 OK"),
+    "e\r\n",
+    TORN,
+    "\r\n63\r\n",
+  ],
+  "before the last chunk's end": [
+    chunked("HTTP/1.1 200 OK"),
+    "e\r\n",
+    TORN,
+    "\r\n0\r\n",
+  ],
 };
 
-for (const [name, answer] of Object.entries(BROKEN)) {
-  Deno.test(`a log that breaks off is an error, no torn line, where ${name}`, async () => {
+function chunked(head: string): string {
+  return `${head}\r\ncontent-type: text/plain\r\n` +
+    "transfer-encoding: chunked\r\n\r\n";
+}
+
+/** The first bytes of a compressed log, with a response head that suits them. */
+for (const framing of ["length", "chunks", "the end of the connection"]) {
+  const whole = await compress(`${TORN}rn\n`.repeat(1000));
+  const part = whole.slice(0, whole.length / 2);
+  const head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n" +
+    "content-encoding: gzip\r\n";
+  TRUNCATED[`in gzip, by ${framing}`] = framing === "length"
+    ? [`${head}content-length: ${part.length}\r\n\r\n`, part]
+    : framing === "chunks"
+    ? [
+      `${head}transfer-encoding: chunked\r\n\r\n`,
+      `${part.length.toString(16)}\r\n`,
+      part,
+      "\r\n0\r\n\r\n",
+    ]
+    : [`${head}connection: close\r\n\r\n`, part];
+}
+
+async function compress(text: string): Promise<Bytes> {
+  const stream = new Blob([text]).stream()
+    .pipeThrough(new CompressionStream("gzip"));
+  return await new Response(stream).bytes();
+}
+
+for (const [name, parts] of Object.entries(TRUNCATED)) {
+  Deno.test(`streamExecutionLog() and getExecutionLog() reject a truncated log: ${name}`, async () => {
     await using server = new RawServer(async (peer) => {
       await peer.request();
-      await peer.send(answer);
+      await peer.send(...parts);
     });
     const client = server.client({ headers: { authorization: "token" } });
     const lines: string[] = [];
@@ -257,13 +314,56 @@ for (const [name, answer] of Object.entries(BROKEN)) {
       for await (const line of client.streamExecutionLog(ID, options)) {
         lines.push(line);
       }
-    }, DecapodConnectionError);
-    assertEquals(lines, ["one"]);
-    assertEquals(server.connections, 1); // and it is not begun anew
+    }, DecapodError);
+    const isCompressed = name.startsWith("in gzip");
+    if (!isCompressed) assertEquals(lines, ["one"]);
+    for (const line of lines) assert(["one", "two is torn"].includes(line));
+    // A stream that has begun is not started again.
+    if (lines.length > 0) assertEquals(server.connections, 1);
+    await assertRejects(
+      () => client.getExecutionLog(ID, { retries: 0 }),
+      DecapodError,
+    );
   });
 }
 
-Deno.test("what is no log is refused, and its body closed", async () => {
+Deno.test("getExecutionLog() names an encoding that the runtime does not decode", async () => {
+  await using server = new StandInServer({}, () =>
+    new Response("compressed", {
+      headers: { "content-type": "text/plain", "content-encoding": "x-lzma" },
+    }));
+  const client = server.client({ headers: { authorization: "token" } });
+  for (
+    const read of [
+      () => client.getExecutionLog(ID),
+      () => client.streamExecutionLog(ID).next(),
+    ]
+  ) await assertRejects(read, DecapodResponseError, '"x-lzma"');
+  assertEquals(server.exchanges.length, 2);
+});
+
+Deno.test("getExecutionLog() rejects a log longer than a string after one request", async () => {
+  let requests = 0;
+  const client = makeClient("http://decapod", {
+    headers: { authorization: "token" },
+    fetch: () => {
+      requests++;
+      const headers = { "content-type": "text/plain" };
+      // Pages that nobody reads or writes take no memory.
+      const arrayBuffer = () => Promise.resolve(new ArrayBuffer(2 ** 29));
+      const response = new Response(null, { headers });
+      return Promise.resolve(Object.assign(response, { arrayBuffer }));
+    },
+  });
+  await assertRejects(
+    () => client.getExecutionLog(ID),
+    DecapodResponseError,
+    "has 536870912 bytes, more than fit into a string (use streamExecutionLog)",
+  );
+  assertEquals(requests, 1);
+});
+
+Deno.test("streamExecutionLog() rejects another content type and closes the body", async () => {
   const cancelled = Promise.withResolvers<void>();
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
@@ -287,7 +387,7 @@ Deno.test("what is no log is refused, and its body closed", async () => {
   await cancelled.promise;
 });
 
-Deno.test("what no log can be asked for with is refused, and nothing is sent", async () => {
+Deno.test("streamExecutionLog() and getExecutionLog() reject invalid options and send nothing", async () => {
   await using server = new StandInServer();
   const client = server.client();
   const typo = JSON.parse('{"perPage":1}');
@@ -297,7 +397,7 @@ Deno.test("what no log can be asked for with is refused, and nothing is sent", a
       () => client.getExecutionLog(ID, typo),
     ]
   ) {
-    await assertRejects(read, TypeError, 'there is no "perPage"');
+    await assertRejects(read, TypeError, 'Unknown option "perPage"');
   }
   for (const timeout of [0, -1, NaN]) {
     await assertRejects(

@@ -15,10 +15,10 @@ import { section } from "./support/page.ts";
 import { chance } from "./support/patch.ts";
 import { makeClient, PASSWORD } from "./support/server.ts";
 
-/** How many cells are run where not all are. */
+/** The number of cells in a sample. */
 const SAMPLE = 1200;
 
-/** Some of the cells, the same for the same seed. */
+/** A random sample of the cells. */
 function sample(all: Cell[], count: number, seed: number): Cell[] {
   const random = seededRandom(seed);
   const drawn = all.map((cell) => ({ cell, place: random() }))
@@ -26,10 +26,10 @@ function sample(all: Cell[], count: number, seed: number): Cell[] {
   return drawn.map(({ cell }) => cell);
 }
 
-/** What the report of a test run shows, too. */
+/** Adds a line to the report of the test run. */
 const note = (text: string) => console.log(`▸ ${text}`);
 
-Deno.test("matrix: every method under every fault", async () => {
+Deno.test("V1Client behaves as docs/reliability.md says under every fault", async () => {
   const whole = Deno.env.get("CI") === "true" ||
     Deno.env.get("MATRIX") === "whole";
   const seed = Number(Deno.env.get("MATRIX_SEED") ?? 1);
@@ -38,7 +38,7 @@ Deno.test("matrix: every method under every fault", async () => {
   const start = performance.now();
   let report: Report;
   {
-    using _ = chance(0); // no waits between attempts
+    using _ = chance(0); // no delays between attempts
     report = await runMatrix(chosen);
   }
   const seconds = Math.round((performance.now() - start) / 1000);
@@ -52,11 +52,11 @@ Deno.test("matrix: every method under every fault", async () => {
   assertEquals(report.passed, chosen.length);
 });
 
-Deno.test("matrix: a change under a reset is never made twice", async () => {
+Deno.test("V1Client never applies a change twice when connections are lost", async () => {
   const changes = OPERATIONS.filter(({ requests }) =>
     requests.some(({ changes }) => changes)
   );
-  const resets = FAULTS.filter(({ event }) => event === "broken");
+  const resets = FAULTS.filter(({ event }) => event === "connection lost");
   const chosen = cells().filter(({ operation, fault, position }) =>
     changes.includes(operation) && resets.includes(fault) &&
     position === "first attempt"
@@ -67,20 +67,20 @@ Deno.test("matrix: a change under a reset is never made twice", async () => {
   assert(report.run > 200);
 });
 
-Deno.test("matrix: all methods are in it", () => {
+Deno.test("matrix: it contains all methods of V1Client", () => {
   const methods = Object.getOwnPropertyNames(V1Client.prototype)
     .filter((name) => name !== "constructor");
   const names = OPERATIONS.map(({ name }) => name.split(" ").at(-1));
   assertEquals(methods.filter((name) => !names.includes(name)), []);
-  // The 54 that have one request each, but for the stream of a log.
+  // Methods with one request each, without streamExecutionLog().
   const single = OPERATIONS.filter(({ requests, waits }) =>
     requests.length === 1 && !waits && requests[0]?.streamed !== true
   );
-  assertEquals(single.length, 54);
+  assertEquals(single.length, 55);
 });
 
-Deno.test("matrix: a rule that is broken is found", async () => {
-  // Cells that expect something else than what is right have to fail.
+Deno.test("matrix: runMatrix() reports cells that break a rule", async () => {
+  // Cells with wrong expectations must fail.
   const right = cells().filter(({ operation, position }) =>
     operation.name === "createCluster" && position === "first attempt"
   );
@@ -98,7 +98,7 @@ Deno.test("matrix: a rule that is broken is found", async () => {
   assertEquals(report.failures.length, right.length);
 });
 
-Deno.test("docs/reliability.md shows the matrix as it is", async () => {
+Deno.test("docs/reliability.md contains the current matrix", async () => {
   const page = await Deno.readTextFile(PAGE);
   assertEquals(section(page, "rules"), rulesTable());
   const all = cells();
@@ -118,7 +118,7 @@ Deno.test("docs/reliability.md shows the matrix as it is", async () => {
   );
 });
 
-Deno.test("a change whose answer is lost is made once and said to be in doubt", async () => {
+Deno.test("createCluster() rejects with outcomeUnknown if its response is lost", async () => {
   const standIn = new StandIn({ rootPassword: PASSWORD });
   await using server = new FaultServer(standIn.handler);
   const client = makeClient(server.url);
@@ -138,13 +138,13 @@ Deno.test("a change whose answer is lost is made once and said to be in doubt", 
   const error = await client.createCluster("ceph").catch((error) => error);
   assert(error instanceof DecapodConnectionError);
   assertEquals(error.outcomeUnknown, true);
-  assert(error.message.includes("it may have taken effect all the same"));
+  assert(error.message.includes("the change may have been applied"));
   const { items } = await client.getClusters();
   assertEquals(items.map(({ data }) => data.name), ["ceph"]);
 });
 
-Deno.test("a doubt outlives the attempts that come after it", async () => {
-  // The first attempt breaks off, the second one is refused outright.
+Deno.test("outcomeUnknown stays true after a later attempt that was rejected", async () => {
+  // The first attempt loses its connection, the second one gets a 429.
   const answers = [
     () => Promise.reject(new Error("connection reset")),
     () => Promise.resolve(Response.json({}, { status: 429 })),
@@ -159,8 +159,8 @@ Deno.test("a doubt outlives the attempts that come after it", async () => {
   assertEquals(error.outcomeUnknown, true);
 });
 
-Deno.test("connections closed while idle do no harm", async () => {
-  // Each answer promises to keep the connection, and then it is closed.
+Deno.test("V1Client does not repeat changes on connections that were closed while idle", async () => {
+  // Each response offers to keep the connection, which is then closed.
   const standIn = new StandIn({ rootPassword: PASSWORD });
   await using server = new FaultServer(standIn.handler);
   server.keepAlive = true;
@@ -171,15 +171,15 @@ Deno.test("connections closed while idle do no harm", async () => {
     assertEquals((await client.getUserSelf()).data.login, "root");
     await client.createCluster(name);
   }
-  const made = await client.getClusters().toArray();
-  assertEquals(made.map(({ data }) => data.name).sort(), names.sort());
+  const created = await client.getClusters().toArray();
+  assertEquals(created.map(({ data }) => data.name).sort(), names.sort());
   const creations = server.received.filter(({ method, path }) =>
     method === "POST" && path === "/v1/cluster/"
   );
   assertEquals(creations.length, names.length);
 });
 
-Deno.test("a storm of retries is bounded and spread", async () => {
+Deno.test("V1Client sends at most three requests per call to an unavailable server", async () => {
   const { clients, failed, arrivals } = await storm(1000);
   note(
     `storm: ${clients} clients, ${failed} calls failed, ${arrivals.length} requests`,
@@ -189,7 +189,7 @@ Deno.test("a storm of retries is bounded and spread", async () => {
   assert(arrivals.length <= (1 + 2) * clients);
 });
 
-Deno.test("the waits between attempts are spread evenly", async () => {
+Deno.test("V1Client spreads the delays before retries evenly", async () => {
   const found = await waits(1000, 1);
   assertEquals(found.length, 1000);
   const quarters = [0, 0, 0, 0];

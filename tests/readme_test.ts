@@ -1,14 +1,20 @@
-/** What README and the other pages say of the project, against the project. */
+/** Checks README and the other pages against the project. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { deno } from "../.dev/process.ts";
 import { V1Client } from "../mod.ts";
+import { StandIn } from "./standin/mod.ts";
+import { block, blocks, prose, read } from "./support/markdown.ts";
+import { Published, serve, SKIPPED } from "./support/published.ts";
 
 const ROOT = new URL("../", import.meta.url);
+const LIBRARY = new URL("mod.ts", ROOT).href;
+const CONFIG = fileURLToPath(new URL("deno.json", ROOT));
 
-/** What the Python library never had. */
-const NEW = /^(edit\w+|streamExecutionLog|waitForExecution|followExecution)$/;
-
-const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
+/** Methods that Python's library does not have. */
+const NEW =
+  /^(edit\w+|streamExecutionLog|waitForExecution|followExecution|request)$/;
 
 /** The names in a folder, of files with this ending. */
 function list(folder: string, ending: string): string[] {
@@ -22,21 +28,160 @@ const PAGES = [
   ...list("docs/", ".md").map((name) => `docs/${name}`),
 ];
 
-/** A page without its code. */
-function prose(page: string): string {
-  return page.replace(/^ *```[^]*?^ *```/gm, "");
-}
-
 /** A heading's anchor, as GitHub and JSR make it. */
 function anchor(heading: string): string {
   return heading.trim().toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "")
     .replaceAll(" ", "-");
 }
 
-Deno.test("README.md has every method of Python's library, and every new one", async () => {
+/**
+ * What holds after each script of README, in their order: appended to the
+ * script, which itself has nothing that a user would not write.
+ */
+const CHECKS: [heading: string, checks: string][] = [
+  ["Deno", `assertEquals(me.data.login, "root");`],
+  [
+    "Listing",
+    `assertEquals(large.length, 3);
+    assertEquals(page.items.map(({ data }) => data.login), ["root", "user000000"]);
+    assertEquals(page.total, 2);`,
+  ],
+  [
+    "Listing",
+    `assertEquals(servers.map(({ id }) => id), all.map(({ id }) => id));
+    assertEquals(servers.length, 50);`,
+  ],
+  [
+    "Changing",
+    `assertEquals([edited.version, edited.data.role_id], [2, role.id]);
+    assertEquals(deleted.version, 3);
+    assertEquals((await client.getUser(user.id)).time_deleted, deleted.time_deleted);`,
+  ],
+  [
+    "Running a playbook",
+    `assertEquals(state, "completed");
+    const { data } = await client.getCluster(cluster.id);
+    assertEquals(data.configuration["mons"]?.length, 1);
+    assertEquals(data.configuration["osds"]?.length, 2);`,
+  ],
+  [
+    "Errors",
+    `assertEquals(messages.length, 1);
+    assertMatch(messages.join(), /^GET http\\S+\\/v1\\/user\\/1{8}-\\S+: 404 NotFound: /);`,
+  ],
+  [
+    "User-data for new hosts",
+    `assert(userData.startsWith("#cloud-config\\n"));`,
+  ],
+  [
+    "Timeouts and retries",
+    `assertEquals(errors.length, 1);
+    assertMatch(errors.join(), /^GET \\S+\\/v1\\/info\\/ 200 \\d+ ms$/);
+    assertEquals(messages, [\`Decapod \${info.version}\`]);`,
+  ],
+];
+
+/** Precedes each script: what it prints is kept for its checks. */
+const PRELUDE =
+  `import { assert, assertEquals, assertMatch } from "@std/assert";
+const messages: string[] = [];
+const errors: string[] = [];
+console.log = (...args) => messages.push(args.join(" "));
+console.error = (...args) => errors.push(args.join(" "));
+void [assert, assertEquals, assertMatch];
+`;
+
+Deno.test("README.md: every script does what it says", async () => {
+  const standIn = new StandIn({ servers: 50, pace: 20 });
+  standIn.seedUsers(1);
+  await using server = serve(standIn);
+  const scripts = blocks(await read("README.md"))
+    .filter(({ text }) => text.includes('"jsr:@decapod'));
+  assertEquals(
+    scripts.map(({ heading }) => heading),
+    CHECKS.map(([heading]) => heading),
+  );
+  const folder = await Deno.makeTempDir();
+  try {
+    const files: string[] = [];
+    for (const [index, { text }] of scripts.entries()) {
+      const [, checks = ""] = CHECKS[index] ?? [];
+      const script = text.replace(/jsr:@decapod[^"]*/, LIBRARY);
+      const file = `${folder}/script${index}.ts`;
+      files.push(file);
+      await Deno.writeTextFile(file, PRELUDE + script + checks);
+    }
+    const checked = await deno(["check", "--config", CONFIG, ...files]);
+    assertEquals(checked.code, 0, checked.stderr);
+    for (const [index, file] of files.entries()) {
+      const { code, stderr } = await deno(
+        ["run", "-A", "--config", CONFIG, file],
+        { env: server.account },
+      );
+      assertEquals(code, 0, `${CHECKS[index]?.[0]}: ${stderr}`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test({
+  name: "README.md: the first script runs on Node, Bun and workerd",
+  ignore: SKIPPED,
+  async fn() {
+    const page = await read("README.md");
+    const standIn = new StandIn({ servers: 2, seed: 7 });
+    await using server = serve(standIn);
+    await using published = await Published.open();
+    const { programs } = published;
+    const printed =
+      /^Logged in as Root User\n(node-\S+ 10\S+ operational\n){2}$/;
+
+    await using node = await published.npm();
+    await node.write("first.mjs", block(page, "Node", "js"));
+    for (const program of [programs.node20, programs.node26]) {
+      const { stdout, stderr } = await published.run(
+        program,
+        node,
+        ["first.mjs"],
+        server.account,
+      );
+      assert(printed.test(stdout), stdout + stderr);
+    }
+
+    await using bun = await published.bun();
+    await bun.write("first.ts", block(page, "Bun", "ts"));
+    const { stdout, stderr } = await published.run(
+      programs.bun,
+      bun,
+      ["run", "first.ts"],
+      server.account,
+    );
+    assert(printed.test(stdout), stdout + stderr);
+
+    const [response] = await published.fetchWorker(
+      block(page, "Workers", "TypeScript"),
+      server.account,
+      ["/"],
+    );
+    assertEquals(response?.status, 200, response?.body);
+    const { total, names } = JSON.parse(response?.body ?? "");
+    assertEquals(total, 2);
+    assertEquals(names.length, 2);
+  },
+});
+
+Deno.test("README.md: fits into 400 lines, and has no assertions", async () => {
   const page = await read("README.md");
-  const [, part = ""] =
-    /^## Coming from Python's decapodlib\n([^]*?)^And around/m.exec(page) ?? [];
+  assert(page.split("\n").length <= 401);
+  for (const { text, heading } of blocks(page)) {
+    assert(!/\bassert/.test(text), `An assertion below "${heading}"`);
+  }
+});
+
+Deno.test("docs/from_python.md: has every method of Python's library, and every new one", async () => {
+  const page = await read("docs/from_python.md");
+  const [, part = ""] = /^## Methods\n([^]*?)^## /m.exec(page) ?? [];
   const rows = part.split("\n").map((line) => line.split("|").slice(1, 3))
     .filter(([left]) => left !== undefined && !/---|Python/.test(left));
   const names = (cell = "") =>
@@ -60,7 +205,7 @@ Deno.test("README.md has every method of Python's library, and every new one", a
   }
 });
 
-Deno.test("every link within the project leads somewhere", async () => {
+Deno.test("pages: every link within the project resolves", async () => {
   const headings = new Map<string, string[]>();
   for (const path of PAGES) {
     const found = prose(await read(path)).matchAll(/^#+ (.*)$/gm);
@@ -90,31 +235,35 @@ Deno.test("every link within the project leads somewhere", async () => {
   assert(links > 20, `Expected more than ${links} links`);
 });
 
-Deno.test("no example is ignored", async () => {
+Deno.test("pages: no example is ignored", async () => {
   for (const path of PAGES) {
     const page = await read(path);
     assert(!/```\w* ignore/.test(page), `${path} ignores an example`);
   }
-  const page = await read("README.md");
-  for (const [example] of page.matchAll(/```ts\n[^]*?```/g)) {
-    assert(/assert\w*\(/.test(example), `Nothing is asserted in ${example}`);
-  }
 });
 
-Deno.test("CONTRIBUTING.md names every room, and is of one page", async () => {
+Deno.test("CONTRIBUTING.md: names the modules, and fits on one page", async () => {
   const page = await read("CONTRIBUTING.md");
-  const named = [...page.matchAll(/`(\w+\.ts)`/g)].map(([, name = ""]) => name);
-  assertEquals([...new Set(named)].sort(), list(".", ".ts"));
+  const named = [...page.matchAll(/`((?:internal\/)?\w+\.ts)`/g)]
+    .map(([, name = ""]) => name);
+  const internal = list("internal/", ".ts");
+  for (const name of list(".", ".ts")) {
+    assertStringIncludes(page, `\`${name}\``);
+  }
+  for (const name of named) {
+    if (internal.includes(name)) continue; // in "one idea per file"
+    await Deno.stat(new URL(name, ROOT));
+  }
   assert(page.split("\n").length < 100);
 });
 
-Deno.test("what is released is what was tested", async () => {
+Deno.test("deno.json: the released version is the tested one", async () => {
   const { version }: { version: string } = JSON.parse(await read("deno.json"));
   const changelog = await read("CHANGELOG.md");
   assert(changelog.includes(`## [${version}] - 20`), version);
   const [, pinned] = /deno_version=(\S+)/.exec(await read(".ci/run")) ?? [];
   const workflow = await read(".github/workflows/publish.yml");
-  assert(workflow.includes(`npx -y deno@${pinned} publish`), pinned);
+  assertStringIncludes(workflow, `deno-version: ${pinned}`);
   for (const permission of ["contents: read", "id-token: write"]) {
     assert(workflow.includes(permission), permission);
   }

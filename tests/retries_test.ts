@@ -1,4 +1,4 @@
-/** Which failures are tried again, how often, and after which wait. */
+/** Retries: after which failures, how often, and after which wait. */
 
 import {
   assertEquals,
@@ -10,7 +10,7 @@ import {
 import {
   DecapodAPIError,
   DecapodConnectionError,
-  DecapodError,
+  DecapodResponseError,
   type V1Client,
 } from "../mod.ts";
 import { chance, hurry, replace } from "./support/patch.ts";
@@ -19,7 +19,7 @@ import { apiError, INFO, TestServer } from "./support/server.ts";
 
 const headers = { authorization: "token" };
 
-/** A server that fails so often before it answers. */
+/** A server that fails so often before it responds with success. */
 function failing(
   times: number,
   failure: () => Response,
@@ -30,7 +30,7 @@ function failing(
   );
 }
 
-/** The methods of HTTP, each by a call that uses it. */
+/** A call for each HTTP method. */
 const CALLS: Record<
   string,
   (client: V1Client, options: { retries?: number }) => Promise<unknown>
@@ -51,98 +51,104 @@ const CALLS: Record<
 };
 
 for (const [method, call] of Object.entries(CALLS)) {
-  const usual = method === "GET" ? 2 : 0;
-
-  Deno.test(`${method} is tried again ${usual} times unless said`, async () => {
+  Deno.test(`retries of client and call apply to ${method} as documented`, async () => {
     using _ = chance(0);
-    await using server = failing(9, () => apiError(503, "Busy", "Later"));
-    const error = await assertRejects(
-      () => call(server.client({ headers }), {}),
-      DecapodAPIError,
-      "503 Busy: Later",
-    );
-    assertEquals(error.code, 503);
-    assertEquals(server.exchanges.length, usual + 1);
-  });
-
-  Deno.test(`the client's retries ${usual ? "" : "do not "}cover ${method}`, async () => {
-    using _ = chance(0);
-    await using server = failing(9, () => apiError(503, "Busy", "Later"));
-    const client = server.client({ headers, retries: 4 });
-    await assertRejects(() => call(client, {}), DecapodAPIError);
-    assertEquals(server.exchanges.length, usual ? 5 : 1);
-  });
-
-  Deno.test(`a call's own retries cover ${method}`, async () => {
-    using _ = chance(0);
-    await using server = failing(3, () => apiError(502, "Bad", "Gateway"));
-    const client = server.client({ headers, retries: 0 });
-    await call(client, { retries: 3 });
-    assertEquals(server.exchanges.length, 4);
-  });
-
-  Deno.test(`retries: 0 is one attempt at ${method}`, async () => {
-    await using server = failing(9, () => apiError(503, "Busy", "Later"));
-    const client = server.client({ headers, retries: 5 });
-    await assertRejects(() => call(client, { retries: 0 }), DecapodAPIError);
-    assertEquals(server.exchanges.length, 1);
+    const isGet = method === "GET";
+    const cases: [ofClient?: number, ofCall?: number, attempts?: number][] = [
+      [undefined, undefined, isGet ? 3 : 1],
+      [4, undefined, isGet ? 5 : 1],
+      [0, undefined, 1],
+      [0, 3, 4],
+      [5, 0, 1],
+    ];
+    for (const [retries, own, attempts] of cases) {
+      await using server = failing(9, () => apiError(503, "Busy", "Later"));
+      const client = server.client({ headers, retries });
+      const error = await assertRejects(
+        () => call(client, { retries: own }),
+        DecapodAPIError,
+        "503 Busy: Later",
+      );
+      assertEquals(error.code, 503);
+      assertEquals(server.exchanges.length, attempts, `${retries}, ${own}`);
+    }
+    await using server = failing(2, () => apiError(502, "Bad", "Gateway"));
+    await call(server.client({ headers }), { retries: 2 });
+    assertEquals(server.exchanges.length, 3);
+    const [first, ...others] = server.exchanges.map(({ body }) => body);
+    for (const body of others) assertEquals(body, first);
   });
 }
 
-Deno.test("what is sent again is what was sent first", async () => {
+/** How many attempts a GET has in which each response has this status. */
+const STATUSES: Record<number, number> = Object.fromEntries([
+  ...[408, 429, 502, 503, 504].map((status) => [status, 3]),
+  ...[300, 304, 400, 403, 404, 405, 406, 409, 413, 500, 501]
+    .map((status) => [status, 1]),
+]);
+
+for (const [status, attempts] of Object.entries(STATUSES)) {
+  Deno.test(`getInfo() has ${attempts} attempts at status ${status}`, async () => {
+    using _ = chance(0);
+    const code = Number(status);
+    const body = code === 304 ? null : "";
+    await using server = failing(9, () => new Response(body, { status: code }));
+    const error = await assertRejects(
+      () => server.client().getInfo(),
+      DecapodAPIError,
+    );
+    assertEquals(error.code, code);
+    assertEquals(server.exchanges.length, attempts);
+  });
+}
+
+Deno.test("login() retries 408 as it retries 503", async () => {
   using _ = chance(0);
-  await using server = failing(2, () => apiError(503, "Busy", "Later"));
-  const client = server.client({ headers });
-  await client.createCluster("ceph", { retries: 2 });
-  const bodies = server.exchanges.map(({ body }) => body);
-  assertEquals(bodies, Array.from({ length: 3 }, () => ({ name: "ceph" })));
+  for (const status of [408, 503]) {
+    let count = 0;
+    await using server = new TestServer(() =>
+      count++ < 2
+        ? new Response("", { status })
+        : Response.json({ id: "token" })
+    );
+    assertEquals((await server.client().login()).id, "token");
+    assertEquals(server.logins, 3);
+  }
 });
 
-for (const status of [429, 502, 503, 504]) {
-  Deno.test(`${status} is tried again`, async () => {
-    using _ = chance(0);
-    await using server = failing(2, () => new Response("", { status }));
-    assertEquals(await server.client().getInfo(), INFO);
-    assertEquals(server.exchanges.length, 3);
-  });
-}
-
-for (const status of [300, 400, 403, 404, 405, 406, 408, 409, 413, 500, 501]) {
-  Deno.test(`${status} is not tried again`, async () => {
-    await using server = failing(9, () => new Response("", { status }));
-    const error = await assertRejects(
-      () => server.client({ retries: 9 }).getInfo(),
-      DecapodAPIError,
-    );
-    assertEquals(error.code, status);
-    assertEquals(server.exchanges.length, 1);
-  });
-}
-
-Deno.test("an answer that is not Decapod's is not tried again", async () => {
-  await using server = failing(9, () => new Response("<html>"));
-  const client = server.client({ retries: 9 });
-  await assertRejects(() => client.getInfo(), DecapodError, "text/plain");
+Deno.test("createCluster() sends a change once if the response is 408", async () => {
+  await using server = failing(9, () => new Response("", { status: 408 }));
+  await assertRejects(
+    () => server.client({ headers }).createCluster("ceph"),
+    DecapodAPIError,
+    "408",
+  );
   assertEquals(server.exchanges.length, 1);
 });
 
-Deno.test("a connection that breaks is tried again", async () => {
+Deno.test("getInfo() does not retry a response that is not Decapod's", async () => {
+  await using server = failing(9, () => new Response("<html>"));
+  const client = server.client({ retries: 9 });
+  await assertRejects(() => client.getInfo(), DecapodResponseError);
+  assertEquals(server.exchanges.length, 1);
+});
+
+Deno.test("getInfo() retries a lost connection", async () => {
   using _ = chance(0);
-  const text = JSON.stringify(INFO);
   await using server = new RawServer(async (peer, number) => {
     await peer.request();
     if (number === 1) return;
-    if (number === 2) {
-      await peer.send(http("200 OK", "{", { "content-length": "100" }));
-      return;
-    }
-    await peer.send(http("200 OK", text));
+    await peer.send(
+      number === 2
+        ? http("200 OK", "{", { "content-length": "100" })
+        : http("200 OK", JSON.stringify(INFO)),
+    );
   });
   assertEquals(await server.client().getInfo(), INFO);
   assertEquals(server.connections, 3);
 });
 
-Deno.test("a log is read again as long as nothing of it was given", async () => {
+Deno.test("streamExecutionLog() retries until the first line was yielded", async () => {
   using _ = chance(0);
   const type = { "content-type": "text/plain" };
   await using server = new RawServer(async (peer, number) => {
@@ -167,7 +173,7 @@ Deno.test("a log is read again as long as nothing of it was given", async () => 
       }
     },
     DecapodConnectionError,
-    "the connection broke off",
+    "connection lost",
   );
   assertEquals(lines, ["one"]);
   assertEquals(server.connections, 4);
@@ -196,7 +202,7 @@ async function waits(
   return { waits: timers.waits, error };
 }
 
-Deno.test("waits grow, have full jitter and an upper bound", async () => {
+Deno.test("getInfo() waits longer after each failure, with full jitter and an upper bound", async () => {
   assertEquals(
     (await waits(8, 0.5)).waits,
     [100, 200, 400, 800, 1600, 3200, 4000, 4000],
@@ -204,54 +210,67 @@ Deno.test("waits grow, have full jitter and an upper bound", async () => {
   assertEquals((await waits(3, 0)).waits, [0, 0, 0]);
 });
 
-Deno.test("Retry-After in seconds is obeyed, up to a cap", async () => {
-  const cases: [string, number | undefined][] = [
-    ["0", 0],
-    ["1", 1000],
-    ["7", 7000],
-    ["30", 30_000],
-    ["31", 30_000],
-    ["99999999", 30_000],
-    ["9".repeat(400), 30_000],
-    ["1.5", undefined],
-    ["-5", undefined],
-    ["1e3", undefined],
-    ["0x10", undefined],
-    ["soon", undefined],
-    ["", undefined],
-    ["Infinity", undefined],
-    ["2026-01-01T00:00:00Z", undefined],
-    ["5, 7", undefined],
-  ];
-  for (const [header, wait] of cases) {
+/** When the dates below are read: 1 January 2026. */
+const NOW = Date.UTC(2026, 0, 1);
+
+const LATER = (ms: number) => new Date(NOW + ms).toUTCString();
+
+/** Retry-After headers, and what they mean in ms; undefined if invalid. */
+const RETRY_AFTER: [header: string, wait: number | undefined][] = [
+  ["0", 0],
+  ["1", 1000],
+  [" 7 ", 7000],
+  ["30", 30_000],
+  ["31", 30_000],
+  ["99999999", 30_000],
+  ["9".repeat(400), 30_000],
+  ["1.5", undefined],
+  ["-5", undefined],
+  ["1e3", undefined],
+  ["0x10", undefined],
+  ["soon", undefined],
+  ["", undefined],
+  ["Infinity", undefined],
+  ["5, 7", undefined],
+  // IMF-fixdate
+  [LATER(5000), 5000],
+  [` ${LATER(5000)} `, 5000],
+  [LATER(3_600_000), 30_000],
+  [LATER(0), 0],
+  [LATER(-5000), 0],
+  ["Thu, 32 Jan 2026 00:00:00 GMT", undefined],
+  ["Thu, 01 Jan 2026 25:00:00 GMT", undefined],
+  ["Thu, 01 Jan 2026 00:60:00 GMT", undefined],
+  ["Thu, 01 Foo 2026 00:00:00 GMT", undefined],
+  ["Thu, 01 anF 2026 00:00:00 GMT", undefined],
+  ["Thu, 01 Jan 2026 00:00:09 +0100", undefined],
+  ["Thu, 01 Jan 2026 00:00:09", undefined],
+  ["2026-01-01T00:00:09Z", undefined],
+  // RFC 850: two digits more than 50 years ahead are of the last century.
+  ["Thursday, 01-Jan-26 00:00:05 GMT", 5000],
+  ["Friday, 01-Jan-76 00:00:00 GMT", 30_000],
+  ["Saturday, 01-Jan-77 00:00:00 GMT", 0],
+  ["Friday, 31-Dec-99 23:59:59 GMT", 0],
+  ["Thursday, 01-Jan-2026 00:00:05 GMT", undefined],
+  // asctime
+  ["Thu Jan  1 00:00:05 2026", 5000],
+  [" Thu Jan  1 00:00:05 2026 ", 5000],
+  ["Sat Jan 10 00:00:05 2026", 30_000],
+  ["Thu Jan 1 00:00:05 2026", undefined],
+  ["Thu Jan  1 00:00:05 26", undefined],
+];
+
+Deno.test("retryAfter has all forms of the header, and the wait obeys it up to 30 s", async () => {
+  using _ = replace(Date, "now", () => NOW);
+  for (const [header, wait] of RETRY_AFTER) {
     const outcome = await waits(1, 0.5, header);
     assertEquals(outcome.error.retryAfter, wait, header);
-    // The jitter comes on top: not all that were sent away come at once.
+    // With jitter in addition: not all clients return at once.
     assertEquals(outcome.waits, [100 + (wait ?? 0)], header);
   }
 });
 
-Deno.test("Retry-After as a date is obeyed, up to a cap", async () => {
-  const now = Date.UTC(2026, 0, 1);
-  using _ = replace(Date, "now", () => now);
-  const cases: [string, number | undefined][] = [
-    [new Date(now + 5000).toUTCString(), 5000],
-    [new Date(now + 3_600_000).toUTCString(), 30_000],
-    [new Date(now).toUTCString(), 0],
-    [new Date(now - 5000).toUTCString(), 0],
-    ["Thu, 32 Jan 2026 00:00:00 GMT", undefined],
-    ["Thu, 01 Jan 2026 00:00:09 +0100", undefined],
-    ["Thu, 01 Jan 2026 00:00:09", undefined],
-    ["tomorrow", undefined],
-  ];
-  for (const [header, wait] of cases) {
-    const outcome = await waits(1, 0, header);
-    assertEquals(outcome.error.retryAfter, wait, header);
-    assertEquals(outcome.waits, [wait ?? 0], header);
-  }
-});
-
-Deno.test("nobody waits past the deadline", async () => {
+Deno.test("getInfo() does not wait past its deadline", async () => {
   await using server = failing(
     9,
     () => apiError(429, "Busy", "Later", { "retry-after": "20" }),
@@ -267,7 +286,7 @@ Deno.test("nobody waits past the deadline", async () => {
   assertEquals(server.exchanges.length, 1);
 });
 
-Deno.test("a wait is a real one", async () => {
+Deno.test("getInfo() really waits for Retry-After", async () => {
   await using server = failing(
     1,
     () => apiError(503, "Busy", "Later", { "retry-after": "1" }),
@@ -277,7 +296,7 @@ Deno.test("a wait is a real one", async () => {
   assertGreater(performance.now() - start, 990);
 });
 
-Deno.test("another 401 after a retry is not repeated again", async () => {
+Deno.test("getUserSelf() logs in again once, also if it is retried in between", async () => {
   using _ = chance(0);
   const statuses = [401, 503, 401];
   let logins = 0;

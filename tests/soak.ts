@@ -1,6 +1,6 @@
 /**
- * Runs the client for a while through random faults, and accounts for all that
- * it made: `deno task soak [--seconds 120] [--seed 1]`.
+ * Runs many clients under random faults, logouts and disposals, and verifies
+ * every change that they made: `deno task soak [--seconds 120] [--seed 1]`.
  *
  * @module
  */
@@ -11,32 +11,32 @@ import type { Answer, Question } from "./faults/soak_server.ts";
 import { seededRandom } from "./standin/ids.ts";
 import { makeClient, PASSWORD } from "./support/server.ts";
 
-/** How many work at once, and how many share a client. */
+/** How many workers there are, and how many share a client. */
 const WORKERS = 64;
 const SHARING = 8;
 
-/** What may be gained and still be called flat. */
-const SLACK = { heap: 8 * 2 ** 20, connections: 32 };
+/** How much memory and connections may grow. */
+const MAX_GROWTH = { heap: 8 * 2 ** 20, connections: 32 };
 
-/** What a worker knows of a cluster that it wanted. */
-interface Wanted {
-  /** Whether the server said so, said no, or did not say. */
+/** What a worker knows about a cluster that it created. */
+interface Expected {
+  /** Whether the server confirmed it, rejected it, or did not respond. */
   made: "yes" | "no" | "unknown";
   deleted: "yes" | "no" | "unknown";
-  /** Edits that the server said were made, and others that it may have made. */
+  /** Confirmed edits, and edits with an unknown outcome. */
   edits: number;
   doubts: number;
   id?: string;
 }
 
-/** What was seen at one moment. */
+/** One measurement. */
 interface Sample {
   heap: number;
   rss: number;
   open: number;
 }
 
-/** The server, asked by messages. */
+/** The server in its worker. */
 class Server {
   readonly #worker = new Worker(
     new URL("./faults/soak_server.ts", import.meta.url),
@@ -44,7 +44,7 @@ class Server {
   );
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Asks one question after the other. */
+  /** Sends one question after the other. */
   ask(question: Question): Promise<Answer> {
     const answer = this.#last.then(() =>
       new Promise<Answer>((resolve, reject) => {
@@ -62,25 +62,27 @@ class Server {
   }
 }
 
-/** Everything that is done, and what came of it. */
+/** The calls of all workers and their outcomes. */
 class Soak {
-  readonly wanted = new Map<string, Wanted>();
-  /** How many calls ended how. */
+  readonly expected = new Map<string, Expected>();
+  /** The number of calls by outcome. */
   readonly outcomes: Record<string, number> = {};
-  /** What should not have come. */
-  readonly surprises: string[] = [];
+  /** Violations of what must hold. */
+  readonly violations: string[] = [];
+  /** How many clients were disposed of while they were in use. */
+  disposals = 0;
   readonly #random: () => number;
-  readonly #execution: string;
+  readonly #server: Answer;
   readonly #over: AbortSignal;
   #names = 0;
 
-  constructor(seed: number, execution: string, over: AbortSignal) {
+  constructor(seed: number, server: Answer, over: AbortSignal) {
     this.#random = seededRandom(seed);
-    this.#execution = execution;
+    this.#server = server;
     this.#over = over;
   }
 
-  /** Works until it is over. */
+  /** Makes calls until the time is over. */
   async work(client: V1Client): Promise<void> {
     const mine: string[] = [];
     while (!this.#over.aborted) {
@@ -90,26 +92,32 @@ class Soak {
     }
   }
 
-  /** Makes a call, which a caller may lose patience with. */
+  /** Makes a call, which is sometimes aborted. */
   async #call<T>(
     work: (options: { signal: AbortSignal }) => Promise<T>,
   ): Promise<{ value: T } | { error: unknown }> {
-    const impatience = new AbortController();
+    const controller = new AbortController();
     const timer = this.#random() < 0.05
-      ? setTimeout(() => impatience.abort(new Error("no patience")), 20)
+      ? setTimeout(
+        () => controller.abort(new Error("aborted by the caller")),
+        20,
+      )
       : undefined;
     let outcome: { value: T } | { error: unknown };
     try {
-      outcome = { value: await work({ signal: impatience.signal }) };
+      outcome = { value: await work({ signal: controller.signal }) };
     } catch (error) {
       outcome = { error };
     }
     clearTimeout(timer);
-    this.#note(outcome, impatience.signal);
+    this.#record(outcome, controller.signal);
     return outcome;
   }
 
-  #note(outcome: { value: unknown } | { error: unknown }, signal: AbortSignal) {
+  #record(
+    outcome: { value: unknown } | { error: unknown },
+    signal: AbortSignal,
+  ) {
     let name = "result";
     if ("error" in outcome) {
       const { error } = outcome;
@@ -118,15 +126,15 @@ class Soak {
         name = `${error.name} ${error.code}`;
       } else if (error instanceof DecapodError) name = error.name;
       else {
-        name = "surprise";
-        this.surprises.push(Deno.inspect(error));
+        name = "violation";
+        this.violations.push(Deno.inspect(error));
       }
     }
     this.outcomes[name] = (this.outcomes[name] ?? 0) + 1;
   }
 
-  /** Whether a change was made, as far as its caller can know. */
-  #verdict(outcome: { value: unknown } | { error: unknown }): Wanted["made"] {
+  /** Whether a change was made, as far as the client knows. */
+  #verdict(outcome: { value: unknown } | { error: unknown }): Expected["made"] {
     if ("value" in outcome) return "yes";
     const { error } = outcome;
     return error instanceof DecapodError && !error.outcomeUnknown
@@ -134,58 +142,58 @@ class Soak {
       : "unknown";
   }
 
-  /** One of the worker's own clusters that is there for sure. */
-  #one(mine: string[]): [string, Wanted] | undefined {
+  /** One of the worker's own clusters that exist. */
+  #one(mine: string[]): [string, Expected] | undefined {
     const name = mine[Math.floor(this.#random() * mine.length)];
-    const wanted = name === undefined ? undefined : this.wanted.get(name);
-    return name !== undefined && wanted?.id ? [name, wanted] : undefined;
+    const expected = name === undefined ? undefined : this.expected.get(name);
+    return name !== undefined && expected?.id ? [name, expected] : undefined;
   }
 
   readonly #kinds: Record<
     string,
-    (client: V1Client, mine: string[]) => Promise<unknown>
+    (client: V1Client, mine: string[]) => Promise<unknown> | undefined
   > = {
     create: async (client, mine) => {
       const name = `soak${++this.#names}`;
-      const wanted: Wanted = {
+      const expected: Expected = {
         made: "unknown",
         deleted: "no",
         edits: 0,
         doubts: 0,
       };
-      this.wanted.set(name, wanted);
+      this.expected.set(name, expected);
       const outcome = await this.#call((options) =>
         client.createCluster(name, options)
       );
-      wanted.made = this.#verdict(outcome);
+      expected.made = this.#verdict(outcome);
       if ("value" in outcome) {
-        wanted.id = outcome.value.id;
+        expected.id = outcome.value.id;
         mine.push(name);
       }
     },
     edit: async (client, mine) => {
-      const [, wanted] = this.#one(mine) ?? [];
-      if (wanted?.id === undefined || wanted.deleted !== "no") return;
-      const { id } = wanted;
+      const [, expected] = this.#one(mine) ?? [];
+      if (expected?.id === undefined || expected.deleted !== "no") return;
+      const { id } = expected;
       const outcome = await this.#call((options) =>
         client.editCluster(id, (data) => ({ ...data }), options)
       );
       const verdict = this.#verdict(outcome);
-      if (verdict === "yes") wanted.edits++;
-      if (verdict === "unknown") wanted.doubts++;
+      if (verdict === "yes") expected.edits++;
+      if (verdict === "unknown") expected.doubts++;
     },
     delete: async (client, mine) => {
-      const [, wanted] = this.#one(mine) ?? [];
-      if (wanted?.id === undefined || wanted.deleted !== "no") return;
-      const { id } = wanted;
+      const [, expected] = this.#one(mine) ?? [];
+      if (expected?.id === undefined || expected.deleted !== "no") return;
+      const { id } = expected;
       const outcome = await this.#call((options) =>
         client.deleteCluster(id, options)
       );
-      wanted.deleted = this.#verdict(outcome);
+      expected.deleted = this.#verdict(outcome);
     },
     get: (client, mine) => {
-      const [, wanted] = this.#one(mine) ?? [];
-      const id = wanted?.id;
+      const [, expected] = this.#one(mine) ?? [];
+      const id = expected?.id;
       return id === undefined
         ? this.#call((options) => client.getInfo(options))
         : this.#call((options) => client.getCluster(id, options));
@@ -199,25 +207,66 @@ class Soak {
     log: (client) =>
       this.#call(async (options) => {
         let lines = 0;
-        const log = client.streamExecutionLog(this.#execution, options);
+        const log = client.streamExecutionLog(this.#server.execution, options);
         for await (const line of log) {
           if (line !== "") lines++;
-          if (this.#over.aborted) break; // it may come byte by byte
+          if (this.#over.aborted) break; // it may arrive byte by byte
         }
         return lines;
       }),
     wait: (client) =>
       this.#call((options) =>
-        client.waitForExecution(this.#execution, { timeout: 500, ...options })
+        client.waitForExecution(this.#server.execution, {
+          timeout: 500,
+          ...options,
+        })
       ),
     logout: (client) =>
-      // Seldom: whoever waits for the login is told that it has ended.
+      // Rare: it ends the calls of all workers that share the client.
       this.#random() < 0.02
         ? this.#call((options) => client.logout(options))
         : this.#call((options) => client.getUserSelf(options)),
+    dispose: () => this.#random() < 0.3 ? this.#dispose() : undefined,
   };
 
-  /** What is there and should not be, or the other way round. */
+  /** Disposes of a client whose calls would never end: nothing may follow. */
+  async #dispose(): Promise<void> {
+    const { url, running } = this.#server;
+    let isDisposed = false;
+    const calls: Promise<unknown>[] = [];
+    const interval = { min: 10, max: 10 };
+    {
+      await using client = makeClient(url, {
+        timeout: 600,
+        fetch: (url, init) => {
+          if (isDisposed) this.violations.push(`sent after disposal: ${url}`);
+          return fetch(url, init);
+        },
+      });
+      calls.push(
+        this.#call((options) =>
+          client.waitForExecution(running, { ...options, interval })
+        ),
+        this.#call((options) =>
+          Array.fromAsync(
+            client.followExecution(running, { ...options, interval }),
+          )
+        ),
+        this.#call((options) =>
+          client.getClusters({ perPage: 5, ...options }).toArray()
+        ),
+      );
+      await new Promise((resolve) => setTimeout(resolve, this.#random() * 100));
+    }
+    isDisposed = true;
+    this.disposals++;
+    const start = performance.now();
+    await Promise.all(calls);
+    const elapsed = performance.now() - start;
+    if (elapsed > 2000) this.violations.push(`ended after ${elapsed} ms`);
+  }
+
+  /** Clusters that are missing, unexpected or edited too often. */
   account(
     found: { name: string; version: number }[],
   ): { missing: string[]; extra: string[]; wrong: string[] } {
@@ -227,9 +276,9 @@ class Soak {
     const wrong: string[] = [];
     if (versions.size < found.length) extra.push("one name twice");
     for (const { name } of found) {
-      if (!this.wanted.has(name)) extra.push(name);
+      if (!this.expected.has(name)) extra.push(name);
     }
-    for (const [name, { made, deleted, edits, doubts }] of this.wanted) {
+    for (const [name, { made, deleted, edits, doubts }] of this.expected) {
       const version = versions.get(name);
       if (version === undefined) {
         if (made === "yes" && deleted === "no") missing.push(name);
@@ -244,7 +293,7 @@ class Soak {
   }
 }
 
-/** Memory after a collection, if the flag for it is given. */
+/** Memory, after a collection if --expose-gc is set. */
 function collected(): { heap: number; rss: number } {
   const gc: unknown = Reflect.get(globalThis, "gc");
   if (typeof gc === "function") gc();
@@ -252,8 +301,8 @@ function collected(): { heap: number; rss: number } {
   return { heap: heapUsed, rss };
 }
 
-/** The medians of the second quarter of the samples and of the last one. */
-function course(
+/** The medians of the second and of the last quarter of the samples. */
+function trend(
   samples: Sample[],
   key: keyof Sample,
 ): { from: number; to: number } {
@@ -271,17 +320,18 @@ const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 async function soak(seconds: number, seed: number): Promise<number> {
   const server = new Server();
-  const { url, execution } = await server.ask({
+  const started = await server.ask({
     kind: "start",
     password: PASSWORD,
     seed,
   });
+  const { url } = started;
   const clients = Array.from(
     { length: WORKERS / SHARING },
     () => makeClient(url, { timeout: 600 }),
   );
   const over = AbortSignal.timeout(seconds * 1000);
-  const soaking = new Soak(seed, execution, over);
+  const soaking = new Soak(seed, started, over);
   const working = clients.flatMap((client) =>
     Array.from({ length: SHARING }, () => soaking.work(client))
   );
@@ -293,7 +343,7 @@ async function soak(seconds: number, seed: number): Promise<number> {
   await Promise.all(working);
   clearInterval(sampling);
 
-  const { requests, struck, busy } = await server.ask({ kind: "relent" });
+  const { requests, struck, busy } = await server.ask({ kind: "stopFaults" });
   const all = await makeClient(url).getClusters({ perPage: 1000 }).toArray();
   const found = all.map(({ version, data }) => ({ name: data.name, version }))
     .filter(({ name }) => name.startsWith("soak"));
@@ -301,40 +351,41 @@ async function soak(seconds: number, seed: number): Promise<number> {
   await server.ask({ kind: "stop" });
   server.close();
 
-  const made = [...soaking.wanted.values()];
-  const count = (verdict: Wanted["made"]) =>
-    made.filter((wanted) => wanted.made === verdict).length;
-  const heap = course(samples, "heap");
-  const memory = course(samples, "rss");
-  const open = course(samples, "open");
+  const made = [...soaking.expected.values()];
+  const count = (verdict: Expected["made"]) =>
+    made.filter((expected) => expected.made === verdict).length;
+  const heap = trend(samples, "heap");
+  const memory = trend(samples, "rss");
+  const open = trend(samples, "open");
   const checks: [string, string, boolean][] = [
     ["calls", JSON.stringify(soaking.outcomes), made.length > 0],
     [
       "requests",
-      `${requests}, ${struck} of them struck by a fault`,
+      `${requests}, ${struck} of them with a fault`,
       struck > 0,
     ],
     [
       "creations",
-      `${count("yes")} acknowledged, ${count("no")} refused, ${
+      `${count("yes")} confirmed, ${count("no")} rejected, ${
         count("unknown")
-      } in doubt`,
+      } unknown`,
       count("yes") > 0,
     ],
-    ["accounted for", `${found.length} there`, true],
+    ["clusters", `${found.length} found`, true],
     ["missing", missing.slice(0, 5).join(", "), missing.length === 0],
-    ["not wanted", extra.slice(0, 5).join(", "), extra.length === 0],
-    ["edited wrongly", wrong.slice(0, 5).join(", "), wrong.length === 0],
+    ["unexpected", extra.slice(0, 5).join(", "), extra.length === 0],
+    ["wrong versions", wrong.slice(0, 5).join(", "), wrong.length === 0],
     [
-      "surprises",
-      soaking.surprises.slice(0, 3).join("\n"),
-      soaking.surprises.length === 0,
+      "violations",
+      soaking.violations.slice(0, 3).join("\n"),
+      soaking.violations.length === 0,
     ],
-    ["left under way", String(busy), busy === 0],
+    ["disposals", String(soaking.disposals), soaking.disposals > 0],
+    ["pending", String(busy), busy === 0],
     [
       "heap",
       `${mebibytes(heap.from)}, later ${mebibytes(heap.to)}`,
-      heap.to <= heap.from + SLACK.heap,
+      heap.to <= heap.from + MAX_GROWTH.heap,
     ],
     [
       "memory",
@@ -344,7 +395,7 @@ async function soak(seconds: number, seed: number): Promise<number> {
     [
       "connections",
       `${open.from} open, later ${open.to}`,
-      open.to <= open.from + SLACK.connections,
+      open.to <= open.from + MAX_GROWTH.connections,
     ],
   ];
   console.log(`Soaked for ${seconds} s, ${WORKERS} workers, seed ${seed}`);
@@ -366,7 +417,7 @@ async function main(): Promise<number> {
   const seed = Number(values.seed);
   if (!(seconds > 0 && seconds <= 86_400) || !Number.isSafeInteger(seed)) {
     console.error(
-      "Cannot soak: --seconds takes a number up to 86400, --seed a whole one",
+      "Invalid --seconds or --seed: must be a number up to 86400 and an integer",
     );
     return 2;
   }

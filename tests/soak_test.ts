@@ -1,4 +1,4 @@
-/** The soak, for a few seconds: see `deno task soak`. */
+/** Tests of `deno task soak`: a run of a few seconds. */
 
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
@@ -14,16 +14,17 @@ async function soak(...args: string[]) {
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
 
-Deno.test("soak: everything that was made is accounted for", async () => {
+Deno.test("soak: every change is accounted for, and nothing is sent after a disposal", async () => {
   const { code, out, err } = await soak("--seconds", "4");
   assertEquals(code, 0, out + err);
   assert(out.startsWith("Soaked for 4 s, 64 workers, seed 1\n"));
-  assert(/^ok {5}creations +[1-9]\d* acknowledged/m.test(out), out);
+  assert(/^ok {5}creations +[1-9]\d* confirmed/m.test(out), out);
   assert(/^ok {5}missing +$/m.test(out), out);
+  assert(/^ok {5}disposals +[1-9]/m.test(out), out);
 });
 
-Deno.test("soak: bad arguments are refused", async () => {
+Deno.test("soak: it rejects invalid arguments", async () => {
   const { code, err } = await soak("--seconds", "soon");
   assertEquals(code, 2);
-  assert(err.startsWith("Cannot soak: --seconds takes"));
+  assert(err.startsWith("Invalid --seconds or --seed"));
 });

@@ -1,92 +1,103 @@
 /**
- * Every call that can fail fails once, at every method: each fetch, answer,
- * piece of a body, timer, parsing and writing of JSON. Then the caller aborts,
- * and the deadline comes, at each of them and at each await in between.
+ * Tests of every method with one failure: of each call that can fail (fetch,
+ * response, chunk of a body, timer, JSON), and an abort, a deadline or a
+ * logout at each of them and at each await in between.
  */
 
 import { assert, assertEquals } from "@std/assert";
 import { setImmediate } from "node:timers/promises";
-import { DecapodError, DecapodTimeoutError } from "../mod.ts";
+import {
+  DecapodConnectionError,
+  DecapodError,
+  DecapodTimeoutError,
+  type V1Client,
+} from "../mod.ts";
+import { FaultInjector, InjectedFailure } from "./faults/injector.ts";
 import { makeWorld, type Operation, OPERATIONS } from "./faults/operations.ts";
-import { Rack, Torture } from "./faults/rack.ts";
 import { chance, CountedSignal } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
 
-/** What came of one run. */
+/** The result of one run. */
 interface Run {
   calls: string[];
   outcome: { value: unknown } | { error: unknown };
-  /** How many timers, bodies and listeners were left. */
+  /** How many timers, bodies and listeners are left. */
   left: number;
 }
 
-/** What a run is interfered with by. */
-interface Hands {
-  rack: Rack;
+/** What a run can be interrupted with. */
+interface Controls {
+  injector: FaultInjector;
   caller: CountedSignal;
+  client: V1Client;
 }
 
 const TIMEOUT = 60_000;
 
-/** Runs a method from the login on; `at` is told of each fallible call. */
+/** Whether all places are tested or, to save time, some. */
+const IS_COMPLETE = Deno.env.get("CI") === "true";
+
+/** Runs a method, login included, and calls back at each fallible call. */
 async function run(
   operation: Operation,
-  at: (number: number, hands: Hands) => void = () => {},
+  onCall: (number: number, controls: Controls) => void = () => {},
 ): Promise<Run> {
   const world = await makeWorld();
   const caller = new CountedSignal();
   const { signal } = caller;
-  using rack = new Rack();
-  rack.onCall = (number) => at(number, { rack, caller });
+  using injector = new FaultInjector();
   const client = makeClient("http://decapod", {
     timeout: TIMEOUT,
-    fetch: rack.wrap(world.standIn.fetch),
+    fetch: injector.wrap(world.standIn.fetch),
   });
+  injector.onCall = (number) => onCall(number, { injector, caller, client });
   const outcome = await operation.run(client, world, { signal }).then(
     (value) => ({ value }),
     (error: unknown) => ({ error }),
   );
-  // What is being let go of may need some turns to be gone.
-  for (let turn = 0; turn < 50 && rack.open > 0; turn++) await setImmediate();
-  const left = rack.open + caller.listeners;
-  return { calls: rack.calls, outcome, left };
+  // Canceled streams are closed some turns later.
+  for (let turn = 0; turn < 50 && injector.open > 0; turn++) {
+    await setImmediate();
+  }
+  const left = injector.open + caller.listeners;
+  return { calls: injector.calls, outcome, left };
 }
 
-/** A result without what chance has made. */
+/** A result without random ids. */
 const comparable = (value: unknown) =>
   (JSON.stringify(value) ?? "").replace(
     /[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g,
     "id",
   );
 
-/** Fails unless what came is what comes where nothing goes wrong. */
-function assertSame(value: unknown, smooth: Run, name: string): void {
-  assert("value" in smooth.outcome, name);
-  assertEquals(comparable(value), comparable(smooth.outcome.value), name);
+/** Fails unless a result is that of a run without failures. */
+function assertSame(value: unknown, normal: Run, place: string): void {
+  assert("value" in normal.outcome, place);
+  assertEquals(comparable(value), comparable(normal.outcome.value), place);
 }
 
-Deno.test("torture: each fallible call of each method fails", async () => {
+Deno.test("V1Client rejects with a DecapodError or succeeds if one call fails", async () => {
   using _ = chance(0);
   let runs = 0;
   for (const operation of OPERATIONS) {
-    const smooth = await run(operation);
-    assertEquals(smooth.left, 0, operation.name);
-    for (const [failing, kind] of smooth.calls.entries()) {
-      const name = `${operation.name}, ${kind} ${failing}`;
-      const failure = new Torture(name);
+    const normal = await run(operation);
+    assertEquals(normal.left, 0, operation.name);
+    for (const [failing, kind] of normal.calls.entries()) {
+      const place = `${operation.name}, ${kind} ${failing}`;
+      const failure = new InjectedFailure(place);
       const { outcome, left } = await run(operation, (number) => {
         if (number === failing) throw failure;
       });
       runs++;
-      assertEquals(left, 0, name);
+      assertEquals(left, 0, place);
       if ("value" in outcome) {
-        assertSame(outcome.value, smooth, name);
+        assertSame(outcome.value, normal, place);
       } else if (kind === "stringify") {
-        assert(outcome.error === failure, `${name}: the caller's own error`);
+        assert(outcome.error === failure, `${place}: the caller's own error`);
       } else {
         assert(
           outcome.error instanceof DecapodError,
-          `${name}: ${outcome.error}`,
+          `${place}: ${outcome.error}`,
         );
       }
     }
@@ -95,10 +106,47 @@ Deno.test("torture: each fallible call of each method fails", async () => {
   assert(runs > 1000);
 });
 
-/** More awaits than there are between any two fallible calls. */
-const MANY = 100;
+/** What fetch rejects with if no connection was made. */
+const NOT_SENT = [
+  "tcp connect error: Connection refused (os error 111)",
+  "dns error: failed to lookup address information",
+  "connect EMFILE 10.0.0.1:9999",
+  "connect EADDRNOTAVAIL 10.0.0.1:9999",
+  "UND_ERR_CONNECT_TIMEOUT",
+];
 
-/** How many awaits come after each fallible call before the next one. */
+Deno.test("V1Client reports no unknown outcome if no connection was made", async () => {
+  using _ = chance(0);
+  let runs = 0;
+  for (const operation of OPERATIONS) {
+    const normal = await run(operation);
+    const fetches = [...normal.calls.entries()]
+      .filter(([, kind]) => kind === "fetch");
+    for (const [failing] of fetches) {
+      const message = NOT_SENT[runs++ % NOT_SENT.length];
+      const cause = new Error(message);
+      const { outcome, left } = await run(operation, (number) => {
+        if (number === failing) throw new TypeError("fetch failed", { cause });
+      });
+      const place = `${operation.name}, fetch ${failing}, ${message}`;
+      assertEquals(left, 0, place);
+      if ("value" in outcome) {
+        assertSame(outcome.value, normal, place);
+        continue;
+      }
+      const { error } = outcome;
+      assert(error instanceof DecapodConnectionError, `${place}: ${error}`);
+      assertEquals(error.outcomeUnknown, false, place);
+    }
+  }
+  console.log(`▸ torture: ${runs} runs, one failed connection each`);
+  assert(runs > 100);
+});
+
+/** More awaits than there are between any two fallible calls. */
+const MAX_AWAITS = 100;
+
+/** How many awaits follow each fallible call before the next one. */
 async function countAwaits(operation: Operation): Promise<number[]> {
   const awaits: number[] = [];
   let latest = -1;
@@ -114,62 +162,78 @@ async function countAwaits(operation: Operation): Promise<number[]> {
   return awaits;
 }
 
-/** Calls a function again and again, an await later each time. */
+/** Calls a function after each await until it returns false. */
 async function afterEachAwait(
-  again: (turn: number) => boolean,
+  callback: (turn: number) => boolean,
 ): Promise<void> {
-  for (let turn = 0; turn < MANY && again(turn); turn++) await undefined;
+  for (let turn = 0; turn < MAX_AWAITS && callback(turn); turn++) {
+    await undefined;
+  }
 }
 
-/** Interferes at each await of each method, and looks at what comes of it. */
-async function atEachAwait(
-  interfere: (hands: Hands) => void,
-  check: (outcome: Run["outcome"], smooth: Run, place: string) => void,
+/** Interrupts each method at each await, or at every nth, and checks the outcome. */
+async function interruptEverywhere(
+  interrupt: (controls: Controls) => void,
+  check: (run: Run, normal: Run, place: string) => void,
+  every = 1,
 ): Promise<number> {
   using _ = chance(0);
   let runs = 0;
+  let places = 0;
   for (const operation of OPERATIONS) {
-    const smooth = await run(operation);
+    const normal = await run(operation);
     const counts = await countAwaits(operation);
     for (const [call, awaits] of counts.entries()) {
       for (let count = 0; count <= awaits; count++) {
-        const { outcome, left } = await run(operation, (number, hands) => {
+        if (places++ % every !== 0) continue;
+        const interrupted = await run(operation, (number, controls) => {
           if (number !== call) return;
           afterEachAwait((turn) => {
-            if (turn === count) interfere(hands);
+            if (turn === count) interrupt(controls);
             return turn < count;
           });
         });
         const place = `${operation.name}, ${count} awaits after ${call}, ${
-          smooth.calls[call]
+          normal.calls[call]
         }`;
         runs++;
-        assertEquals(left, 0, place);
-        check(outcome, smooth, place);
+        assertEquals(interrupted.left, 0, place);
+        check(interrupted, normal, place);
       }
     }
   }
   return runs;
 }
 
-Deno.test("torture: the caller aborts at each await of each method", async () => {
+Deno.test("V1Client rejects with the caller's reason at an abort anywhere", async () => {
   const reason = new Error("the caller has had enough");
-  const runs = await atEachAwait(
-    ({ caller }) => caller.controller.abort(reason),
-    (outcome, smooth, place) => {
-      if ("value" in outcome) assertSame(outcome.value, smooth, place);
-      else assert(outcome.error === reason, `${place}: ${outcome.error}`);
+  let before = 0;
+  const runs = await interruptEverywhere(
+    ({ caller, injector }) => {
+      caller.controller.abort(reason);
+      // A login starts in a turn of its own: it is aborted some awaits later.
+      afterEachAwait((turn) => {
+        before = injector.calls.length;
+        return turn < 5;
+      });
+    },
+    ({ outcome, calls }, normal, place) => {
+      if ("value" in outcome) assertSame(outcome.value, normal, place);
+      else {
+        assert(outcome.error === reason, `${place}: ${outcome.error}`);
+        assert(!calls.slice(before).includes("fetch"), `${place}: a request`);
+      }
     },
   );
   console.log(`▸ torture: ${runs} runs, one abort each`);
   assert(runs > 5000);
 });
 
-Deno.test("torture: the deadline comes at each await of each method", async () => {
-  const runs = await atEachAwait(
-    ({ rack }) => rack.expire(),
-    (outcome, smooth, place) => {
-      if ("value" in outcome) assertSame(outcome.value, smooth, place);
+Deno.test("V1Client rejects with a DecapodTimeoutError at a deadline anywhere", async () => {
+  const runs = await interruptEverywhere(
+    ({ injector }) => injector.expire(),
+    ({ outcome }, normal, place) => {
+      if ("value" in outcome) assertSame(outcome.value, normal, place);
       else {
         assert(
           outcome.error instanceof DecapodTimeoutError,
@@ -180,4 +244,30 @@ Deno.test("torture: the deadline comes at each await of each method", async () =
   );
   console.log(`▸ torture: ${runs} runs, one deadline each`);
   assert(runs > 5000);
+});
+
+Deno.test("V1Client ends everything under way at a logout anywhere", async () => {
+  let before = 0;
+  let logout: Promise<void> = Promise.resolve();
+  const runs = await interruptEverywhere(
+    ({ client, injector }) => {
+      before = injector.calls.length;
+      logout = client.logout().catch(() => {});
+    },
+    ({ outcome, calls }, normal, place) => {
+      const requests = calls.slice(before).filter((kind) => kind === "fetch");
+      assert(requests.length <= 1, `${place}: more requests than the logout`);
+      if ("value" in outcome) assertSame(outcome.value, normal, place);
+      else {
+        assert(outcome.error instanceof DecapodError, `${outcome.error}`);
+        const { message } = outcome.error;
+        const isCanceled = /canceled by logout\(\) or disposal/.test(message);
+        assert(isCanceled, `${place}: ${message}`);
+      }
+    },
+    IS_COMPLETE ? 1 : 5,
+  );
+  await logout;
+  console.log(`▸ torture: ${runs} runs, one logout each`);
+  assert(runs > 1000);
 });

@@ -1,4 +1,4 @@
-/** What the types refuse, and what they let pass. */
+/** Types: code that compiles, and code that does not. */
 
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
@@ -7,12 +7,13 @@ const MODULE = new URL("../mod.ts", import.meta.url).href;
 const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
 
 const HEAD = `import { Client, type Change, type Execution, type ExecutionStep,
-  type Filter, type Listing, type Page, type Server, type User,
+  type Filter, type Listing, type Page, type Server,
+  type ServerFields, type User,
   type UserData } from ${JSON.stringify(MODULE)};
 declare const client: Client;
 `;
 
-/** Code that is right; a value of another type would not be taken. */
+/** Code that compiles. */
 const RIGHT = [
   "for await (const user of client.getUsers()) user satisfies User;",
   "for await (const user of client.getUserVersions('1')) user satisfies User;",
@@ -24,6 +25,8 @@ const RIGHT = [
   "client.getUsers({ filter: { login: 'a', version: { gt: 1 } }, sortBy: { login: -1, _id: 1 } });",
   "client.getServers({ filter: { state: { in: ['off', 'another'] }, 'facts.x': { gte: 1 } } });",
   "client.getServers({ sortBy: { 'facts.x': 1 } });",
+  "client.getServers({ filter: { 'facts.a.b': true } });",
+  "client.getServers({ filter: { shiny: 1 } as Filter<ServerFields> });",
   "client.getExecutions({ filter: { state: 'failed', pc_model_id: '1', pc_version: 2 } });",
   "client.getExecutionSteps('1', { filter: { result: { in: [2, 4] } }, sortBy: { time_finished: 1 } });",
   "client.getClusters({ filter: { name: { regexp: '^a' }, is_latest: false } });",
@@ -33,9 +36,13 @@ const RIGHT = [
   "(await client.waitForExecution('1', { expect: ['canceled'], interval: { min: 1, max: 2 } })) satisfies Execution;",
   "for await (const event of client.followExecution('1')) { if (event.type === 'step') event.step satisfies ExecutionStep; else event.execution satisfies Execution; }",
   "for await (const line of client.streamExecutionLog('1')) line satisfies string;",
+  "new Client('http://a', { login: 'a', password: 'b', fetch });",
+  "new Client('http://a', { login: 'a', password: 'b', fetch: (url, init) => fetch(url, init) });",
+  "declare const mock: (url: string) => Promise<{ ok: boolean; status: number; statusText: string; headers: Map<string, string> & { get(name: string): string | null }; text(): Promise<string>; arrayBuffer(): Promise<ArrayBuffer> }>; new Client('http://a', { login: 'a', password: 'b', fetch: mock });",
+  "(await client.request<{ items: string[] }>('GET', 'user/')) satisfies { items: string[] };",
 ];
 
-/** Code that is wrong, and what is said about it. */
+/** Code that does not compile, and a part of the error. */
 const WRONG: [string, string][] = [
   [
     "for await (const user of client.getUsers()) user satisfies Server;",
@@ -51,22 +58,19 @@ const WRONG: [string, string][] = [
   ["client.getUsers({ filter: { login: { in: 'a' } } });", "Type 'string'"],
   ["client.getUsers({ filter: { login: { $eq: 'a' } } });", "'$eq'"],
   ["client.getUsers({ filter: { login: null } });", "Type 'null'"],
-  [
-    "client.getUsers({ filter: { id: 'a' } });",
-    "Type 'string' is not assignable to type 'undefined'",
-  ],
+  ["client.getUsers({ filter: { id: 'a' } });", "'id' does not exist"],
   [
     "client.getServers({ filter: { time_updated: { gt: 1 } } });",
-    "is not assignable to type 'undefined'",
+    "'time_updated' does not exist",
   ],
-  [
-    "client.getUsers({ sortBy: { id: 1 } });",
-    "Type 'number' is not assignable to type 'undefined'",
-  ],
+  ["client.getUsers({ sortBy: { id: 1 } });", "'id' does not exist"],
   [
     "client.getUsers({ sortBy: { time_updated: 1 } });",
-    "Type 'number' is not assignable to type 'undefined'",
+    "'time_updated' does not exist",
   ],
+  ["client.getServers({ filter: { statee: 'off' } });", "'statee'"],
+  ["client.getServers({ sortBy: { fqnd: 1 } });", "'fqnd'"],
+  ["client.getUsers({ filter: { 'facts.x': 1 } });", "'facts.x'"],
   ["client.getUsers({ sortBy: { login: 2 } });", "Type '2'"],
   ["client.getUsers({ sort_by: { login: 1 } });", "'sort_by'"],
   ["client.getUserVersions('1', { filter: { login: 'a' } });", "'filter'"],
@@ -96,8 +100,11 @@ const WRONG: [string, string][] = [
   ],
 ];
 
-/** What \`deno check\` says about each of these. */
-async function check(snippets: string[]): Promise<string[]> {
+/** The errors of `deno check` for each snippet. */
+async function check(
+  snippets: string[],
+  config = CONFIG,
+): Promise<string[]> {
   const folder = await Deno.makeTempDir();
   try {
     const files = snippets.map((_, index) => `${folder}/snippet${index}_.ts`);
@@ -108,7 +115,7 @@ async function check(snippets: string[]): Promise<string[]> {
       );
     }
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["check", "--no-lock", "--config", CONFIG, ...files],
+      args: ["check", "--no-lock", "--config", config, ...files],
       env: { NO_COLOR: "1" },
       stdout: "null",
     }).output();
@@ -127,13 +134,50 @@ async function check(snippets: string[]): Promise<string[]> {
   }
 }
 
-Deno.test("types flow from the method to the item, and refuse what the server would ignore", async () => {
-  const said = await check([...RIGHT, ...WRONG.map(([code]) => code)]);
+Deno.test("Client methods infer the types of items, and reject what the server would ignore", async () => {
+  const errors = await check([...RIGHT, ...WRONG.map(([code]) => code)]);
   for (const [index, code] of RIGHT.entries()) {
-    assertEquals(said[index], "", code);
+    assertEquals(errors[index], "", code);
   }
-  for (const [index, [code, complaint]] of WRONG.entries()) {
-    const text = said[RIGHT.length + index] ?? "";
-    assert(text.includes(complaint), `${code}\n${text || "is taken"}`);
+  for (const [index, [code, error]] of WRONG.entries()) {
+    const text = errors[RIGHT.length + index] ?? "";
+    assert(text.includes(error), `${code}\n${text || "compiles"}`);
+  }
+});
+
+/** Options that callers pass on although they may be undefined. */
+const OPTIONAL = [
+  "declare const signal: AbortSignal | undefined; client.getServers({ signal });",
+  "declare const n: number | undefined; client.getUsers({ page: n, perPage: n, timeout: n, retries: n });",
+  "declare const all: boolean | undefined; client.getUserVersions('1', { all });",
+  "declare const headers: Headers | undefined; client.getInfo({ headers });",
+  "declare const interval: number | undefined; client.waitForExecution('1', { interval, timeout: interval, onUpdate: undefined, expect: undefined });",
+  "declare const root: string | undefined; client.getCinderIntegration('1', { root });",
+  "declare const role: string | undefined; client.createUser({ login: 'a', email: 'a', fullName: 'a', roleId: role });",
+  "declare const limit: number | undefined; client.getUsers().toArray({ limit });",
+  "declare const ca: string | undefined; new Client('http://a', { login: 'a', password: 'b', timeout: undefined, retries: undefined, headers: undefined, fetch: undefined, onAttempt: undefined, tls: { ca, cert: ca, key: ca, verify: undefined } });",
+  "declare const run: boolean | undefined; client.createPlaybookConfiguration({ name: 'a', clusterId: 'c', playbookId: 'p', serverIds: [], hints: undefined, runAfter: run });",
+  "client.request('GET', 'user/', { query: undefined, body: undefined });",
+  "client.getUsers({ filter: undefined, sortBy: undefined });",
+];
+
+Deno.test("RequestOptions and all other options accept undefined with exactOptionalPropertyTypes", async () => {
+  const config = await Deno.makeTempFile({ suffix: ".json" });
+  try {
+    const { imports, compilerOptions }: {
+      imports: object;
+      compilerOptions: object;
+    } = JSON.parse(await Deno.readTextFile(CONFIG));
+    const options = { ...compilerOptions, exactOptionalPropertyTypes: true };
+    await Deno.writeTextFile(
+      config,
+      JSON.stringify({ imports, compilerOptions: options }),
+    );
+    const errors = await check(OPTIONAL, config);
+    for (const [index, code] of OPTIONAL.entries()) {
+      assertEquals(errors[index], "", code);
+    }
+  } finally {
+    await Deno.remove(config);
   }
 });

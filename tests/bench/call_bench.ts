@@ -1,4 +1,4 @@
-/** One call, one at a time and many at once. */
+/** Benchmarks of one call, sequential and concurrent. */
 
 import { load, provideTools } from "../../.dev/tools.ts";
 import { StandIn } from "../standin/mod.ts";
@@ -6,10 +6,10 @@ import { type Contest, register, type Way } from "./contest.ts";
 import { carefulFetch, plainFetch } from "./raw.ts";
 import { serveAnswers } from "./site.ts";
 
-/** How many calls are under way at once. */
-const MANY = 32;
+/** How many calls run concurrently. */
+const CONCURRENCY = 32;
 
-/** As much of ky and of openapi-fetch as is used here. */
+/** The parts of ky and openapi-fetch that are used here. */
 interface Ky {
   create(options: { headers: Record<string, string> }): {
     get(url: string): { json(): Promise<Model> };
@@ -48,8 +48,8 @@ const WAYS: Record<string, () => Promise<Model | undefined>> = {
   },
 };
 
-/** Each way, made something of. */
-function each(
+/** Maps each way. */
+function mapWays(
   make: (call: () => Promise<Model | undefined>) => Way,
 ): Record<string, Way> {
   return Object.fromEntries(
@@ -57,11 +57,11 @@ function each(
   );
 }
 
-/** What is compared. */
+/** The comparisons. */
 export const contests: Contest[] = [
   {
     name: "one call at a time",
-    ways: each((call) => async () => (await call())?.version ?? NaN),
+    ways: mapWays((call) => async () => (await call())?.version ?? NaN),
     targets: [
       { against: "careful fetch", of: "time", wanted: 1.05 },
       { against: "plain fetch", of: "time", wanted: 1.2 },
@@ -72,9 +72,11 @@ export const contests: Contest[] = [
     rounds: 300,
   },
   {
-    name: `${MANY} calls at a time`,
-    ways: each((call) => async () => {
-      const models = await Promise.all(Array.from({ length: MANY }, call));
+    name: `${CONCURRENCY} calls at a time`,
+    ways: mapWays((call) => async () => {
+      const models = await Promise.all(
+        Array.from({ length: CONCURRENCY }, call),
+      );
       return models.reduce((sum, model) => sum + (model?.version ?? NaN), 0);
     }),
     targets: [

@@ -1,45 +1,44 @@
 /**
- * One thing done in several ways. Each contest is run by `deno bench`, for the
- * times, and by `table.ts`, for the ratios: what the machine does besides slows
- * down all ways of a round alike, so a ratio is worth more than a time.
+ * Compares several ways to do the same. `deno bench` measures times, `table.ts`
+ * ratios, which other load of the machine affects less.
  */
 
 import { type Spread, spread } from "./spread.ts";
 
-/** Does it; all ways must give the same number, such as how much was read. */
+/** One way; all must return the same number, such as how much was read. */
 export type Way = () => number | Promise<number>;
 
-/** What our way is held against. */
+/** What the library is compared with. */
 export interface Target {
   /** The name of the other way. */
   against: string;
-  /** Whether times are compared, where less is better, or speeds. */
+  /** Whether to compare times (less is better) or speeds. */
   of: "time" | "speed";
-  /** What the ratio of ours to the other's should come to; if anything. */
+  /** The target of the ratio, if there is one. */
   wanted?: number;
 }
 
-/** A contest. */
+/** A comparison. */
 export interface Contest {
   name: string;
-  /** The ways by their names, ours first. */
+  /** The ways by name, the library first. */
   ways: Record<string, Way>;
   targets: Target[];
-  /** How often each way goes in a round. */
+  /** How often each way runs per round. */
   times?: number;
-  /** How many rounds there are. */
+  /** The number of rounds. */
   rounds?: number;
-  /** How many bytes a way goes through, if that says more than the time. */
+  /** How many bytes a way processes, to show a throughput. */
   bytes?: number;
 }
 
-/** What came of a contest: milliseconds for each round, by the way's name. */
+/** Milliseconds per round, by the name of the way. */
 export type Times = Map<string, number[]>;
 
-/** Rounds that do not count: code is compiled, caches fill. */
+/** Rounds that are not counted. */
 const WARM_UP = 3;
 
-/** Lets `deno bench` run it; the first target is the baseline. */
+/** Registers it with `deno bench`; the first target is the baseline. */
 export function register({ name, ways, targets }: Contest): void {
   for (const [way, go] of Object.entries(ways)) {
     Deno.bench({
@@ -53,7 +52,7 @@ export function register({ name, ways, targets }: Contest): void {
   }
 }
 
-/** Lets all ways go in turn, round after round, each time in another order. */
+/** Runs all ways in rounds, in random order. */
 export async function compete(
   { name, ways, times = 1, rounds = 100 }: Contest,
 ): Promise<Times> {
@@ -64,14 +63,14 @@ export async function compete(
   }));
   const expected = await all[0]?.go();
   for (let round = -WARM_UP; round < rounds; round++) {
-    // Each now follows one, now another: it may pay for what that one left.
+    // In random order: a way may pay for the garbage of the one before.
     for (const { way, go, taken } of all.toSorted(() => Math.random() - 0.5)) {
       const start = performance.now();
       for (let time = 0; time < times; time++) {
         const found = await go();
         if (found === expected) continue;
         throw new Error(
-          `Cannot compare ${way} (${name}): it gave ${found}, not ${expected}`,
+          `Cannot compare ${way} (${name}): it returned ${found}, not ${expected}`,
         );
       }
       if (round >= 0) taken.push((performance.now() - start) / times);
@@ -80,7 +79,7 @@ export async function compete(
   return new Map(all.map(({ way, taken }) => [way, taken]));
 }
 
-/** Ours to the other, of the two in the same round. */
+/** The ratio of the library to another way, per round. */
 export function ratio(times: Times, { against, of }: Target): Spread {
   const [ours = []] = times.values();
   const theirs = times.get(against) ?? [];

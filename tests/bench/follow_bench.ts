@@ -1,4 +1,4 @@
-/** What following an execution costs: requests, bytes, time. */
+/** Benchmark of followExecution(): requests, bytes, time. */
 
 import { Client, type Execution, type V1Client } from "../../mod.ts";
 import { StandIn } from "../standin/mod.ts";
@@ -7,24 +7,24 @@ import { type Contest, register } from "./contest.ts";
 
 const STEPS = 1000;
 
-/** How long they take, and how long is waited between two looks, in ms. */
+/** The duration of all steps, and the polling interval, in ms. */
 const DURATION = 600_000;
 const INTERVAL = 1000;
 
-/** The client's deadline: that one is no wait to skip. */
+/** The timeout of requests, which must not be skipped. */
 const TIMEOUT = 60_000;
 
-/** What was asked of the server, and what it answered. */
+/** The traffic of one run. */
 export interface Traffic {
   requests: number;
   bytes: number;
   steps: number;
 }
 
-/** Gives the number of the steps that were seen. */
+/** Returns the number of steps. */
 type Follow = (client: V1Client, id: string) => Promise<number>;
 
-/** How one may follow an execution. */
+/** Ways to follow an execution. */
 const FOLLOWERS: Record<string, Follow> = {
   async "followExecution"(client, id) {
     let steps = 0;
@@ -32,7 +32,7 @@ const FOLLOWERS: Record<string, Follow> = {
     for await (const { type } of events) if (type === "step") steps++;
     return steps;
   },
-  async "all steps at each look"(client, id) {
+  async "all steps at each poll"(client, id) {
     for (;;) {
       const execution: Execution = await client.getExecution(id);
       const { items } = await client.getExecutionSteps(id, { all: true });
@@ -46,7 +46,7 @@ const FOLLOWERS: Record<string, Follow> = {
   },
 };
 
-/** Follows a run from its start to its end; waits are skipped. */
+/** Follows an execution from start to end; delays are skipped. */
 async function run(follow: Follow): Promise<Traffic> {
   const traffic = { requests: 0, bytes: 0 };
   using _ = skipWaits(TIMEOUT);
@@ -71,7 +71,7 @@ async function run(follow: Follow): Promise<Traffic> {
   return { ...traffic, steps };
 }
 
-/** What each way of following asks for. */
+/** The traffic of each way. */
 export async function traffic(): Promise<Map<string, Traffic>> {
   const all = new Map<string, Traffic>();
   for (const [name, follow] of Object.entries(FOLLOWERS)) {
@@ -80,7 +80,7 @@ export async function traffic(): Promise<Map<string, Traffic>> {
   return all;
 }
 
-/** What is compared. */
+/** The comparisons. */
 export const contests: Contest[] = [{
   name: "a run of 1,000 steps, without the waits",
   ways: Object.fromEntries(
@@ -89,7 +89,7 @@ export const contests: Contest[] = [{
       async () => (await run(follow)).steps,
     ]),
   ),
-  targets: [{ against: "all steps at each look", of: "time" }],
+  targets: [{ against: "all steps at each poll", of: "time" }],
   rounds: 5,
 }];
 

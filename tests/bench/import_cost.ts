@@ -1,7 +1,7 @@
 /**
- * What it costs to import the package and make a client: whole processes, with
- * and without, in turn. The package is published to a stand-in of JSR, and
- * added and cached as its users do.
+ * The cost of importing the package and creating a client: processes with and
+ * without it. The package is published to a local JSR, and added and cached as
+ * users do.
  */
 
 import { denoConsumer } from "../../.dev/jsr/consumers.ts";
@@ -14,7 +14,7 @@ const USER = `import { Client } from "@decapod/decapodlib";
 new Client("https://decapod.example", { login: "root", password: "root" });
 `;
 
-/** The times of both scripts, in so many pairs. */
+/** The times of both scripts. */
 export async function importCost(pairs: number): Promise<Times> {
   await using server = new JsrServer(
     await standInRegistry(),

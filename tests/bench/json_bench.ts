@@ -1,11 +1,11 @@
-/** Decoding a page of 5 MB. */
+/** Benchmark of a page of 5 MB. */
 
 import { StandIn } from "../standin/mod.ts";
 import { type Contest, register } from "./contest.ts";
 import { carefulFetch, plainFetch } from "./raw.ts";
 import { serveAnswers } from "./site.ts";
 
-/** Users that make 5 MB of JSON. */
+/** The number of users in 5 MB of JSON. */
 const USERS = 21_000;
 
 interface Page {
@@ -22,7 +22,7 @@ async function count(page: PromiseLike<Page>): Promise<number> {
   return (await page).items.length;
 }
 
-/** What is compared. */
+/** The comparisons. */
 export const contests: Contest[] = [{
   name: "a page of 5 MB",
   ways: {

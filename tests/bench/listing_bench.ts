@@ -1,4 +1,4 @@
-/** A long listing, for a consumer that is fast and for one that has work. */
+/** Benchmarks of a long listing, for a fast and for a slow consumer. */
 
 import { StandIn } from "../standin/mod.ts";
 import { type Contest, register } from "./contest.ts";
@@ -8,16 +8,16 @@ import { serveAnswers, type Site } from "./site.ts";
 const ITEMS = 10_000;
 const PER_PAGE = 100;
 
-/** How long the slow server takes for a page, and a consumer with work, in ms. */
-const BUSY = 5;
+/** How long the slow server and the slow consumer take per page, in ms. */
+const DELAY = 5;
 
 const standIn = new StandIn({ servers: 0 });
 standIn.seedUsers(ITEMS - 1); // besides root
 const fast = await serveAnswers(standIn);
-const slow = await serveAnswers(standIn, BUSY);
+const slow = await serveAnswers(standIn, DELAY);
 
 function work(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, BUSY));
+  return new Promise((resolve) => setTimeout(resolve, DELAY));
 }
 
 async function iterated(
@@ -52,7 +52,7 @@ async function all({ client }: Site): Promise<number> {
   return items.reduce((sum, { version }) => sum + version, 0);
 }
 
-/** What is compared. */
+/** The comparisons. */
 export const contests: Contest[] = [
   {
     name: "10,000 items",

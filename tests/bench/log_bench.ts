@@ -1,32 +1,32 @@
-/** A long log, line by line. */
+/** Benchmark of a long log, line by line. */
 
 import { type Contest, register } from "./contest.ts";
 import { serve } from "./site.ts";
 
-/** A line of a hundred bytes with its end, a piece of 64 kB, a log of 26 MB. */
+/** A line of 100 bytes, a chunk of 64 kB, a log of 26 MB. */
 const LINE = `${"ok: [10.0.0.1] => ".padEnd(99, ".")}\n`;
-const PIECE = new TextEncoder().encode(LINE.repeat(640));
-const PIECES = 400;
+const CHUNK = new TextEncoder().encode(LINE.repeat(640));
+const CHUNKS = 400;
 
 const { url, client, headers } = await serve(() => {
-  let left = PIECES;
+  let left = CHUNKS;
   const body = new ReadableStream({
     pull(controller) {
-      controller.enqueue(PIECE);
+      controller.enqueue(CHUNK);
       if (--left === 0) controller.close();
     },
   });
   return new Response(body, { headers: { "content-type": "text/plain" } });
 });
 
-/** The body as it comes. */
+/** The chunks of the body. */
 async function chunks(): Promise<AsyncIterable<Uint8Array>> {
   const response = await fetch(`${url}/v1/execution/id/log/`, { headers });
   if (response.body === null) throw new Error("Cannot read the log");
   return response.body;
 }
 
-/** The same interface as ours. */
+/** The interface of the library. */
 async function* rawLines(): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
@@ -44,7 +44,7 @@ async function eachLine(lines: AsyncIterable<string>): Promise<number> {
   return size;
 }
 
-/** The loop without an interface: nothing waits for a line. */
+/** A loop without an iterator of lines. */
 async function inOneLoop(): Promise<number> {
   const decoder = new TextDecoder();
   let size = 0;
@@ -57,7 +57,7 @@ async function inOneLoop(): Promise<number> {
   return size + rest.length;
 }
 
-/** What is compared. */
+/** The comparisons. */
 export const contests: Contest[] = [{
   name: "a log of 26 MB, line by line",
   ways: {
@@ -70,7 +70,7 @@ export const contests: Contest[] = [{
     { against: "lines in one loop", of: "speed", wanted: 0.95 },
   ],
   rounds: 25,
-  bytes: PIECE.length * PIECES,
+  bytes: CHUNK.length * CHUNKS,
 }];
 
 contests.forEach(register);

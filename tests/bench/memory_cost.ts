@@ -1,24 +1,21 @@
-/**
- * What lists and logs of any length take up in memory. Each is read by a
- * process of its own, from the server in this one.
- */
+/** The memory that listings and logs take, each read by its own process. */
 
 import { fileURLToPath } from "node:url";
 import { StandIn } from "../standin/mod.ts";
 
 const READER = fileURLToPath(new URL("memory_reader.ts", import.meta.url));
 
-/** A line of a log; a hundred bytes with its end. */
+/** A line of 100 bytes. */
 const LINE = `${"ok: [10.0.0.1] => ".padEnd(99, ".")}\n`;
 const LINES = 1000;
 
-/** A log with so many lines, as long as somebody reads it. */
+/** A log that is created while it is read. */
 function logOf(lines: number): Response {
-  const piece = new TextEncoder().encode(LINE.repeat(LINES));
+  const chunk = new TextEncoder().encode(LINE.repeat(LINES));
   let left = lines;
   const body = new ReadableStream({
     pull(controller) {
-      controller.enqueue(piece);
+      controller.enqueue(chunk);
       left -= LINES;
       if (left <= 0) controller.close();
     },
@@ -26,7 +23,7 @@ function logOf(lines: number): Response {
   return new Response(body, { headers: { "content-type": "text/plain" } });
 }
 
-/** A server with so many users besides the first. */
+/** The handler of a server with users. */
 async function listOf(
   users: number,
 ): Promise<(request: Request) => Promise<Response>> {
@@ -43,7 +40,7 @@ async function listOf(
   };
 }
 
-/** The most memory that reading so much takes, in bytes. */
+/** The peak of the memory while reading, in bytes. */
 async function peak(
   what: "users" | "log",
   count: number,
@@ -70,20 +67,20 @@ async function peak(
   return Number(decoder.decode(stdout));
 }
 
-/** What is read, a little and much of it. */
+/** What is read, in two lengths. */
 const READINGS = [
   { what: "users", little: 1000, much: 100_000, name: "users iterated" },
   { what: "log", little: 50_000, much: 5_000_000, name: "lines of a log" },
 ] as const;
 
-/** The most memory that was alive, in bytes, for a little and for much. */
+/** The peaks of the memory for two lengths. */
 export interface Memory {
   name: string;
   little: { count: number; bytes: number };
   much: { count: number; bytes: number };
 }
 
-/** Reads everything. */
+/** Measures all readings. */
 export async function memoryCost(): Promise<Memory[]> {
   const all: Memory[] = [];
   for (const { what, little, much, name } of READINGS) {

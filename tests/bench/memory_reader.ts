@@ -1,6 +1,6 @@
 /**
- * Reads something long, and prints the most memory that was in use: what is
- * alive on the heap, looked at after each thousandth of it, in bytes.
+ * Reads a long listing or log and prints the peak of the heap in bytes,
+ * measured after each thousandth.
  *
  * `deno run --v8-flags=--expose-gc -A memory_reader.ts users|log URL COUNT`
  */
@@ -8,7 +8,9 @@ import { Client } from "../../mod.ts";
 
 const [what = "", url = "", count = "0"] = Deno.args;
 const { gc }: { gc?: () => void } = Object(globalThis);
-if (gc === undefined) throw new Error("Cannot look: --expose-gc is needed");
+if (gc === undefined) {
+  throw new Error("Cannot measure: --expose-gc is required");
+}
 
 const client = new Client(url, {
   login: "root",

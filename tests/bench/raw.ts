@@ -1,6 +1,6 @@
-/** What one would write without a library. */
+/** Requests without a library. */
 
-/** As short as can be. */
+/** The shortest request. */
 export async function plainFetch<T>(
   url: string,
   headers: Record<string, string>,
@@ -9,7 +9,7 @@ export async function plainFetch<T>(
   return await response.json();
 }
 
-/** With a deadline, no redirects, and a look at what came. */
+/** A request with a deadline, no redirects, and a check of the response. */
 export async function carefulFetch<T>(
   url: string,
   headers: Record<string, string>,

@@ -1,27 +1,27 @@
-/** Servers in this process that cost next to nothing, and how to reach them. */
+/** Cheap servers in this process, and clients for them. */
 
 import { Client, type V1Client } from "../../mod.ts";
 import { StandIn } from "../standin/mod.ts";
 
-/** A server, a client that is logged in, and what a raw request sends. */
+/** A server, a client that is logged in, and the headers of raw requests. */
 export interface Site {
   url: string;
   client: V1Client;
-  /** The same headers as the client's. */
+  /** The headers of the client. */
   headers: Record<string, string>;
 }
 
-/** How a server answers. */
+/** The handler of a server. */
 type Handler = (request: Request) => Response | Promise<Response>;
 
 /** An account of the stand-in. */
 const ACCOUNT = { login: "root", password: "root" };
 
 /**
- * Serves what the stand-in answers: made once for each URL, and repeated from
- * then on, so that the time goes into the clients.
+ * Serves cached responses of the stand-in, so that clients take most of the
+ * time.
  *
- * @param latency How long an answer takes all the same, in milliseconds.
+ * @param latency The delay of each response in milliseconds.
  */
 export function serveAnswers(standIn: StandIn, latency = 0): Promise<Site> {
   const answers = new Map<
@@ -46,7 +46,7 @@ export function serveAnswers(standIn: StandIn, latency = 0): Promise<Site> {
   }, standIn);
 }
 
-/** Serves what a function answers; logins are the stand-in's. */
+/** Serves the responses of a function; the stand-in serves logins. */
 export async function serve(
   handler: Handler,
   standIn = new StandIn({ servers: 0 }),
@@ -56,7 +56,7 @@ export async function serve(
     (request) =>
       request.method === "POST" ? standIn.handler(request) : handler(request),
   );
-  server.unref(); // it goes when the process goes
+  server.unref(); // ends with the process
   const url = `http://127.0.0.1:${server.addr.port}`;
   const client = new Client(url, ACCOUNT);
   const { id } = await client.login();

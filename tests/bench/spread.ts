@@ -1,16 +1,16 @@
-/** The middle of what was measured, and how far it goes to both sides. */
+/** A median and the medians of the lowest and the highest part. */
 export interface Spread {
   median: number;
   min: number;
   max: number;
 }
 
-/** How many parts the measurements of one thing are taken in. */
+/** The number of parts of a measurement. */
 const PARTS = 10;
 
 /**
- * The median of all, and the lowest and the highest median of a part: a single
- * measurement goes far beyond these whenever memory is cleaned up.
+ * The median of all values, and the lowest and highest median of a part: single
+ * values are distorted by garbage collections.
  */
 export function spread(values: number[]): Spread {
   const size = Math.ceil(values.length / PARTS);
@@ -30,7 +30,7 @@ function median(values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
 
-/** The middle, and the ends in brackets. */
+/** The median, and the range in brackets. */
 export function show({ median, min, max }: Spread, digits = 2): string {
   const [middle, least, most] = [median, min, max].map((value) =>
     value.toFixed(digits)

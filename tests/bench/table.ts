@@ -1,6 +1,6 @@
 /**
- * Measures everything and writes it down in docs/performance.md, after the
- * benchmarks in `deno task bench`; or only the contests that are named, and
+ * Measures everything and writes the tables of docs/performance.md, after the
+ * benchmarks in `deno task bench`. With names, it runs only these contests and
  * writes nothing: `deno run -A tests/bench/table.ts call log`.
  *
  * @module
@@ -29,10 +29,10 @@ const CONTESTS: Contest[] = [
   ...followings,
 ];
 
-/** How many pairs of processes are run. */
+/** Number of process pairs to run. */
 const PAIRS = 40;
 
-/** How much more memory a hundred times as much may take. */
+/** The highest ratio of memory for a hundred times as many items. */
 const MOST_MEMORY = 1.5;
 
 const RATIOS = [
@@ -45,7 +45,7 @@ const RATIOS = [
 ];
 const TIMES = ["What", "How", "Median (min – max)", "Unit"];
 
-/** Our ratio to something, and whether that is good. */
+/** A ratio, and whether it meets its target. */
 function ratioRow(what: string, target: Target, ratio: Spread): string[] {
   const { against, of, wanted } = target;
   const row = [what, against, of, show(ratio)];
@@ -56,7 +56,7 @@ function ratioRow(what: string, target: Target, ratio: Spread): string[] {
   return [...row, `${sign} ${wanted}`, met ? "yes" : "no"];
 }
 
-/** How fast one way was. */
+/** The time of one way. */
 function timeRow(contest: Contest, way: string, taken: number[]): string[] {
   const { name, bytes } = contest;
   if (bytes !== undefined) {
@@ -69,7 +69,7 @@ function timeRow(contest: Contest, way: string, taken: number[]): string[] {
     : [name, way, show(spread(taken), 1), "ms"];
 }
 
-/** Lets the contests take place. */
+/** Runs the contests. */
 async function results(
   contests: Contest[],
 ): Promise<{ ratios: string[][]; times: string[][] }> {
@@ -87,7 +87,7 @@ async function results(
   return { ratios, times };
 }
 
-/** What whole processes take, in time and in memory. */
+/** Time and memory of whole processes. */
 async function processRatios(): Promise<string[][]> {
   const target = {
     against: "an empty script",
@@ -115,7 +115,7 @@ async function trafficTable(): Promise<string> {
     String(requests),
     `${(bytes / 1e6).toFixed(2)} MB`,
   ]);
-  return table(["How", "Requests", "Answers"], rows);
+  return table(["How", "Requests", "Responses"], rows);
 }
 
 async function main(words: string[]): Promise<number> {
@@ -140,7 +140,7 @@ async function main(words: string[]): Promise<number> {
   await Deno.writeTextFile(PAGE, page);
   console.log(Object.values(parts).join("\n\n"));
   const missed = ratios.filter((row) => row.at(-1) === "no").length;
-  if (missed > 0) console.error(`\n${missed} targets are missed`);
+  if (missed > 0) console.error(`\n${missed} targets were missed`);
   return missed > 0 ? 1 : 0;
 }
 

@@ -1,11 +1,12 @@
 /**
- * A server on loopback that notes every request, in the place of Decapod's
- * API or of a cloud's metadata service.
+ * A server on loopback that records requests: Decapod's API or a cloud's
+ * metadata service.
  *
  * @module
  */
+import { delay } from "@std/async/delay";
 
-/** A request as it came in. */
+/** A request as it was received. */
 export interface Received {
   method: string;
   path: string;
@@ -16,9 +17,9 @@ export interface Received {
 export interface ApiOptions {
   hostname?: string;
   port?: number;
-  /** The answer to the given request, of which this is the nth, from 0. */
-  answer?: (n: number, signal: AbortSignal) => Response | Promise<Response>;
-  /** With these the server speaks HTTPS. */
+  /** Responds to the nth request, from 0. Default: 200 with `{}`. */
+  respond?: (n: number, signal: AbortSignal) => Response | Promise<Response>;
+  /** Makes the server use HTTPS. */
   tls?: { cert: string; key: string };
 }
 
@@ -29,11 +30,11 @@ export class Api implements AsyncDisposable {
 
   constructor(options: ApiOptions = {}) {
     const { hostname = "127.0.0.1", port = 0, tls } = options;
-    const answer = options.answer ?? (() => Response.json({}));
+    const respond = options.respond ?? (() => Response.json({}));
     this.#server = Deno.serve({
       hostname,
       port,
-      ...tls,
+      ...tls && { cert: tls.cert, key: tls.key },
       signal: this.#abort.signal,
       onListen() {},
     }, async (request) => {
@@ -45,12 +46,17 @@ export class Api implements AsyncDisposable {
         headers: request.headers,
         body: await request.text(),
       });
-      return await answer(n, this.#abort.signal);
+      return await respond(n, this.#abort.signal);
     });
   }
 
   get port(): number {
     return this.#server.addr.port;
+  }
+
+  /** The bodies of the POSTs. */
+  get bodies(): Record<string, string>[] {
+    return this.received.map(({ body }) => JSON.parse(body));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,7 +65,41 @@ export class Api implements AsyncDisposable {
   }
 }
 
-/** An answer that comes only when the server stops. */
+/** A raw TCP server that sends chunks to each connection, one per 100 ms. */
+export class RawServer implements AsyncDisposable {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #served: Promise<void>;
+
+  constructor(...chunks: string[]) {
+    this.#served = this.#serve(chunks);
+  }
+
+  get port(): number {
+    return this.#listener.addr.port;
+  }
+
+  async #serve(chunks: string[]): Promise<void> {
+    for await (const connection of this.#listener) {
+      try {
+        await connection.read(new Uint8Array(4096));
+        for (const [index, chunk] of chunks.entries()) {
+          if (index > 0) await delay(100);
+          await connection.write(new TextEncoder().encode(chunk));
+        }
+      } catch {
+        // The client closed the connection.
+      }
+      connection.close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    await this.#served;
+  }
+}
+
+/** A response that never arrives. */
 export function hang(_n: number, signal: AbortSignal): Promise<Response> {
   return new Promise((resolve) => {
     signal.addEventListener("abort", () => resolve(new Response()));
@@ -69,8 +109,8 @@ export function hang(_n: number, signal: AbortSignal): Promise<Response> {
 let places = 0;
 
 /**
- * A place on loopback where nobody listens, nor will until the caller does:
- * every address in 127/8 is loopback, and no system gives out ports this low.
+ * A place on loopback where nothing listens yet: all of 127/8 is loopback, and
+ * no system assigns ports this low by itself.
  */
 export function freePlace(): { hostname: string; port: number } {
   const { pid } = Deno;

@@ -1,6 +1,6 @@
 /**
- * What the tests of the discovery programs share: each runs once under every
- * Python that the programs must work with.
+ * Registers tests of the discovery program, with the Pythons that this machine
+ * has.
  *
  * @module
  */
@@ -9,73 +9,56 @@ import {
   generateCloudConfig,
 } from "../../cloud_config.ts";
 import { Host, type HostOptions } from "./host.ts";
-import { findTools, run, testWith, type Tool } from "./tools.ts";
+import { OPTIONS } from "./samples.ts";
+import { findTools, testWith, type Tool } from "./tools.ts";
 
-export const TOKEN = "26758c32-3421-4f3d-9603-e4b5337e7ecc";
-const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ansible@decapod";
+const { python3, pythons = [] } = await findTools();
 
-export function userData(options: Partial<CloudConfigOptions>): string {
-  return generateCloudConfig({
-    url: "http://127.0.0.1",
-    serverDiscoveryToken: TOKEN,
-    publicKey: KEY,
-    username: "ansible",
-    ...options,
-  });
-}
-
-const { python2, python3 } = await findTools();
-
-/** The interpreter itself: a shim of a version manager needs its own PATH. */
-async function interpreter(tool: Tool): Promise<string> {
-  const script = "import sys; print(sys.executable)";
-  return (await run(tool, ["-c", script])).stdout.trim();
-}
-
-/** Makes a host whose user-data names this API. */
-export type Make = (
+/** Creates a host whose user-data names this API. */
+export type MakeHost = (
   url: string,
   more?: HostOptions & Partial<CloudConfigOptions>,
 ) => Host;
 
-/**
- * Registers a test once for each Python; as one to ignore if the machine
- * cannot run it at all.
- */
-export function test(
-  name: string,
-  body: (make: Make) => Promise<void>,
-  possible = true,
-): void {
-  const register = (
-    version: string,
-    command: string,
-    tool: Tool | undefined,
-    possible: boolean,
-  ) =>
-    testWith(
-      tool,
-      `discovery under Python ${version}: ${name}`,
-      async (tool) => {
-        const python = { name: command, path: await interpreter(tool) };
-        await body((url, { commands, settings, ...options } = {}) =>
-          new Host(userData({ url, ...options }), {
-            python,
-            commands,
-            settings,
-          })
-        );
-      },
-      possible,
-    );
-  register("3", "python3", python3, possible && isLinux);
-  // No package of today brings a Python 2.7, so not every machine has one.
-  const hasPython2 = python2 !== undefined;
-  register("2.7", "python", python2, possible && isLinux && hasPython2);
+type TestBody = (make: MakeHost) => Promise<void>;
+
+export const isLinux = Deno.build.os === "linux";
+
+/** Registers a test of the program under this machine's Python 3. */
+export function test(name: string, body: TestBody, possible = true): void {
+  register(`discovery program ${name}`, python3, body, possible);
 }
 
-/** The programs are for Linux: they need its bash, and the checks its /proc. */
-export const isLinux = Deno.build.os === "linux";
+/** Registers a test of the program under each Python from 3.5 on. */
+export function testAll(name: string, body: TestBody): void {
+  test(name, body);
+  for (const python of pythons) {
+    const version = `Python ${python.version}`;
+    register(`discovery program ${name} (${version})`, python, body, true);
+  }
+}
+
+function register(
+  name: string,
+  python: Tool | undefined,
+  body: TestBody,
+  possible: boolean,
+): void {
+  testWith(
+    python,
+    name,
+    ({ command }) =>
+      body((url, { commands, settings, productUuid, ...options } = {}) =>
+        new Host(generateCloudConfig({ ...OPTIONS, url, ...options }), {
+          python: command,
+          commands,
+          settings,
+          productUuid,
+        })
+      ),
+    possible && isLinux,
+  );
+}
 
 function canListen(hostname: string): boolean {
   try {

@@ -1,17 +1,16 @@
 /**
- * A host of the test's own: the user-data's files in a temporary folder, the
- * programs that they call replaced by stand-ins, and a boot on request.
+ * A simulated host: the files of the user-data in a temporary folder, with
+ * stand-ins for the commands that the program calls.
  *
- * Nothing outside the folder is written or asked. The programs name absolute
- * paths, so every such path in them gets the folder in front; the settings
- * hold no path and stay as they are.
+ * The program names absolute paths; the folder is prepended to each of them.
+ * Nothing outside the folder is written, and no real service is contacted.
  *
  * @module
  */
 import { parse } from "@std/yaml/parse";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
-/** The part of a cloud-config document that these tests look at. */
+/** The part of a cloud-config document that the tests read. */
 export interface CloudConfig {
   users: Record<string, unknown>[];
   packages?: string[];
@@ -25,35 +24,22 @@ export interface CloudFile {
   content: string;
 }
 
-/** What `/etc/server_discovery.json` holds. */
+/** The content of `/etc/server_discovery.json`. */
 export interface Settings {
   url: string;
   token: string;
   username: string;
+  id: string | null;
   timeout: number;
   ca_certificate: string | null;
-  metadata_url: string;
+  metadata_url: string | null;
   retry_delays: number[];
 }
 
 export const SETTINGS = "/etc/server_discovery.json";
-export const SHELL_PROGRAM = "/usr/share/server_discovery.sh";
-export const PYTHON_PROGRAM = "/usr/share/server_discovery.py";
-export const BOOT_FOLDER = "/var/lib/cloud/scripts/per-boot/";
+export const PROGRAM = "/var/lib/cloud/scripts/per-boot/server_discovery.py";
 export const LOG = "/var/log/server_discovery.log";
 export const PRODUCT_UUID = "/sys/class/dmi/id/product_uuid";
-
-export interface HostOptions {
-  /** What the host's Python is called, and the Python behind that name. */
-  python?: { name: string; path: string };
-  /**
-   * What each command prints. A command that is not named here is missing.
-   * The default is a host at 10.20.30.40 with every command.
-   */
-  commands?: Record<string, string>;
-  /** Changes to the settings, made as an operator would: in the file. */
-  settings?: Partial<Settings>;
-}
 
 export const UUID = "4c4c4544-0031-3010-8054-b7c04f4a3258";
 export const ADDRESS = "10.20.30.40";
@@ -63,16 +49,30 @@ export const COMMANDS = {
   getent: "127.0.0.1       STREAM localhost\n127.0.0.1       DGRAM  \n",
 };
 
+export interface HostOptions {
+  /** The path of the host's Python. Default: the host has none. */
+  python?: string;
+  /**
+   * What each command prints; a command without an entry is missing.
+   * Default: a host at 10.20.30.40 with all commands.
+   */
+  commands?: Record<string, string>;
+  /** Changes to the settings file. */
+  settings?: Partial<Settings>;
+  /** The firmware's UUID in sysfs. Default: there is none. */
+  productUuid?: string;
+}
+
 export function parseUserData(userData: string): CloudConfig {
   return parse(userData) as CloudConfig;
 }
 
-/** How a run of the programs ended. */
+/** How a run of the program ended. */
 export interface Outcome {
   code: number;
-  /** What cloud-init, or the operator's terminal, got to see. */
+  /** What cloud-init or the operator's terminal received. */
   output: string;
-  /** The whole of the log, earlier boots included. */
+  /** The whole log, including earlier boots. */
   log: string;
 }
 
@@ -85,17 +85,16 @@ export class Host implements Disposable {
       Deno.mkdirSync(join(this.#root, folder), { recursive: true });
     }
     for (const file of parseUserData(userData).write_files ?? []) {
-      this.#writeFile(file, options.settings);
+      this.#write(file.path, this.#localize(file, options.settings));
+      Deno.chmodSync(this.path(file.path), parseInt(file.permissions, 8));
     }
     for (const [name, text] of Object.entries(options.commands ?? COMMANDS)) {
       this.#addCommand(name, text);
     }
     if (options.python) {
-      Deno.symlinkSync(
-        options.python.path,
-        join(this.#bin, options.python.name),
-      );
+      Deno.symlinkSync(options.python, join(this.#bin, "python3"));
     }
+    if (options.productUuid) this.#write(PRODUCT_UUID, options.productUuid);
   }
 
   /** Where a path of the host is on this machine. */
@@ -103,29 +102,30 @@ export class Host implements Disposable {
     return this.#root + path;
   }
 
-  #writeFile(file: CloudFile, settings: Partial<Settings> = {}): void {
-    const path = this.path(file.path);
-    Deno.mkdirSync(join(path, ".."), { recursive: true });
-    const content = file.path === SETTINGS
-      ? JSON.stringify({
-        ...JSON.parse(file.content),
-        // A port that nobody listens on: a test never asks a real service.
-        metadata_url: "http://127.0.0.1:1/",
-        retry_delays: [],
-        ...settings,
-      })
-      : file.content.replaceAll(
-        /(?<![\w./])\/(?:etc|sys|usr|var)\//g,
+  #write(path: string, content: string): void {
+    Deno.mkdirSync(dirname(this.path(path)), { recursive: true });
+    Deno.writeTextFileSync(this.path(path), content);
+  }
+
+  #localize(file: CloudFile, settings: Partial<Settings> = {}): string {
+    if (file.path !== SETTINGS) {
+      return file.content.replaceAll(
+        /(?<=")\/(?:etc|sys|var)\//g,
         (prefix) => this.#root + prefix,
       );
-    Deno.writeTextFileSync(path, content);
-    Deno.chmodSync(path, parseInt(file.permissions, 8));
+    }
+    return JSON.stringify({
+      ...JSON.parse(file.content),
+      // Nothing listens on this port.
+      metadata_url: "http://127.0.0.1:1/",
+      retry_delays: [],
+      ...settings,
+    });
   }
 
   /**
-   * The stand-in for a command. It also notes how it was called, and what
-   * anybody can see of the process that called it. Only bash's own commands:
-   * the host has no other.
+   * Adds a stand-in for a command. It records how it was called, and what
+   * other processes can see of its caller.
    */
   #addCommand(name: string, text: string): void {
     const calls = join(this.#root, "calls", name);
@@ -144,12 +144,10 @@ printf '%s\\n' "$(< '${calls}.output')"
 
   /** The arguments of each call of a command, in order. */
   calls(name: string): string[] {
-    try {
-      const text = Deno.readTextFileSync(join(this.#root, "calls", name));
-      return text.trimEnd().split("\n");
-    } catch {
-      return [];
-    }
+    return readIfThere(join(this.#root, "calls", name)).split("\n").slice(
+      0,
+      -1,
+    );
   }
 
   /** Arguments and environment of the processes that called a command. */
@@ -157,70 +155,41 @@ printf '%s\\n' "$(< '${calls}.output')"
     return Deno.readTextFileSync(join(this.#root, "calls", `${name}.seen`));
   }
 
-  #command(path: string, env: Record<string, string>): Deno.Command {
-    return new Deno.Command(this.path(path), {
+  /**
+   * Runs the program, as cloud-init does at every boot.
+   *
+   * @param onOutput Called with all output so far whenever there is more.
+   */
+  async boot(
+    env: Record<string, string> = {},
+    onOutput: (output: string) => void = () => {},
+  ): Promise<Outcome> {
+    const process = new Deno.Command(this.path(PROGRAM), {
       clearEnv: true,
       env: { ...env, PATH: this.#bin },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-    });
-  }
-
-  /** What cloud-init does at every boot: runs what is in its folder. */
-  async boot(env: Record<string, string> = {}): Promise<Outcome> {
-    const scripts = [...Deno.readDirSync(this.path(BOOT_FOLDER))];
-    if (scripts.length !== 1) throw new Error("Expected one boot script");
-    return await this.#run(BOOT_FOLDER + scripts[0]?.name, env);
-  }
-
-  /** What an operator does who wants to see the outcome at once. */
-  async runByHand(): Promise<Outcome> {
-    return await this.#run(SHELL_PROGRAM, {});
-  }
-
-  async #run(path: string, env: Record<string, string>): Promise<Outcome> {
-    const { code, stdout, stderr } = await this.#command(path, env).output();
-    const decoder = new TextDecoder();
-    return {
-      code,
-      output: decoder.decode(stdout) + decoder.decode(stderr),
-      log: this.log(),
-    };
-  }
-
-  log(): string {
-    try {
-      return Deno.readTextFileSync(this.path(LOG));
-    } catch {
-      return "";
-    }
-  }
-
-  /**
-   * Runs the programs by hand, and calls `action` as soon as they have said
-   * `text`.
-   */
-  async runUntil(
-    text: string,
-    action: () => void,
-  ): Promise<{ code: number; output: string }> {
-    const process = this.#command(SHELL_PROGRAM, {}).spawn();
+    }).spawn();
     const errors = new Response(process.stderr).text();
     let output = "";
-    let said = false;
-    const lines = process.stdout.pipeThrough(new TextDecoderStream());
-    for await (const part of lines) {
-      output += part;
-      if (said || !output.includes(text)) continue;
-      said = true;
-      action();
-    }
+    const chunks = process.stdout.pipeThrough(new TextDecoderStream());
+    for await (const chunk of chunks) onOutput(output += chunk);
     const { code } = await process.status;
-    return { code, output: output + await errors };
+    const log = readIfThere(this.path(LOG));
+    return { code, output: output + await errors, log };
   }
 
   [Symbol.dispose](): void {
     Deno.removeSync(this.#root, { recursive: true });
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
   }
 }

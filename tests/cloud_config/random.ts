@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A source of random numbers (mulberry32) and what tests make of them. */
+/** A source of random values (mulberry32). */
 export class Random {
   #state: number;
 
@@ -12,7 +12,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** A number from 0 up to, not including, 1. */
+  /** A number from 0 up to 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let t = this.#state;
@@ -21,14 +21,14 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** An integer from `low` up to and including `high`. */
-  integer(low: number, high: number): number {
-    return low + Math.floor(this.next() * (high - low + 1));
+  /** An integer from `min` to `max`. */
+  integer(min: number, max: number): number {
+    return min + Math.floor(this.next() * (max - min + 1));
   }
 
   pick<T>(items: readonly T[]): T {
     const item = items[this.integer(0, items.length - 1)];
-    if (item === undefined) throw new Error("Cannot pick from nothing");
+    if (item === undefined) throw new Error("Cannot pick from an empty list");
     return item;
   }
 
@@ -36,9 +36,9 @@ export class Random {
     return this.next() < probability;
   }
 
-  /** A text of `low` to `high` of the given pieces. */
-  text(pieces: readonly string[], low: number, high: number): string {
-    const length = this.integer(low, high);
+  /** A text of `min` to `max` of the given pieces. */
+  text(pieces: readonly string[], min: number, max: number): string {
+    const length = this.integer(min, max);
     return Array.from({ length }, () => this.pick(pieces)).join("");
   }
 }

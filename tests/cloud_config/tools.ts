@@ -1,35 +1,43 @@
 /**
- * The programs of other projects that judge the user-data: cloud-init's
- * validator, shellcheck, PyYAML and, where the machine has one, Python 2.7.
+ * Other projects' programs that check the user-data: cloud-init's validator,
+ * PyYAML, Pythons and debootstrap.
  *
- * The first three are Debian packages. They are unpacked into a cache folder
- * and never installed: cloud-init, installed, would run at the machine's next
- * boot, and unpacking needs no root. Run this file, or call
- * {@linkcode ensureTools}, once before the tests; the tests only look.
+ * Those that the machine lacks come from Debian packages that are unpacked into
+ * a cache folder, never installed: an installed cloud-init would run at the
+ * machine's next boot. Run this file or call {@linkcode ensureTools} before the
+ * tests; the tests change nothing.
  *
  * @module
  */
 import { join } from "node:path";
 import { cacheFolder, makeOnce } from "../../.dev/registry.ts";
 
-/** How to run each tool; undefined where it cannot be had. */
-export interface Tools {
-  /** `cloud-init`, to be followed by `schema`, and so on. */
-  cloudInit?: Tool;
-  shellcheck?: Tool;
-  /** A Python 3 that has PyYAML. */
-  python3?: Tool;
-  /** Python 2.7. It is no Debian package any more, so it is only looked for. */
-  python2?: Tool;
-}
-
+/** A program and how to start it. */
 export interface Tool {
   command: string;
   args: string[];
   env: Record<string, string>;
 }
 
-/** Runs a tool and returns what it said, both streams in one. */
+export interface Python extends Tool {
+  version: string;
+}
+
+/** The tools of this machine; undefined where one is missing. */
+export interface Tools {
+  /** `cloud-init`, to be followed by a subcommand. */
+  cloudInit?: Tool;
+  /** A Python 3 with PyYAML. */
+  yaml?: Tool;
+  /** The machine's Python 3, by the path of the interpreter itself. */
+  python3?: Python;
+  /** Further Pythons from 3.5 on, oldest first. */
+  pythons?: Python[];
+}
+
+const PACKAGES = ["cloud-init", "python3-yaml"];
+
+/** Runs a tool; `text` is all that it prints. */
 export async function run(
   { command, args, env }: Tool,
   more: string[],
@@ -52,13 +60,11 @@ export async function run(
   return { code, stdout: out, text: out + decoder.decode(stderr) };
 }
 
-/** The tool, if the given arguments make it succeed. */
-async function ifItRuns(tool: Tool, args: string[]): Promise<Tool | undefined> {
-  try {
-    return (await run(tool, args)).code === 0 ? tool : undefined;
-  } catch {
-    return undefined;
-  }
+/** Runs a tool that must succeed. */
+export async function must(tool: Tool, args: string[]): Promise<string> {
+  const { code, stdout, text } = await run(tool, args);
+  if (code === 0) return stdout;
+  throw new Error(`${tool.command} ${args[0]} failed:\n${text}`);
 }
 
 async function firstThatRuns(
@@ -66,79 +72,78 @@ async function firstThatRuns(
   args: string[],
 ): Promise<Tool | undefined> {
   for (const tool of tools) {
-    if (await ifItRuns(tool, args)) return tool;
+    try {
+      if ((await run(tool, args)).code === 0) return tool;
+    } catch {
+      // There is no such command.
+    }
   }
   return undefined;
 }
 
-/** Looks for every tool, the machine's own first, and changes nothing. */
+const plain = (command: string): Tool => ({ command, args: [], env: {} });
+
+/** Finds the tools of this machine and those in the cache. */
 export async function findTools(): Promise<Tools> {
-  const root = join(await cacheFolder(), await packagesName());
+  const unpacked = await unpackedEnvironment(PACKAGES);
   const env = {
-    PYTHONPATH: join(root, "usr/lib/python3/dist-packages"),
+    ...unpacked.env,
+    PYTHONPATH: join(unpacked.root, "usr/lib/python3/dist-packages"),
     PYTHONDONTWRITEBYTECODE: "1",
-    LD_LIBRARY_PATH: [...libraryFolders(root)].join(":"),
   };
-  const plain = { args: [], env: {} };
-  // Debian's own Python has Debian's modules; one in the PATH may not.
-  const pythons = ["/usr/bin/python3", join(root, "usr/bin/python3")];
-  const [cloudInit, shellcheck, python3, python2] = await Promise.all([
+  // Debian's modules fit Debian's Python.
+  const pythons = ["/usr/bin/python3", join(unpacked.root, "usr/bin/python3")]
+    .map((command) => ({ command, args: [], env }));
+  const [cloudInit, yaml, python3, others] = await Promise.all([
     firstThatRuns([
-      { command: "cloud-init", ...plain },
-      ...pythons.map((command) => ({
-        command,
+      plain("cloud-init"),
+      ...pythons.map((tool) => ({
+        ...tool,
         args: ["-m", "cloudinit.cmd.main"],
-        env,
       })),
     ], ["schema", "--help"]),
-    firstThatRuns([
-      { command: "shellcheck", ...plain },
-      { command: join(root, "usr/bin/shellcheck"), args: [], env },
-    ], ["--version"]),
-    firstThatRuns([
-      { command: "python3", ...plain },
-      ...pythons.map((command) => ({ command, args: [], env })),
-    ], ["-c", "import yaml"]),
-    firstThatRuns(
-      [...python2Paths()].map((command) => ({ command, ...plain })),
-      ["-c", "import sys, ssl; sys.exit(sys.version_info[:2] != (2, 7))"],
-    ),
+    firstThatRuns([plain("python3"), ...pythons], ["-c", "import yaml"]),
+    findPython("python3"),
+    findPythons(),
   ]);
-  return { cloudInit, shellcheck, python3, python2 };
+  return {
+    cloudInit,
+    yaml,
+    python3,
+    pythons: others.filter(({ version }) => version !== python3?.version),
+  };
 }
 
-/** Packages fit one release and one kind of processor. */
-async function packagesName(): Promise<string> {
-  let release = "";
-  try {
-    release = (await Deno.readTextFile("/etc/debian_version")).trim();
-  } catch {
-    // No Debian: there will be no such folder.
-  }
-  const name = `debian-${release}-${Deno.build.arch}`;
-  return name.replaceAll(/[^a-z0-9._-]/gi, "_");
+/** The interpreter behind a command, which may be a version manager's script. */
+async function findPython(command: string): Promise<Python | undefined> {
+  const script =
+    "import ssl, sys; sys.version_info >= (3, 5) or sys.exit(1); " +
+    "print(sys.executable); print('%d.%d' % sys.version_info[:2])";
+  const tool = await firstThatRuns([plain(command)], ["-c", script]);
+  if (!tool) return undefined;
+  const { stdout } = await run(tool, ["-c", script]);
+  const [path = "", version = ""] = stdout.trim().split("\n");
+  return { ...plain(path), version };
 }
 
-function* libraryFolders(root: string): Generator<string> {
-  for (const folder of ["usr/lib", "lib"]) {
-    for (const { name, isDirectory } of list(join(root, folder))) {
-      if (isDirectory && name.includes("-linux-")) {
-        yield join(root, folder, name);
-      }
-    }
-  }
-}
-
-function* python2Paths(): Generator<string> {
-  yield "python2.7";
-  const home = Deno.env.get("HOME") ?? "";
+async function findPythons(): Promise<Python[]> {
   const pyenv = join(
-    Deno.env.get("PYENV_ROOT") ?? join(home, ".pyenv"),
+    Deno.env.get("PYENV_ROOT") ?? join(Deno.env.get("HOME") ?? "", ".pyenv"),
     "versions",
   );
-  for (const { name } of list(pyenv)) {
-    if (name.startsWith("2.7")) yield join(pyenv, name, "bin/python2.7");
+  const commands = [
+    ...list(pyenv).map(({ name }) => join(pyenv, name, "bin/python3")),
+    ...Array.from({ length: 16 }, (_, minor) => `python3.${minor + 5}`),
+  ];
+  const found = await Promise.all(commands.map(findPython));
+  const byVersion = new Map<string, Python>();
+  for (const python of found) {
+    if (python && !byVersion.has(python.version)) {
+      byVersion.set(python.version, python);
+    }
   }
+  const minor = ({ version }: Python) => Number(version.split(".")[1]);
+  return [...byVersion.values()].sort((a, b) => minor(a) - minor(b));
 }
 
 function list(folder: string): Deno.DirEntry[] {
@@ -149,79 +154,99 @@ function list(folder: string): Deno.DirEntry[] {
   }
 }
 
-/**
- * Finds every tool, and unpacks Debian's packages into the cache if one of
- * theirs is missing and the machine has apt-get.
- */
+/** Where packages are unpacked, and the environment of their programs. */
+async function unpackedEnvironment(
+  packages: string[],
+): Promise<{ root: string; env: Record<string, string> }> {
+  const root = join(await cacheFolder(), await unpackedName(packages));
+  const libraries = ["usr/lib", "lib"].flatMap((folder) =>
+    list(join(root, folder)).filter(({ name }) => name.includes("-linux-"))
+      .map(({ name }) => join(root, folder, name))
+  );
+  const programs = ["usr/sbin", "usr/bin"].map((folder) => join(root, folder));
+  const path = [...programs, Deno.env.get("PATH")].join(":");
+  return { root, env: { LD_LIBRARY_PATH: libraries.join(":"), PATH: path } };
+}
+
+/** Packages fit one release and one kind of processor. */
+async function unpackedName(packages: string[]): Promise<string> {
+  let release = "";
+  try {
+    release = (await Deno.readTextFile("/etc/debian_version")).trim();
+  } catch {
+    // Not Debian: there will be no such folder.
+  }
+  return ["debian", release, Deno.build.arch, ...packages].join("-")
+    .replaceAll(/[^a-z0-9._-]/gi, "_");
+}
+
+/** Finds every tool; unpacks packages if one is missing. */
 export async function ensureTools(): Promise<Tools> {
   const tools = await findTools();
-  if (tools.cloudInit && tools.shellcheck && tools.python3) return tools;
+  if (tools.cloudInit && tools.yaml) return tools;
   try {
-    await makeOnce(await packagesName(), unpackPackages);
+    await unpack(PACKAGES);
   } catch (error) {
     console.error(`Cannot unpack Debian's packages: ${error}`);
   }
   return await findTools();
 }
 
-async function unpackPackages(root: string): Promise<void> {
+/** Downloads packages and unpacks them into the cache. */
+export async function unpack(
+  packages: string[],
+): Promise<{ root: string; env: Record<string, string> }> {
+  await makeOnce(
+    await unpackedName(packages),
+    (root) =>
+      withApt(async (apt, archives) => {
+        const options = ["--yes", "--no-install-recommends", "--download-only"];
+        await must(apt, ["install", ...options, ...packages]);
+        for (const { name } of list(archives)) {
+          if (!name.endsWith(".deb")) continue;
+          await must(plain("dpkg"), ["--extract", join(archives, name), root]);
+        }
+      }),
+  );
+  return await unpackedEnvironment(packages);
+}
+
+/** Runs apt-get in folders of its own; the machine's lists and locks stay. */
+export async function withApt<T>(
+  use: (apt: Tool, archives: string) => Promise<T>,
+): Promise<T> {
   const scratch = await Deno.makeTempDir({ prefix: "decapod-apt-" });
   try {
-    const archives = await downloadPackages(scratch);
-    const dpkg: Tool = { command: "dpkg", args: ["--extract"], env: {} };
-    for (const archive of archives) await must(dpkg, [archive, root]);
+    const state = join(scratch, "state");
+    const archives = join(scratch, "archives");
+    for (const folder of [join(state, "lists"), archives]) {
+      await Deno.mkdir(join(folder, "partial"), { recursive: true });
+    }
+    const options = {
+      "Dir::State": state,
+      "Dir::State::status": "/var/lib/dpkg/status",
+      "Dir::Cache": scratch,
+      "Debug::NoLocking": "true",
+      "APT::Sandbox::User": "",
+      "Acquire::http::Timeout": "20",
+      "Acquire::Retries": "1",
+    };
+    const apt: Tool = {
+      command: "apt-get",
+      args: Object.entries(options).flatMap(([k, v]) => ["-o", `${k}=${v}`]),
+      env: { LC_ALL: "C" },
+    };
+    await must(apt, ["update"]);
+    return await use(apt, archives);
   } finally {
     await Deno.remove(scratch, { recursive: true });
   }
 }
 
-async function downloadPackages(scratch: string): Promise<string[]> {
-  const state = join(scratch, "state");
-  const archives = join(scratch, "archives");
-  for (const folder of [join(state, "lists"), archives]) {
-    await Deno.mkdir(join(folder, "partial"), { recursive: true });
-  }
-  // apt-get with folders of its own: the machine's lists and locks stay as
-  // they are, only the list of what is installed is read.
-  const options = {
-    "Dir::State": state,
-    "Dir::State::status": "/var/lib/dpkg/status",
-    "Dir::Cache": scratch,
-    "Debug::NoLocking": "true",
-    "APT::Sandbox::User": "",
-    "Acquire::http::Timeout": "20",
-    "Acquire::Retries": "1",
-  };
-  const apt: Tool = {
-    command: "apt-get",
-    args: Object.entries(options).flatMap(([k, v]) => ["-o", `${k}=${v}`]),
-    env: { LC_ALL: "C" },
-  };
-  await must(apt, ["update"]);
-  await must(apt, [
-    "install",
-    "--yes",
-    "--no-install-recommends",
-    "--download-only",
-    "cloud-init",
-    "shellcheck",
-    "python3-yaml",
-  ]);
-  return list(archives).filter(({ name }) => name.endsWith(".deb"))
-    .map(({ name }) => join(archives, name));
-}
-
-async function must(tool: Tool, args: string[]): Promise<void> {
-  const { code, text } = await run(tool, args);
-  if (code !== 0) {
-    throw new Error(`${tool.command} ${args[0]} failed:\n${text}`);
-  }
-}
-
 /**
- * Registers a test that needs a tool. Without the tool it is reported as
- * ignored, by name; in CI, where `CI` is "true", it fails. What is not
- * possible on the machine, such as IPv6, is ignored everywhere.
+ * Registers a test that needs a tool. Without the tool it is ignored, or fails
+ * where `CI` is "true". What is impossible on the machine, such as IPv6, is
+ * ignored everywhere.
  */
 export function testWith<T>(
   tool: T | undefined,
@@ -235,18 +260,16 @@ export function testWith<T>(
       (tool === undefined && Deno.env.get("CI") !== "true"),
     fn: () => {
       if (tool !== undefined) return body(tool);
-      throw new Error(
-        "Cannot run this check: its tool is missing, which CI does not allow",
-      );
+      throw new Error("Cannot run this check: its tool is missing");
     },
   });
 }
 
 if (import.meta.main) {
-  const tools = await ensureTools();
-  for (
-    const name of ["cloudInit", "shellcheck", "python3", "python2"] as const
-  ) {
-    console.log(`${name}: ${tools[name]?.command ?? "missing"}`);
+  const { cloudInit, yaml, python3, pythons } = await ensureTools();
+  for (const [name, tool] of Object.entries({ cloudInit, yaml, python3 })) {
+    console.log(`${name}: ${tool?.command ?? "missing"}`);
   }
+  const versions = pythons?.map(({ version }) => version).join(", ");
+  console.log(`further Pythons: ${versions || "none"}`);
 }

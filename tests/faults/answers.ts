@@ -1,8 +1,8 @@
-/** What goes back over the wire, byte by byte if need be. */
+/** Responses in bytes. */
 
 const encoder = new TextEncoder();
 
-/** A request as it came in. */
+/** A request as it arrived. */
 export interface Request {
   readonly method: string;
   readonly path: string;
@@ -10,17 +10,17 @@ export interface Request {
   readonly body: string;
 }
 
-/** An answer that can be told in every wrong way. */
+/** A response that can be wrong in every way. */
 export interface Answer {
   status: number;
   reason: string;
   headers: [name: string, value: string][];
-  body: Uint8Array;
-  /** How its end is found: by a length, by chunks, by the connection's end. */
+  body: Uint8Array<ArrayBuffer>;
+  /** What delimits the body: its length, chunks, or the connection. */
   framing: "length" | "chunked" | "close";
 }
 
-/** An answer of one's own. */
+/** Creates a response. */
 export function answer(
   status: number,
   reason: string,
@@ -37,7 +37,7 @@ export function answer(
   };
 }
 
-/** An answer of the stand-in's. */
+/** A response of the stand-in. */
 export async function fromResponse(response: Response): Promise<Answer> {
   const body = new Uint8Array(await response.arrayBuffer());
   const headers = [...response.headers]
@@ -51,7 +51,7 @@ export async function fromResponse(response: Response): Promise<Answer> {
   };
 }
 
-/** The bytes of an answer, in two parts. */
+/** The bytes of a response. */
 export function serialize(
   { status, reason, headers, body, framing }: Answer,
   keepAlive: boolean,
@@ -79,14 +79,14 @@ function inChunks(body: Uint8Array): Uint8Array {
     : joined([start, body, end]);
 }
 
-/** Pieces as one. */
-export function joined(pieces: Uint8Array[]): Uint8Array {
-  const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+/** Joins chunks. */
+export function joined(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const all = new Uint8Array(size);
   let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
   }
   return all;
 }

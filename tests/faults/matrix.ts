@@ -1,4 +1,4 @@
-/** Runs the cells of the matrix: a method, a fault, and when it strikes. */
+/** Runs the cells of the matrix: a method, a fault, and its position. */
 
 import type { Attempt, V1Client } from "../../mod.ts";
 import { spellings, texts } from "../support/secrets.ts";
@@ -28,7 +28,7 @@ export interface Cell {
   readonly expected: Expected;
 }
 
-/** Every cell that there is. */
+/** All cells. */
 export function cells(): Cell[] {
   return FAULTS.flatMap((fault) =>
     POSITIONS.flatMap((position) =>
@@ -40,37 +40,37 @@ export function cells(): Cell[] {
   );
 }
 
-/** What came of a run. */
+/** The result of a run. */
 export interface Report {
   readonly run: number;
   readonly passed: number;
-  /** What was not as the rules have it, by cell. */
+  /** Violations of the rules, by cell. */
   readonly failures: string[];
   /** Cells run and passed, by fault and position. */
   readonly table: Map<string, Map<Position, { run: number; passed: number }>>;
 }
 
-/** The deadline of calls that are to meet it, in ms. */
+/** The timeout of calls that are to reach it, in ms. */
 const SHORT = 300;
 
-/** The deadline of all others, in ms. */
+/** The timeout of all other calls, in ms. */
 const LONG = 10_000;
 
-/** How late a call may be, in ms. */
+/** How much later than its deadline a call may end, in ms. */
 const GRACE = 250;
 
-/** How long the client may take to let go of its connections, in ms. */
-const LETTING_GO = 2000;
+/** How long the client may take to close its connections, in ms. */
+const CLOSE_TIMEOUT = 2000;
 
-/** How many cells are under way at once. */
-const AT_ONCE = 8;
+/** How many cells run at once. */
+const CONCURRENCY = 8;
 
-/** What the methods give where nothing goes wrong. */
+/** The results of all methods without faults. */
 type Results = Map<string, string>;
 
 /** Runs cells and reports. */
 export async function runMatrix(chosen: Cell[]): Promise<Report> {
-  const results = await rightResults();
+  const results = await normalResults();
   const table: Report["table"] = new Map();
   const failures: string[] = [];
   let passed = 0;
@@ -93,11 +93,11 @@ export async function runMatrix(chosen: Cell[]): Promise<Report> {
       table.set(fault.name, row);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
   return { run: chosen.length, passed, failures, table };
 }
 
-async function rightResults(): Promise<Results> {
+async function normalResults(): Promise<Results> {
   const results: Results = new Map();
   for (const operation of OPERATIONS) {
     const world = await makeWorld();
@@ -109,7 +109,7 @@ async function rightResults(): Promise<Results> {
   return results;
 }
 
-/** A result without what chance has made. */
+/** A result without random ids. */
 function comparable(value: unknown): string {
   return (JSON.stringify(value) ?? "nothing").replace(
     /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g,
@@ -117,7 +117,7 @@ function comparable(value: unknown): string {
   );
 }
 
-/** Runs one cell and says what is wrong with what came of it. */
+/** Runs one cell and returns the violations of its rules. */
 async function runCell(cell: Cell, results: Results): Promise<string[]> {
   const { operation, fault } = cell;
   const world = await makeWorld();
@@ -128,6 +128,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
   const client = makeClient(server.url, {
     timeout,
     onAttempt: (attempt) => attempts.push(attempt),
+    ...fault.unsent && { fetch: server.fetch },
   });
   await prepare(cell, world, server, client);
   attempts.length = 0;
@@ -140,7 +141,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
   );
   const elapsed = performance.now() - start;
 
-  const left = await server.settled(LETTING_GO);
+  const left = await server.settled(CLOSE_TIMEOUT);
   const received = server.received.slice(before);
   const wrong: string[] = [];
   const check = (name: string, actual: unknown, expected: unknown) => {
@@ -157,8 +158,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
     method === "POST" && url.endsWith("/v1/auth/");
   const ofLogins = operation.requests[0]?.login === true;
   const sent = attempts.filter((attempt) => isLogin(attempt) === ofLogins);
-  // A read on a kept connection that breaks may be repeated by the runtime:
-  // then that attempt does not fail.
+  // A runtime may itself retry a read on a kept connection that was closed.
   if (fault.keepAlive && sent.length < (expected.attempts ?? 0)) {
     check("an attempt less than", sent.length + 1, expected.attempts);
   } else if (expected.attempts !== undefined) {
@@ -171,7 +171,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
     check("result", comparable(outcome.value), results.get(operation.name));
   }
 
-  // What holds in each cell.
+  // The rules of all cells.
   const isChange = ({ method, path }: { method: string; path: string }) =>
     method !== "GET" && !(method === "POST" && path === "/v1/auth/");
   const changes = received.filter(isChange);
@@ -193,7 +193,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
     );
     wrong.push(`${attempts.length} attempts sent ${requests.join(", ")}`);
   }
-  // Whoever polls asks again when its own time has come.
+  // Polling has its own intervals.
   if (fault.asks !== undefined && !operation.waits) {
     for (const [index, { fault: struck, at }] of received.entries()) {
       const pause = (received[index + 1]?.at ?? Infinity) - at;
@@ -206,18 +206,18 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
   if (!isEndlessStream(cell) && elapsed > deadline + GRACE) {
     wrong.push(`took ${Math.round(elapsed)} ms of ${deadline} ms`);
   }
-  check("exchanges left open:", left, 0);
-  wrong.push(...told(outcome, attempts, secrets(world, server)));
+  check("pending requests:", left, 0);
+  wrong.push(...leaks(outcome, attempts, secrets(world, server)));
 
-  // The client is as good as new.
-  server.relent();
+  // The client can still be used.
+  server.clear();
   await client.getUserSelf({ timeout: LONG }).catch((error: unknown) =>
     wrong.push(`the next call failed: ${error}`)
   );
   return wrong;
 }
 
-/** Brings the server and the client to where the fault is to strike. */
+/** Sets up the server and the client of a cell. */
 async function prepare(
   { operation, fault, position }: Cell,
   world: World,
@@ -225,7 +225,9 @@ async function prepare(
   client: V1Client,
 ): Promise<void> {
   const cell = setUp(operation, fault, position);
-  if (cell === undefined) throw new Error("Cannot run a cell that is none");
+  if (cell === undefined) {
+    throw new Error("Cannot run the cell: its position does not exist");
+  }
   const { strikes, prelude } = cell;
   const login = (method: string, path: string) =>
     method === "POST" && path === "/v1/auth/";
@@ -255,25 +257,27 @@ async function prepare(
   });
 }
 
-/** Whether it is the deadline that ends it. */
+/** Whether the deadline ends the call. */
 function meetsDeadline({ fault }: Cell): boolean {
-  return fault.event === "silence";
+  return fault.event === "no response";
 }
 
-/** Whether it is a stream whose pieces come in time, each for itself. */
+/** Whether each chunk of a stream arrives in time. */
 function isEndlessStream({ operation, fault, position }: Cell): boolean {
   return operation.requests[0]?.streamed === true &&
-    fault.event === "silence" && position === "in the body";
+    fault.event === "no response" && position === "in the body";
 }
 
-interface Told {
+interface Description {
   name: string;
   code?: unknown;
   unknown: boolean;
 }
 
-/** What a caller is told. */
-function describe(outcome: { value: unknown } | { error: unknown }): Told {
+/** The outcome as the caller sees it. */
+function describe(
+  outcome: { value: unknown } | { error: unknown },
+): Description {
   if ("value" in outcome) return { name: "result", unknown: false };
   const { error } = outcome;
   if (!(error instanceof Error)) return { name: String(error), unknown: false };
@@ -285,7 +289,7 @@ function describe(outcome: { value: unknown } | { error: unknown }): Told {
   };
 }
 
-/** Everything that nobody may read. */
+/** All secrets of a cell. */
 function secrets({ resetToken }: World, server: FaultServer): string[] {
   const tokens = server.received.map(({ authorization }) => authorization);
   return [
@@ -296,8 +300,8 @@ function secrets({ resetToken }: World, server: FaultServer): string[] {
   ];
 }
 
-/** Which secrets were told, and where. */
-function told(
+/** The secrets that errors and attempts contain. */
+function leaks(
   outcome: { value: unknown } | { error: unknown },
   attempts: Attempt[],
   secrets: string[],

@@ -1,4 +1,4 @@
-/** Every method that talks to the server, and what it is made of. */
+/** Every method that sends requests, and the kinds of its requests. */
 
 import type {
   Cluster,
@@ -12,32 +12,32 @@ import type {
 import { StandIn, TestClock } from "../standin/mod.ts";
 import { makeClient, PASSWORD } from "../support/server.ts";
 
-/** One request that a method makes. */
+/** A request of a method. */
 export interface Request {
-  /** What it is answered with. */
+  /** The type of its response. */
   readonly answer: "json" | "text";
-  /** Whether the client looks at the answer's shape. */
+  /** Whether the client checks the shape of the response. */
   readonly checked?: boolean;
   /** Whether it changes something. */
   readonly changes: boolean;
-  /** Whether the client tries it again by itself. */
+  /** Whether the client retries it. */
   readonly repeatable: boolean;
-  /** Whether it goes out with a token. */
+  /** Whether it is sent with a token. */
   readonly session: boolean;
   /** Whether it is a login. */
   readonly login?: boolean;
-  /** Whether its answer is given piece by piece. */
+  /** Whether its response is yielded in chunks. */
   readonly streamed?: boolean;
 }
 
 /** A method of the client and how it is called. */
 export interface Operation {
   readonly name: string;
-  /** Its requests where nothing goes wrong. */
+  /** Its requests if nothing fails. */
   readonly requests: readonly Request[];
-  /** Whether it begins anew after what may pass. */
+  /** Whether it continues after transient errors. */
   readonly waits?: boolean;
-  /** Runs it to its end, or to that of the signal. */
+  /** Runs it until it ends or is aborted. */
   readonly run: (
     client: V1Client,
     world: World,
@@ -51,7 +51,7 @@ const GET: Request = {
   repeatable: true,
   session: true,
 };
-/** What a client makes by itself, too. */
+/** A client also logs in by itself. */
 export const LOGIN: Request = {
   ...GET,
   session: false,
@@ -65,7 +65,7 @@ const LOGOUT: Request = { ...CHANGE, session: false };
 
 const open = (request: Request): Request => ({ ...request, session: false });
 
-/** What there is on the server of a cell. */
+/** The models on the server of a cell. */
 export interface World {
   readonly standIn: StandIn;
   readonly role: Role;
@@ -77,16 +77,16 @@ export interface World {
   readonly resetToken: string;
 }
 
-/** A log short enough to come byte by byte. */
+/** A log short enough to arrive byte by byte. */
 const LOG_TEXT = "PLAY [all]\nok: [10.0.0.1]\n";
 
-/** A new password, to be looked for in texts. */
+/** A new password, which must not appear in errors. */
 export const NEW_PASSWORD = 'n€w p/ss"word&200%';
 
-/** How a method that waits is called. */
-const PATIENCE = { timeout: 2500, interval: { min: 10, max: 10 } };
+/** The options of methods that wait. */
+const WAIT_OPTIONS = { timeout: 2500, interval: { min: 10, max: 10 } };
 
-/** Makes one of everything. */
+/** Creates a model of each kind. */
 export async function makeWorld(): Promise<World> {
   const clock = new TestClock();
   const standIn = new StandIn({
@@ -114,7 +114,9 @@ export async function makeWorld(): Promise<World> {
   });
   const server = await client.getServers({ perPage: 1 });
   const [first] = server.items;
-  if (first === undefined) throw new Error("Cannot go on: no server is there");
+  if (first === undefined) {
+    throw new Error("Cannot set up: the stand-in has no server");
+  }
   await client.requestPasswordReset("ann");
   const resetToken = standIn.mails.at(-1)?.resetToken ?? "";
   const configuration = await client.createPlaybookConfiguration({
@@ -146,7 +148,7 @@ const rename = <T extends { name: string }>(data: T): T => ({
   name: "renamed",
 });
 
-/** All items of something. */
+/** All items of an iterable. */
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
   for await (const item of items) list.push(item);
@@ -155,7 +157,7 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 
 type Run = Operation["run"];
 
-/** Rows of one request each, by what they do. */
+/** Methods of one request, by its kind. */
 const SINGLE: readonly (readonly [Request, Record<string, Run>])[] = [
   [CHECKED, {
     getUsers: async (client, _, o) => await client.getUsers(o),
@@ -207,6 +209,8 @@ const SINGLE: readonly (readonly [Request, Record<string, Run>])[] = [
       client.getExecutionVersion(execution.id, 1, o),
     getCinderIntegration: (client, { cluster }, o) =>
       client.getCinderIntegration(cluster.id, o),
+    request: (client, { cluster }, o) =>
+      client.request("GET", `cluster/${cluster.id}`, o),
   }],
   [open(GET), {
     getInfo: (client, _, o) => client.getInfo(o),
@@ -305,14 +309,14 @@ const COMPOUND: readonly Operation[] = [
     requests: [CHECKED],
     waits: true,
     run: (client, { execution }, o) =>
-      client.waitForExecution(execution.id, { ...PATIENCE, ...o }),
+      client.waitForExecution(execution.id, { ...WAIT_OPTIONS, ...o }),
   },
   {
     name: "followExecution",
     requests: [CHECKED, CHECKED, CHECKED],
     waits: true,
     run: (client, { execution }, o) =>
-      all(client.followExecution(execution.id, { ...PATIENCE, ...o })),
+      all(client.followExecution(execution.id, { ...WAIT_OPTIONS, ...o })),
   },
   {
     name: "editUser",
@@ -347,7 +351,7 @@ const COMPOUND: readonly Operation[] = [
   },
 ];
 
-/** All of them. */
+/** All methods. */
 export const OPERATIONS: readonly Operation[] = [
   ...SINGLE.flatMap(([request, runs]) =>
     Object.entries(runs).map(([name, run]) => ({

@@ -1,5 +1,5 @@
 /**
- * Runs the whole matrix and writes it down in docs/reliability.md:
+ * Runs the whole matrix and writes its tables to docs/reliability.md:
  * `deno task matrix`.
  *
  * @module
@@ -12,10 +12,10 @@ import { cells, type Report, runMatrix } from "./matrix.ts";
 import { EVENTS, type Meaning, POSITIONS } from "./rules.ts";
 import { type Storm, storm, waits } from "./storm.ts";
 
-/** The page that shows it. */
+/** The page with the tables. */
 export const PAGE = new URL("../../docs/reliability.md", import.meta.url);
 
-/** What each event is to the client. */
+/** How the client handles each event. */
 export function rulesTable(): string {
   const yes = (value: boolean | undefined) => value ? "yes" : "no";
   const meanings: [string, Meaning][] = Object.entries(EVENTS);
@@ -23,9 +23,9 @@ export function rulesTable(): string {
     [
       "Event",
       "Ends in",
-      "Reads and logins try again",
-      "Waiting goes on",
-      "A change may have been made",
+      "Reads and logins are retried",
+      "Waiting continues",
+      "Outcome of a change is unknown",
     ],
     meanings.map(([name, { error, code, passing, survived, unknown }]) => [
       name,
@@ -39,7 +39,7 @@ export function rulesTable(): string {
   );
 }
 
-/** Cells passed of cells run, by fault and position. */
+/** Passed and run cells, by fault and position. */
 export function matrixTable({ table: counts }: Pick<Report, "table">): string {
   return table(
     ["Fault", ...POSITIONS],

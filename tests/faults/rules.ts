@@ -1,25 +1,25 @@
 /**
- * What is expected of the client, as rules: what each event is to it, and what
- * a method does about it. The outcome of every cell of the matrix follows.
+ * The expected behaviour as rules: how the client handles each event. They
+ * predict the outcome of every cell of the matrix.
  */
 
 import type { KnownFault } from "./faults.ts";
 import { LOGIN, type Operation, type Request } from "./operations.ts";
 
-/** What a fault amounts to. */
+/** What a fault is to the client. */
 export type Event = keyof typeof EVENTS;
 
-/** What an event is to the client. */
+/** How the client handles an event. */
 export interface Meaning {
-  /** The class of the error; the answer is good unless there is one. */
+  /** The class of the error; undefined: the call succeeds. */
   readonly error?: string;
-  /** The HTTP status that the error tells. */
+  /** The error's HTTP status. */
   readonly code?: number;
-  /** Whether another attempt may get past it. */
+  /** Whether the client retries after it. */
   readonly passing?: boolean;
-  /** Whether waiting for an execution goes on after it. */
+  /** Whether waiting for an execution continues after it. */
   readonly survived?: boolean;
-  /** Whether a change may have been made all the same. */
+  /** Whether a change may have been applied. */
   readonly unknown?: boolean;
 }
 
@@ -30,30 +30,43 @@ const api = (code: number, more: Omit<Meaning, "code" | "error"> = {}) => ({
 });
 
 export const EVENTS = {
-  late: {},
-  silence: { error: "DecapodTimeoutError", survived: true, unknown: true },
-  broken: {
+  "delayed": {},
+  "no response": {
+    error: "DecapodTimeoutError",
+    survived: true,
+    unknown: true,
+  },
+  "connection lost": {
     error: "DecapodConnectionError",
     passing: true,
     survived: true,
     unknown: true,
   },
-  unfit: { error: "DecapodResponseError", survived: true, unknown: true },
-  refused: api(401),
-  forbidden: api(403),
-  missing: api(404),
-  busy: api(429, { passing: true, survived: true }),
-  /** To be tried again later than the deadline. */
-  booked: api(429, { survived: true }),
-  failing: api(500, { survived: true, unknown: true }),
-  badGateway: api(502, { passing: true, survived: true, unknown: true }),
-  away: api(503, { passing: true, survived: true, unknown: true }),
-  /** The same, for longer than the deadline. */
-  closed: api(503, { survived: true, unknown: true }),
-  gatewayTimeout: api(504, { passing: true, survived: true, unknown: true }),
+  "not connected": {
+    error: "DecapodConnectionError",
+    passing: true,
+    survived: true,
+  },
+  "unexpected response": {
+    error: "DecapodResponseError",
+    survived: true,
+    unknown: true,
+  },
+  "HTTP 401": api(401),
+  "HTTP 403": api(403),
+  "HTTP 404": api(404),
+  "HTTP 429": api(429, { passing: true, survived: true }),
+  /** Retry-After is beyond the deadline. */
+  "HTTP 429 with long Retry-After": api(429, { survived: true }),
+  "HTTP 500": api(500, { survived: true, unknown: true }),
+  "HTTP 502": api(502, { passing: true, survived: true, unknown: true }),
+  "HTTP 503": api(503, { passing: true, survived: true, unknown: true }),
+  /** Retry-After is beyond the deadline. */
+  "HTTP 503 with long Retry-After": api(503, { survived: true, unknown: true }),
+  "HTTP 504": api(504, { passing: true, survived: true, unknown: true }),
 } satisfies Record<string, Meaning>;
 
-/** When a fault strikes. */
+/** When a fault is injected. */
 export const POSITIONS = [
   "first attempt",
   "later attempt",
@@ -65,36 +78,36 @@ export const POSITIONS = [
 /** One of these. */
 export type Position = typeof POSITIONS[number];
 
-/** How a call should end. */
+/** The expected end of a call. */
 export interface Expected {
-  /** The class of its error; a result unless there is one. */
+  /** The class of its error; undefined: it returns a result. */
   error?: string;
-  /** The status that its error tells. */
+  /** The status of its error. */
   code?: number;
-  /** What its error says of the outcome. */
+  /** Its error's `outcomeUnknown`. */
   unknown: boolean;
-  /** How many attempts at requests other than logins; undefined: any number. */
+  /** Number of attempts other than logins; undefined: any number. */
   attempts: number | undefined;
-  /** How many attempts to log in. */
+  /** Number of login attempts. */
   logins: number | undefined;
 }
 
-/** How often the client tries again what only reads, and logins. */
+/** Default retries of reads and logins. */
 const RETRIES = 2;
 
-/** How often the matrix lets a fault strike that never ends. */
+/** The count of a fault that hits every request. */
 export const ALWAYS = Number.MAX_SAFE_INTEGER;
 
-/** Which requests are struck: this many, after so many that are not. */
+/** Which requests a fault hits: `count` of them, after `skip` others. */
 export interface Strikes {
   readonly skip: number;
   readonly count: number;
 }
 
-/** What is done before the fault, so that it meets a later attempt. */
+/** What precedes the fault, so that it hits a later attempt. */
 export type Prelude = "none" | "503" | "revoked";
 
-/** How a cell is set up; undefined if there is no such cell. */
+/** The setup of a cell; undefined if there is no such cell. */
 export function setUp(
   operation: Operation,
   fault: KnownFault,
@@ -113,7 +126,7 @@ export function setUp(
   if (second !== undefined) return { strikes, prelude: "none" };
   if (first === undefined) return undefined;
   if (first.repeatable) return { strikes, prelude: "503" };
-  // What changes something is sent again only after a refusal.
+  // A change is resent only after a 401.
   return first.login
     ? undefined
     : first.session
@@ -121,7 +134,7 @@ export function setUp(
     : undefined;
 }
 
-/** Derives how a cell should end. */
+/** Predicts the outcome of a cell. */
 export function predict(
   operation: Operation,
   fault: KnownFault,
@@ -140,17 +153,17 @@ export function predict(
   };
 }
 
-/** What a call failed with. */
+/** How a call failed. */
 interface Failure extends Meaning {
   readonly error: string;
   readonly unknown: boolean;
 }
 
-/** One run of a method, as the rules have it. */
+/** Simulates one run of a method by the rules. */
 class Course {
   attempts = 0;
   logins = 0;
-  /** Whether it would never end by itself. */
+  /** Whether only its own timeout ends it. */
   endless = false;
   readonly #operation: Operation;
   readonly #fault: KnownFault;
@@ -175,7 +188,7 @@ class Course {
 
   run(): Failure | undefined {
     const { requests, waits } = this.#operation;
-    // A waiting method begins anew as long as the fault may pass.
+    // A waiting method starts over while the fault is transient.
     for (let round = 1;; round++) {
       let failure: Failure | undefined;
       for (const request of requests) {
@@ -190,7 +203,7 @@ class Course {
     }
   }
 
-  /** One request of the method, with its attempts. */
+  /** Makes one request of the method, with its retries. */
   #call(request: Request): Failure | undefined {
     const { repeatable, changes, session, login } = request;
     let failures = 0;
@@ -203,7 +216,7 @@ class Course {
       const event = this.#attempt(request);
       const meaning: Meaning = EVENTS[event];
       if (meaning.error === undefined) return undefined;
-      if (event === "refused") {
+      if (event === "HTTP 401") {
         if (operationEndsSession(this.#operation)) return undefined;
         if (session && !renewed) {
           renewed = true;
@@ -218,30 +231,30 @@ class Course {
     }
   }
 
-  /** The client logs in by itself. */
+  /** Logs in as the client does by itself. */
   #login(): Failure | undefined {
     const struck = this.#position === "during login" ? 1 : 0;
     for (let attempt = 1; attempt <= 1 + RETRIES; attempt++) {
-      // Only the first login ever is struck.
+      // Only the first login is hit.
       const hit = ++this.logins <= struck;
-      const event = hit ? this.#eventOf(LOGIN) : "late";
+      const event = hit ? this.#eventOf(LOGIN) : "delayed";
       const meaning: Meaning = EVENTS[event];
       if (meaning.error === undefined) return undefined;
       if (!meaning.passing) {
         return { ...meaning, error: meaning.error, unknown: false };
       }
     }
-    throw new Error("Cannot happen: one strike ends no login by itself");
+    throw new Error("Unreachable: a login survives one failure");
   }
 
-  /** What one attempt meets. */
+  /** The event that one attempt meets. */
   #attempt(request: Request): Event {
     const number = ++this.attempts;
-    if (number === 1 && this.#prelude === "503") return "away";
-    if (number === 1 && this.#prelude === "revoked") return "refused";
-    if (this.#position === "during login") return "late";
+    if (number === 1 && this.#prelude === "503") return "HTTP 503";
+    if (number === 1 && this.#prelude === "revoked") return "HTTP 401";
+    if (this.#position === "during login") return "delayed";
     const { skip, count } = this.#strikes;
-    if (number <= skip || number > skip + count) return "late";
+    if (number <= skip || number > skip + count) return "delayed";
     return this.#eventOf(request);
   }
 
@@ -254,19 +267,19 @@ class Course {
     const { toxic } = this.#fault;
     const stands = toxic !== undefined || byHead === "any" ||
       byHead === kind;
-    return stands ? whole : "broken";
+    return stands ? whole : "connection lost";
   }
 
-  /** Whether some of a stream has been given already. */
+  /** Whether a part of a stream was already yielded. */
   #begun({ streamed }: Request, event: Event): boolean {
-    if (!streamed || event !== "broken") return false;
+    if (!streamed || event !== "connection lost") return false;
     const { byHead, byBody } = this.#fault;
     return byBody === true ||
       this.#position === "in the body" && byHead === undefined;
   }
 }
 
-/** Whether a refusal is what it wanted: the token is dead. */
+/** Whether a 401 is a success: the token is already invalid. */
 function operationEndsSession({ name }: Operation): boolean {
   return name === "logout";
 }

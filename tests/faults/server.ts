@@ -1,6 +1,6 @@
 /**
- * A server that does wrong on purpose: raw TCP in front of a stand-in. What it
- * does to which request, and how often, is put in with `inject()`.
+ * A TCP server in front of a stand-in that injects faults: `inject()` says
+ * which fault, into which requests, and how often.
  */
 
 import {
@@ -11,63 +11,65 @@ import {
   serialize,
 } from "./answers.ts";
 
-/** One way to do wrong. */
+/** A fault. */
 export interface Fault {
   readonly name: string;
-  /** What is answered; what the stand-in says unless given. */
+  /** The response; default: that of the stand-in. */
   readonly answer?: (
     request: WireRequest,
     real: () => Promise<Answer>,
   ) => Answer | Promise<Answer>;
-  /** How the bytes get onto the wire; at once unless given. */
+  /** How the bytes are sent; default: at once. */
   readonly toxic?: Toxic;
-  /** Whether the end of its connection is a reset: something stays unread. */
+  /** Whether its connection is reset: a byte stays unread. */
   readonly resets?: boolean;
   /** Whether it closes the connection on the first line of the request. */
   readonly unread?: boolean;
   /** Whether it needs connections that are used again. */
   readonly keepAlive?: boolean;
+  /** Where the request goes instead; the client must use `fetch` of the server. */
+  readonly unsent?: string;
 }
 
-/** Sends the bytes, or does not; gives whether the connection is of use yet. */
+/** Sends bytes; resolves to whether the connection can still be used. */
 export type Toxic = (wire: Wire, bytes: Uint8Array) => Promise<boolean>;
 
-/** What a toxic has in its hands. */
+/** The connection as toxics use it. */
 export interface Wire {
-  /** Sends bytes; nothing happens once the client has gone. */
+  /** Sends bytes, unless the client has closed the connection. */
   send(bytes: Uint8Array): Promise<void>;
-  /** Waits, but no longer than the client does. */
+  /** Waits, but not longer than the client. */
   wait(ms: number): Promise<void>;
-  /** Waits until the client goes away. */
+  /** Waits until the client closes the connection. */
   hold(): Promise<void>;
-  /** Whether the client has gone away. */
+  /** Whether the client has closed the connection. */
   readonly gone: boolean;
 }
 
-/** Which requests a fault strikes. */
+/** A fault and the requests that it is injected into. */
 export interface Injection {
   readonly fault: Fault;
-  /** Whether it may strike a request of this method and path. */
+  /** Selects requests by method and path. */
   readonly operation: (method: string, path: string) => boolean;
-  /** How many of these are left alone first. */
+  /** How many of these are served normally first. */
   readonly skip: number;
-  /** How many are struck then. */
+  /** How many get the fault then. */
   readonly count: number;
-  /** Whether it waits until half of the body is out. */
+  /** Whether it starts after half of the body. */
   readonly inBody: boolean;
 }
 
-/** One request as the server saw it. */
+/** A request as the server received it. */
 export interface Received {
   readonly method: string;
   readonly path: string;
-  /** When it came, in ms of `performance.now()`. */
+  /** When it arrived, in ms of `performance.now()`. */
   readonly at: number;
   /** The Authorization header. */
   authorization: string | null;
-  /** The fault that struck it. */
+  /** The fault that was injected into it. */
   readonly fault?: string;
-  /** The status of the stand-in, if it was asked. */
+  /** The status of the stand-in, if it served the request. */
   status?: number;
 }
 
@@ -75,13 +77,13 @@ const decoder = new TextDecoder();
 
 /** The server. */
 export class FaultServer implements AsyncDisposable {
-  /** Every request whose first line came in. */
+  /** Every request whose first line arrived. */
   readonly received: Received[] = [];
-  /** Whether connections are kept for further requests. */
+  /** Whether connections are kept alive. */
   keepAlive = false;
-  /** Whether they are closed all the same, as soon as they are idle. */
+  /** Whether they are closed as soon as they are idle. */
   closesIdle = false;
-  /** Whether requests are read to the last byte but one, so as to reset. */
+  /** Whether the last byte of requests stays unread, to reset connections. */
   careful = false;
   readonly #handler: (request: Request) => Promise<Response>;
   readonly #injections: (Injection & { seen: number })[] = [];
@@ -99,34 +101,33 @@ export class FaultServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.#listener.addr.port}`;
   }
 
-  /** How many connections are open now. */
+  /** The number of open connections. */
   get open(): number {
     return this.#connections.size;
   }
 
-  /** How many there have been. */
+  /** The number of all connections so far. */
   get connections(): number {
     return this.#total;
   }
 
-  /** Lets a fault strike. */
+  /** Injects a fault. */
   inject(injection: Injection): void {
     this.#injections.push({ ...injection, seen: 0 });
     if (injection.fault.resets || injection.fault.unread) this.careful = true;
     if (injection.fault.keepAlive) this.keepAlive = true;
   }
 
-  /** Does no wrong from now on. */
-  relent(): void {
+  /** Removes all faults. */
+  clear(): void {
     this.#injections.length = 0;
   }
 
   /**
-   * Waits until every exchange is over: answered as far as it was to be, or
-   * given up by the client.
+   * Waits until no request is pending.
    *
-   * @param limit Milliseconds to wait at the most.
-   * @returns How many are still under way.
+   * @param limit The maximum wait in milliseconds.
+   * @returns The number of pending requests.
    */
   async settled(limit: number): Promise<number> {
     const end = performance.now() + limit;
@@ -170,44 +171,61 @@ export class FaultServer implements AsyncDisposable {
       const line = await connection.line(this.careful);
       if (line === undefined) return;
       const [method = "", path = ""] = line.split(" ");
-      const struck = this.#strike(method, path);
+      const injected = this.#strike(method, path);
       const received: Received = {
         method,
         path,
         at: performance.now(),
         authorization: null,
-        ...(struck && { fault: struck.fault.name }),
+        ...(injected && { fault: injected.fault.name }),
       };
       this.received.push(received);
-      if (struck?.fault.unread) return;
-      const rest = await connection.rest(struck?.fault.resets ?? false);
+      if (injected?.fault.unread) return;
+      const rest = await connection.rest(injected?.fault.resets ?? false);
       if (rest === undefined) return;
       const request: WireRequest = { method, path, ...rest };
       received.authorization = rest.headers.get("authorization");
-      const usable = await this.#answer(connection, request, received, struck);
+      const usable = await this.#answer(
+        connection,
+        request,
+        received,
+        injected,
+      );
       if (!usable || !this.keepAlive || connection.gone) return;
       if (this.closesIdle) return;
       connection.rested();
     }
   }
 
-  /** The fault that this request is in for. */
-  #strike(method: string, path: string): Injection | undefined {
-    let struck: Injection | undefined;
+  /** A fetch whose requests can fail before they are sent. Bound. */
+  readonly fetch = (url: string, init: RequestInit): Promise<Response> => {
+    const { pathname } = new URL(url);
+    const injected = this.#strike(init.method ?? "GET", pathname, true);
+    return fetch(injected?.fault.unsent ?? url, init);
+  };
+
+  /** The fault of a request. */
+  #strike(
+    method: string,
+    path: string,
+    isUnsent = false,
+  ): Injection | undefined {
+    let injected: Injection | undefined;
     for (const injection of this.#injections) {
+      if ((injection.fault.unsent !== undefined) !== isUnsent) continue;
       if (!injection.operation(method, path)) continue;
       const number = injection.seen++;
       const { skip, count } = injection;
-      if (number >= skip && number < skip + count) struck ??= injection;
+      if (number >= skip && number < skip + count) injected ??= injection;
     }
-    return struck;
+    return injected;
   }
 
   async #answer(
     connection: Connection,
     request: WireRequest,
     received: Received,
-    struck: Injection | undefined,
+    injected: Injection | undefined,
   ): Promise<boolean> {
     const real = async () => {
       const { method, path, headers, body } = request;
@@ -221,20 +239,20 @@ export class FaultServer implements AsyncDisposable {
       received.status = response.status;
       return await fromResponse(response);
     };
-    const fault = struck?.fault;
+    const fault = injected?.fault;
     const answer = await (fault?.answer?.(request, real) ?? real());
     const { head, body } = serialize(answer, this.keepAlive);
     const bytes = joined([head, body]);
-    if (struck === undefined) {
+    if (injected === undefined) {
       await connection.send(bytes);
       return answer.framing !== "close";
     }
-    const start = struck.inBody ? head.length + (body.length >> 1) : 0;
+    const start = injected.inBody ? head.length + (body.length >> 1) : 0;
     await connection.send(bytes.subarray(0, start));
     if (fault?.toxic) {
       return await fault.toxic(connection, bytes.subarray(start));
     }
-    if (struck.inBody) return false; // a wrong answer that breaks off, too
+    if (injected.inBody) return false; // a wrong response that is cut off, too
     await connection.send(bytes);
     return answer.framing !== "close";
   }
@@ -243,14 +261,14 @@ export class FaultServer implements AsyncDisposable {
 /** The server's end of a connection. */
 class Connection implements Wire {
   gone = false;
-  /** Whether a request is under way. */
+  /** Whether a request is pending. */
   busy = false;
-  /** Resolves when none is any more. */
+  /** Resolves when no request is pending. */
   idle: Promise<void> = Promise.resolve();
   readonly #socket: Deno.TcpConn;
   readonly #left = Promise.withResolvers<void>();
   #rested = () => {};
-  /** What was read and not taken yet, a character a byte. */
+  /** Bytes that were read but not used, one character each. */
   #text = "";
   #careful = false;
   #watching: Promise<void> | undefined;
@@ -276,7 +294,7 @@ class Connection implements Wire {
     return this.#take(end);
   }
 
-  /** The rest of the request, the very last byte perhaps left where it is. */
+  /** The rest of the request, perhaps without its last byte. */
   async rest(
     leave: boolean,
   ): Promise<{ headers: Headers; body: string } | undefined> {
@@ -298,7 +316,7 @@ class Connection implements Wire {
     return { headers, body };
   }
 
-  /** Says that the request is over. */
+  /** Marks the request as done. */
   rested(): void {
     this.#rested();
   }
@@ -330,11 +348,11 @@ class Connection implements Wire {
     try {
       this.#socket.close();
     } catch {
-      // It is closed already.
+      // already closed
     }
   }
 
-  /** Reads on while the answer is under way, to notice the client leaving. */
+  /** Reads while the response is sent, to notice that the client closes. */
   #watch(): void {
     this.#watching ??= this.#read().then((some) => {
       if (!some) this.#leave();
@@ -346,7 +364,7 @@ class Connection implements Wire {
     this.#left.resolve();
   }
 
-  /** Where the text ends with this, reading on until it is there. */
+  /** The position after a mark; reads until it arrives. */
   async #until(mark: string): Promise<number | undefined> {
     for (;;) {
       const at = this.#text.indexOf(mark);
@@ -362,7 +380,7 @@ class Connection implements Wire {
     return true;
   }
 
-  /** Takes so many bytes off what was read. */
+  /** Removes bytes from what was read. */
   #take(length: number): string {
     const taken = this.#text.slice(0, length);
     this.#text = this.#text.slice(length);
@@ -371,7 +389,7 @@ class Connection implements Wire {
     );
   }
 
-  /** Reads what is there, or one byte where nothing more may be read. */
+  /** Reads available bytes, or one byte if the last one must stay unread. */
   async #read(): Promise<boolean> {
     const buffer = new Uint8Array(this.#careful ? 1 : 16384);
     try {

@@ -1,6 +1,6 @@
 /**
- * The server of the soak, in a worker of its own so that its memory is not
- * counted with the client's: a stand-in behind random faults.
+ * The server of the soak: a stand-in behind random faults. It runs in a worker
+ * so that its memory is not counted with that of the clients.
  */
 
 import { seededRandom } from "../standin/ids.ts";
@@ -9,40 +9,43 @@ import { FAULTS } from "./faults.ts";
 import { ALWAYS } from "./rules.ts";
 import { FaultServer } from "./server.ts";
 
-/** What the soak asks for. */
+/** A message to the server. */
 export type Question =
   | { kind: "start"; password: string; seed: number }
   | { kind: "state" }
-  | { kind: "relent" }
+  | { kind: "stopFaults" }
   | { kind: "stop" };
 
-/** What it is told. */
+/** The response to a message. */
 export interface Answer {
   url: string;
   /** The execution whose log can be read. */
   execution: string;
-  /** Connections that are open. */
+  /** An execution that never ends. */
+  running: string;
+  /** The number of open connections. */
   open: number;
-  /** Requests so far, and how many of them were struck by a fault. */
+  /** The number of requests so far, and of those with a fault. */
   requests: number;
   struck: number;
-  /** Exchanges that are still under way, waited for when relenting. */
+  /** The number of pending requests, after "stopFaults". */
   busy: number;
 }
 
-/** One request in so many is struck. */
+/** One request in this many has a fault. */
 const ODDS = 8;
 
 /** How often every token is revoked, in ms. */
 const REVOCATION = 1500;
 
-/** How long exchanges may take to come to their end, in ms. */
-const SETTLING = 5000;
+/** How long pending requests may take to end, in ms. */
+const SETTLE_TIMEOUT = 5000;
 
 class Soaked {
   readonly #standIn: StandIn;
   readonly #server: FaultServer;
   readonly #execution: string;
+  readonly #running: string;
   #requests = 0;
   #struck = 0;
   #revocations: ReturnType<typeof setInterval> | undefined;
@@ -57,13 +60,17 @@ class Soaked {
     });
     standIn.setLog(String(id), "ok: [10.0.0.1]\n".repeat(200));
     this.#execution = String(id);
+    const running = standIn.seedExecution({ duration: 1e9 });
+    this.#running = String(running.id);
     this.#standIn = standIn;
     this.#server = new FaultServer(standIn.handler);
-    // One draw a request decides which fault strikes, if any does.
+    // One draw per request decides which fault it gets, if any.
     let draw = 0;
     const kinds = FAULTS.flatMap((fault) =>
       [false, true].map((inBody) => ({ fault, inBody }))
-    ).filter(({ fault, inBody }) => !(inBody && fault.headOnly));
+    ).filter(({ fault, inBody }) =>
+      fault.unsent === undefined && !(inBody && fault.headOnly)
+    );
     for (const [place, { fault, inBody }] of kinds.entries()) {
       this.#server.inject({
         fault,
@@ -76,7 +83,7 @@ class Soaked {
         },
       });
     }
-    // Reading byte by byte is slow: its resets are plain closings here.
+    // Reading byte by byte is slow: connections are closed, not reset.
     this.#server.careful = false;
     this.#server.keepAlive = true;
     this.#revocations = setInterval(
@@ -87,8 +94,8 @@ class Soaked {
 
   async answer(settle: boolean): Promise<Answer> {
     const server = this.#server;
-    const busy = settle ? await server.settled(SETTLING) : 0;
-    // Forgotten as soon as they are counted: there are many.
+    const busy = settle ? await server.settled(SETTLE_TIMEOUT) : 0;
+    // Dropped once they are counted: there are many.
     for (const { fault } of server.received.splice(0)) {
       this.#requests++;
       if (fault !== undefined) this.#struck++;
@@ -96,6 +103,7 @@ class Soaked {
     return {
       url: server.url,
       execution: this.#execution,
+      running: this.#running,
       open: server.open,
       requests: this.#requests,
       struck: this.#struck,
@@ -103,31 +111,31 @@ class Soaked {
     };
   }
 
-  /** Does no more wrong. */
-  relent(): void {
+  /** Stops all faults. */
+  stopFaults(): void {
     clearInterval(this.#revocations);
-    this.#server.relent();
+    this.#server.clear();
   }
 
   async stop(): Promise<void> {
-    this.relent();
+    this.stopFaults();
     await this.#server[Symbol.asyncDispose]();
   }
 }
 
 let soaked: Soaked | undefined;
 
-/** Answers the questions of the soak, one at a time. */
+/** Handles one message. */
 async function reply(question: Question): Promise<Answer | undefined> {
   if (question.kind === "start") {
     soaked = new Soaked(question.password, question.seed);
   }
-  if (question.kind === "relent") soaked?.relent();
+  if (question.kind === "stopFaults") soaked?.stopFaults();
   if (question.kind === "stop") {
     await soaked?.stop();
     return undefined;
   }
-  return await soaked?.answer(question.kind === "relent");
+  return await soaked?.answer(question.kind === "stopFaults");
 }
 
 /** The part of a worker's scope that is used here. */

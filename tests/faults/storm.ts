@@ -1,4 +1,4 @@
-/** Many clients against a server that has nothing for any of them. */
+/** Many clients against an unavailable server. */
 
 import { DecapodError } from "../../mod.ts";
 import { hurry } from "../support/patch.ts";
@@ -7,21 +7,21 @@ import { FAULTS } from "./faults.ts";
 import { ALWAYS } from "./rules.ts";
 import { FaultServer } from "./server.ts";
 
-/** What a storm came to. */
+/** The result of a storm. */
 export interface Storm {
   readonly clients: number;
-  /** How many calls ended in an error. */
+  /** The number of calls that failed. */
   readonly failed: number;
-  /** When requests came in, in ms after the first. */
+  /** When requests arrived, in ms after the first. */
   readonly arrivals: number[];
 }
 
-/** Lets so many clients call at once a server that is away. */
+/** Lets many clients call an unavailable server at once. */
 export async function storm(clients: number): Promise<Storm> {
   const fault = FAULTS.find(({ name }) => name === "502 in HTML");
   if (fault === undefined) throw new Error("Cannot find the fault of a storm");
   await using server = new FaultServer(() =>
-    Promise.reject(new Error("Cannot answer: the server is away"))
+    Promise.reject(new Error("Cannot respond: the server is unavailable"))
   );
   const operation = () => true;
   server.inject({ fault, operation, skip: 0, count: ALWAYS, inBody: false });
@@ -39,10 +39,10 @@ export async function storm(clients: number): Promise<Storm> {
   return { clients, failed, arrivals };
 }
 
-/** A deadline that is told from the waits between attempts. */
+/** A deadline that differs from the delays before retries. */
 const DEADLINE = 60_000;
 
-/** How long so many clients would wait before each further attempt, in ms. */
+/** The delays of many clients before retries, in ms. */
 export async function waits(
   clients: number,
   retries: number,

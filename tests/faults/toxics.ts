@@ -1,29 +1,29 @@
-/** What can befall bytes on their way, in Toxiproxy's words. */
+/** Faults of a connection, with the names that Toxiproxy gives them. */
 
 import { seededRandom } from "../standin/ids.ts";
 import type { Toxic } from "./server.ts";
 
-/** All of it comes, so many milliseconds late. */
+/** All bytes arrive, delayed. */
 export const latency = (ms: number): Toxic => async (wire, bytes) => {
   await wire.wait(ms);
   await wire.send(bytes);
   return true;
 };
 
-/** All of it comes, each piece late by another time. */
-export const jitter = (most: number, seed: number): Toxic => {
+/** All bytes arrive, each chunk with another delay. */
+export const jitter = (max: number, seed: number): Toxic => {
   const random = seededRandom(seed);
   return async (wire, bytes) => {
     const size = Math.ceil(bytes.length / 4);
     for (let at = 0; at < bytes.length; at += size) {
-      await wire.wait(random() * most);
+      await wire.wait(random() * max);
       await wire.send(bytes.subarray(at, at + size));
     }
     return true;
   };
 };
 
-/** So many bytes come every so many milliseconds. */
+/** A chunk arrives every `ms` milliseconds. */
 export const bandwidth =
   (size: number, ms: number): Toxic => async (wire, bytes) => {
     for (let at = 0; at < bytes.length && !wire.gone; at += size) {
@@ -33,30 +33,30 @@ export const bandwidth =
     return true;
   };
 
-/** A byte comes every so many milliseconds, and the last one never. */
+/** A byte arrives every `ms` milliseconds, the last one never. */
 export const trickle = (ms: number): Toxic => async (wire, bytes) => {
   await bandwidth(1, ms)(wire, bytes.subarray(0, -1));
   await wire.hold();
   return false;
 };
 
-/** All of it comes; the connection is closed so many milliseconds later. */
+/** All bytes arrive; the connection is closed later. */
 export const slowClose = (ms: number): Toxic => async (wire, bytes) => {
   await wire.send(bytes);
   await wire.wait(ms);
   return false;
 };
 
-/** Nothing comes, and the connection stays open. */
+/** Nothing arrives, and the connection stays open. */
 export const timeout: Toxic = async (wire) => {
   await wire.hold();
   return false;
 };
 
-/** The connection is closed; with something unread that is a reset. */
+/** The connection is closed, or reset if a byte is unread. */
 export const resetPeer: Toxic = () => Promise.resolve(false);
 
-/** All of it comes, cut in small pieces. */
+/** All bytes arrive in small chunks. */
 export const slicer = (size: number): Toxic => async (wire, bytes) => {
   for (let at = 0; at < bytes.length; at += size) {
     await wire.send(bytes.subarray(at, at + size));
@@ -64,8 +64,14 @@ export const slicer = (size: number): Toxic => async (wire, bytes) => {
   return true;
 };
 
-/** So many bytes come, then the connection is closed. */
+/** Some bytes arrive, then the connection is closed. */
 export const limitData = (count: number): Toxic => async (wire, bytes) => {
   await wire.send(bytes.subarray(0, Math.min(count, bytes.length - 1)));
+  return false;
+};
+
+/** All bytes arrive but the last ones, then the connection is closed. */
+export const truncate = (missing: number): Toxic => async (wire, bytes) => {
+  await wire.send(bytes.subarray(0, -missing));
   return false;
 };

@@ -141,6 +141,7 @@ function extension(hex: string, value: Bytes): Bytes {
 }
 
 function alternativeName(name: string): Bytes {
+  if (name === "::1") return tagged(0x87, new Uint8Array(16).fill(1, 15));
   return /^[\d.]+$/.test(name)
     ? tagged(0x87, Uint8Array.from(name.split(".").map(Number)))
     : text(0x82, name);

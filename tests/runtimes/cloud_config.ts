@@ -6,7 +6,8 @@ import { assert, assertRejects, section, test } from "./kit.ts";
 export const OPTIONS = {
   url: "https://decapod.example:9999",
   serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
-  publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ größe@decapod",
+  publicKey:
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU größe@decapod",
   username: "ansible",
   timeout: 2.5,
   packages: ["python", "chrony"],

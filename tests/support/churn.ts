@@ -1,13 +1,13 @@
-/** Other people, who create, edit and delete users while a list is read. */
+/** Random changes of users while a listing is read. */
 
 import { Client, type User, type V1Client } from "../../mod.ts";
 import { seededRandom } from "../standin/ids.ts";
 import { StandIn, TestClock } from "../standin/mod.ts";
 
-/** What is asked of the server between two answers. */
+/** Called after each response. */
 export type Between = (url: URL) => void | Promise<void>;
 
-/** A client of a stand-in in the same process, with something between. */
+/** A client of a stand-in in the same process. */
 export function clientOf(
   standIn: StandIn,
   between: Between = () => {},
@@ -23,15 +23,15 @@ export function clientOf(
   });
 }
 
-/** A stand-in with users, and somebody who does not leave them alone. */
-export class Churn {
+/** A stand-in whose users are changed at random. */
+export class RandomChanges {
   readonly clock = new TestClock();
   readonly standIn: StandIn;
-  /** The users that nobody has deleted. */
+  /** The users that exist. */
   readonly alive = new Map<string, User>();
-  /** The ids of those whose place in a list may have changed. */
+  /** The ids of edited users: their place in a listing may have changed. */
   readonly edited = new Set<string>();
-  /** The ids of those who came later. */
+  /** The ids of users that were created later. */
   readonly created = new Set<string>();
   readonly #client: V1Client;
   readonly #random: () => number;
@@ -43,39 +43,39 @@ export class Churn {
     this.#random = seededRandom(seed + 1);
   }
 
-  static async start(seed: number, users: number): Promise<Churn> {
-    const churn = new Churn(seed);
-    churn.standIn.seedUsers(users);
-    const { items } = await churn.#client.getUsers({ all: true });
+  static async start(seed: number, users: number): Promise<RandomChanges> {
+    const changes = new RandomChanges(seed);
+    changes.standIn.seedUsers(users);
+    const { items } = await changes.#client.getUsers({ all: true });
     for (const user of items) {
-      if (user.data.login !== "root") churn.alive.set(user.id, user);
+      if (user.data.login !== "root") changes.alive.set(user.id, user);
     }
-    return churn;
+    return changes;
   }
 
-  /** Makes so many versions of users at random. */
+  /** Edits users at random. */
   async versions(count: number): Promise<void> {
     for (let made = 0; made < count; made++) await this.#edit();
   }
 
-  /** Lets so many things happen at random. */
+  /** Creates, deletes or edits users at random. */
   async act(count: number): Promise<void> {
     for (let done = 0; done < count; done++) {
       this.clock.advance(this.#random() * 400);
-      const chance = this.#random();
-      if (chance < 0.35) await this.#create();
-      else if (chance < 0.7) await this.#delete();
+      const draw = this.#random();
+      if (draw < 0.35) await this.#create();
+      else if (draw < 0.7) await this.#delete();
       else await this.#edit();
     }
   }
 
-  /** A number from 0, less than the given one. */
+  /** A random integer ≥ 0 below the limit. */
   below(limit: number): number {
     return Math.floor(this.#random() * limit);
   }
 
   async #create(): Promise<void> {
-    const user = await this.#client.createUser(this.#person());
+    const user = await this.#client.createUser(this.#newUser());
     this.created.add(user.id);
     this.alive.set(user.id, user);
   }
@@ -88,7 +88,7 @@ export class Churn {
 
   async #edit(): Promise<void> {
     const user = this.#any();
-    const { login, email, fullName } = this.#person();
+    const { login, email, fullName } = this.#newUser();
     const data = { ...user.data, login, email, full_name: fullName };
     this.alive.set(user.id, await this.#client.updateUser({ ...user, data }));
     this.edited.add(user.id);
@@ -101,7 +101,7 @@ export class Churn {
     return user;
   }
 
-  #person() {
+  #newUser() {
     const login = `${String.fromCharCode(97 + this.below(26))}${this.#names++}`;
     return { login, email: `${login}@example.com`, fullName: `Name ${login}` };
   }

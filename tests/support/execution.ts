@@ -1,7 +1,8 @@
 /** An execution whose states and steps a test scripts. */
 
-import type { JsonValue } from "../../mod.ts";
-import { apiError, type Exchange, json } from "./server.ts";
+import type { ClientOptions, JsonValue, V1Client } from "../../mod.ts";
+import { apiError, type Exchange, json, StandInServer } from "./server.ts";
+import { skipWaits } from "./time.ts";
 
 /** The id of the scripted execution. */
 export const ID = "231c54ee-384b-4fce-8ad4-7e029c7d13cb";
@@ -26,11 +27,11 @@ export class ScriptedExecution {
   /** Its steps so far, in the order of their creation. */
   readonly steps: ScriptedStep[] = [];
   /** The number of polls. */
-  looks = 0;
+  polls = 0;
   /** The number of requests for steps, and of steps in the responses. */
   readonly read = { requests: 0, items: 0 };
   /** Called before each poll with its number, from 1. */
-  onLook: (look: number) => Instead | void = () => {};
+  onPoll: (poll: number) => Instead | void = () => {};
   /** Called before each page of steps. */
   onSteps: (request: number, query: Exchange["query"]) => Instead | void =
     () => {};
@@ -57,7 +58,7 @@ export class ScriptedExecution {
       return await this.onVersion(Number(number)) ||
         json(this.#version(Number(number)));
     }
-    return await this.onLook(++this.looks) ||
+    return await this.onPoll(++this.polls) ||
       json(this.#version(this.states.length));
   };
 
@@ -128,4 +129,29 @@ export function badGateway(): Response {
     status: 502,
     headers: { "content-type": "text/html" },
   });
+}
+
+/** The timeout of requests; other waits are skipped. */
+export const TIMEOUT = 30_000;
+
+/**
+ * Runs a test against a server with this execution.
+ *
+ * @param deadlines Waits that are not skipped, in ms.
+ */
+export async function withExecution(
+  execution: ScriptedExecution,
+  test: (client: V1Client, waits: number[]) => Promise<void>,
+  deadlines: number[] = [],
+  options: Partial<ClientOptions> = {},
+): Promise<void> {
+  await using server = new StandInServer({ servers: 0 }, execution.answer);
+  await using client = server.client({
+    retries: 0,
+    timeout: TIMEOUT,
+    ...options,
+  });
+  await client.login();
+  using skipped = skipWaits(TIMEOUT, ...deadlines);
+  await test(client, skipped.waits);
 }

@@ -1,29 +1,28 @@
-/** Aborting at any moment of a call, and looking at what is left of it. */
+/** Aborts a call at a given moment and records what is left open. */
 
 import { CountedSignal, replace } from "./patch.ts";
 
-/** Something that calls a server with `fetch`. */
+/** A `fetch` function. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /**
- * Aborts at the given moment: when a request goes out, an answer or a piece of
- * it comes in, a wait begins, or something of the caller's is called; or some
- * turns after that, each as long as an `await` takes.
+ * Aborts at the given moment: when a request is sent, a response or a chunk
+ * arrives, a timer starts or a callback is called; or some awaits later.
  *
- * From then on nothing comes in and no wait ends any more: whatever goes on
- * does so because of the abort.
+ * After the abort nothing arrives and no timer fires: whatever happens then is
+ * caused by the abort.
  */
 export class Interruption implements Disposable {
   readonly reason = { why: "enough" };
-  /** Resolved when the abort comes. */
+  /** Resolves at the abort. */
   readonly aborted: Promise<void>;
-  /** How many moments there have been. */
+  /** The number of moments so far. */
   moments = 0;
-  /** What was begun after the abort. */
+  /** What was started after the abort. */
   readonly late: string[] = [];
-  /** When the abort came. */
+  /** When the abort happened. */
   time = 0;
-  /** Requests, bodies and waits that are not over yet. */
+  /** Pending requests, bodies and timers. */
   readonly open = new Set<object>();
   readonly #signal = new CountedSignal();
   readonly #announce: () => void;
@@ -44,12 +43,12 @@ export class Interruption implements Disposable {
     return this.#signal.signal;
   }
 
-  /** How many listeners are on the signal. */
+  /** The number of listeners on the signal. */
   get listeners(): number {
     return this.#signal.listeners;
   }
 
-  /** Says that this is a moment at which to abort, and what is begun there. */
+  /** Marks a moment, and what is started there. */
   moment(begun?: string): void {
     if (!this.signal.aborted) {
       if (++this.moments === this.#at) this.#abort();
@@ -63,7 +62,7 @@ export class Interruption implements Disposable {
     this.#announce();
   }
 
-  /** Waits are over at once, but not after the abort; deadlines never are. */
+  /** Timers fire at once before the abort; deadlines never fire. */
   #watchTimers(): Disposable[] {
     const { setTimeout, clearTimeout } = globalThis;
     type Timer = Parameters<typeof clearTimeout>[0];
@@ -83,7 +82,7 @@ export class Interruption implements Disposable {
       this.open.add(what);
       if (wait >= 10_000) return timer;
       if (this.signal.aborted) this.late.push(what.what);
-      // Nobody can abort before whoever waits goes on to listen.
+      // The caller of setTimeout can listen to the signal only afterwards.
       else queueMicrotask(() => this.moment());
       return timer;
     };
@@ -114,7 +113,7 @@ export class Interruption implements Disposable {
     };
   }
 
-  /** After the abort nothing comes in, unless it is somebody else's. */
+  /** After the abort nothing arrives, unless the request has another signal. */
   async #freeze(signal: AbortSignal | null | undefined): Promise<void> {
     if (!this.signal.aborted || !signal) return;
     await new Promise((_, reject) => {

@@ -1,17 +1,19 @@
-/** Pages of the documentation that have parts which are generated. */
+/** Generated sections of documentation pages. */
 
-/** What stands in a generated part of a page. */
+/** The content of a generated section. */
 export function section(page: string, name: string): string {
   const [start, end] = markers(name);
   const from = page.indexOf(start);
   const to = page.indexOf(end);
   if (from < 0 || to < from) {
-    throw new Error(`Cannot find the part ${name} of the page: add ${start}`);
+    throw new Error(
+      `Cannot find the section ${name}: add ${start} to the page`,
+    );
   }
   return page.slice(from + start.length, to).trim();
 }
 
-/** The page with another text in that part. */
+/** The page with another text in a section. */
 export function replaceSection(
   page: string,
   name: string,
@@ -30,7 +32,7 @@ function markers(name: string): [string, string] {
   return [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
 }
 
-/** A Markdown table as the formatter has it. */
+/** A Markdown table as `deno fmt` formats it. */
 export function table(head: string[], rows: string[][]): string {
   const all = [head, ...rows];
   const widths = head.map((_, column) =>

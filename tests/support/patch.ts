@@ -1,6 +1,6 @@
-/** Parts of the platform in other hands, until the end of a block. */
+/** Replacements of parts of the platform until the end of a block. */
 
-/** Puts a value in the place of a property. */
+/** Replaces the value of a property. */
 export function replace<T extends object, Key extends keyof T>(
   target: T,
   key: Key,
@@ -15,25 +15,25 @@ export function replace<T extends object, Key extends keyof T>(
   };
 }
 
-/** Takes a property away. */
+/** Removes a property. */
 export function without(target: object, key: string): Disposable {
   const own = Object.getOwnPropertyDescriptor(target, key);
-  if (own === undefined) throw new Error(`Cannot take away ${key}: it is none`);
+  if (own === undefined) throw new Error(`Cannot remove ${key}: there is none`);
   Reflect.deleteProperty(target, key);
   return { [Symbol.dispose]: () => Object.defineProperty(target, key, own) };
 }
 
-/** Makes chance foreseeable: `Math.random()` is this. */
+/** Makes `Math.random()` return this value. */
 export function chance(value: number): Disposable {
   return replace(Math, "random", () => value);
 }
 
-/** Timers that go off at once, and what they were to wait for, in ms. */
+/** Timers that fire at once, and their delays in ms. */
 export interface HurriedTimers extends Disposable {
   readonly waits: number[];
 }
 
-/** Hurries all timers but those that are set to one of these times. */
+/** Fires all timers at once except those with one of these delays. */
 export function hurry(...deadlines: number[]): HurriedTimers {
   const waits: number[] = [];
   const { setTimeout } = globalThis;
@@ -52,12 +52,12 @@ export function hurry(...deadlines: number[]): HurriedTimers {
   return { waits, [Symbol.dispose]: () => patched[Symbol.dispose]() };
 }
 
-/** A signal whose listeners are counted. */
+/** A signal that counts its listeners. */
 export class CountedSignal {
   readonly controller = new AbortController();
-  /** How many listeners are on it now. */
+  /** The current number of listeners. */
   listeners = 0;
-  /** How many there have been. */
+  /** The number of listeners ever added. */
   added = 0;
 
   constructor() {

@@ -1,4 +1,4 @@
-/** A server below HTTP, for answers that no HTTP server would give. */
+/** A TCP server, for responses that no HTTP server would send. */
 
 import type { ClientOptions, V1Client } from "../../mod.ts";
 import { makeClient } from "./server.ts";
@@ -16,7 +16,7 @@ export class Peer {
 
   /** The request, head and body. */
   async request(): Promise<string> {
-    let text = ""; // one character a byte, so that lengths are right
+    let text = ""; // one character per byte, as content-length counts
     const buffer = new Uint8Array(4096);
     for (;;) {
       const count = await this.#read(buffer);
@@ -28,7 +28,7 @@ export class Peer {
     }
   }
 
-  /** The first byte of the request only: what is unread resets the peer. */
+  /** Reads only one byte: closing with unread bytes resets the connection. */
   async firstByte(): Promise<void> {
     await this.#connection.read(new Uint8Array(1));
   }
@@ -42,7 +42,7 @@ export class Peer {
     writer.releaseLock();
   }
 
-  /** Closes the connection; with something unread the client sees a reset. */
+  /** Closes the connection; unread bytes make it a reset. */
   close(): void {
     try {
       this.#connection.close();
@@ -52,13 +52,13 @@ export class Peer {
     this.#gone.resolve();
   }
 
-  /** Waits until the client has let go of the connection. */
+  /** Waits until the client closes the connection. */
   async abandoned(): Promise<void> {
     const buffer = new Uint8Array(4096);
     while (await this.#read(buffer) !== null);
   }
 
-  /** Reads what there is; null once either side has let go. */
+  /** Reads some bytes; null once either side has closed. */
   async #read(buffer: Uint8Array): Promise<number | null> {
     try {
       return await this.#connection.read(buffer);
@@ -73,7 +73,7 @@ export class Peer {
   }
 }
 
-/** A TCP server that lets a function talk to each connection. */
+/** A TCP server that calls a function for each connection. */
 export class RawServer implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #peers: Peer[] = [];
@@ -94,12 +94,12 @@ export class RawServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.#listener.addr.port}`;
   }
 
-  /** How many connections there were. */
+  /** The number of connections so far. */
   get connections(): number {
     return this.#peers.length;
   }
 
-  /** Waits until all that was to be said to them has been said. */
+  /** Waits until the function has ended for each connection. */
   async settled(): Promise<void> {
     await Promise.all(this.#talks);
   }
@@ -116,7 +116,7 @@ export class RawServer implements AsyncDisposable {
   }
 }
 
-/** The text of an HTTP answer whose length is said. */
+/** The text of an HTTP response with a content-length. */
 export function http(
   status: string,
   body: string,

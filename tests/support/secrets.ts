@@ -1,8 +1,8 @@
-/** Looking for secrets in everything that a person or a log may read. */
+/** Searches for secrets in everything that a person or a log may read. */
 
 import { assert } from "@std/assert";
 
-/** Every text that can be made of a value without its author's help. */
+/** Every text that a log could make of a value. */
 export function texts(value: unknown): string[] {
   const found = [
     String(value),
@@ -24,7 +24,7 @@ export function texts(value: unknown): string[] {
   return found;
 }
 
-/** The ways in which a server could write a secret. */
+/** The encodings in which a server could echo a secret. */
 export function spellings(secret: string): string[] {
   const escaped = JSON.stringify(secret).slice(1, -1);
   const ascii = escaped.replace(
@@ -44,11 +44,11 @@ export function spellings(secret: string): string[] {
   ];
 }
 
-/** Fails if a secret, however spelt, can be read in a value. */
+/** Fails if a secret, in any encoding, is in a value. */
 export function assertNoSecrets(value: unknown, secrets: string[]): void {
   for (const text of texts(value)) {
     for (const secret of secrets.flatMap(spellings)) {
-      assert(!text.includes(secret), `"${secret}" can be read in ${text}`);
+      assert(!text.includes(secret), `"${secret}" is in ${text}`);
     }
   }
 }

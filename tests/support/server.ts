@@ -1,4 +1,4 @@
-/** Real servers on loopback sockets that note what they are sent. */
+/** Real servers on loopback sockets that record their requests. */
 
 import {
   Client,
@@ -13,22 +13,22 @@ import {
   TestClock,
 } from "../standin/mod.ts";
 
-/** The password of the first user; long enough to be looked for in texts. */
+/** The password of the first user, with characters that need encoding. */
 export const PASSWORD = 'r00t p/ß"wörd&100%';
 
-/** One request as it came in, and what was answered. */
+/** One request and its response. */
 export interface Exchange {
   method: string;
   path: string;
   query: Record<string, string>;
   headers: Headers;
-  /** The body, read as JSON; undefined if there was none. */
+  /** The body, parsed as JSON; undefined if there was none. */
   body: JsonValue | undefined;
-  /** The answer; not there yet while the server is at work on it. */
+  /** The response; undefined until it is complete. */
   answer?: { status: number; text: string };
 }
 
-/** Answers a request; `exchange` is what is noted of it. */
+/** Responds to a request; `exchange` is its record. */
 export type Handler = (
   request: Request,
   exchange: Exchange,
@@ -36,7 +36,7 @@ export type Handler = (
 
 /** A server on a loopback socket. */
 export class TestServer implements AsyncDisposable {
-  /** Every request, in the order in which they came. */
+  /** All requests in the order of their arrival. */
   readonly exchanges: Exchange[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -81,7 +81,7 @@ export class TestServer implements AsyncDisposable {
     );
   }
 
-  /** How many logins were asked for. */
+  /** The number of login requests. */
   get logins(): number {
     return this.sent("POST", "/v1/auth/").length;
   }
@@ -109,8 +109,8 @@ export class StandInServer extends TestServer {
   readonly clock: TestClock;
 
   /**
-   * @param options How the stand-in is set up.
-   * @param before Answers in its place, if it answers.
+   * @param options Options of the stand-in.
+   * @param before Responds instead of the stand-in, if it returns a response.
    */
   constructor(
     options: StandInOptions = {},
@@ -142,12 +142,12 @@ export class StandInServer extends TestServer {
 
 export { DISCOVERY_TOKEN };
 
-/** An answer with JSON, as Decapod gives it. */
+/** A response with JSON, as Decapod sends it. */
 export function json(body: JsonValue, init: ResponseInit = {}): Response {
   return Response.json(body, init);
 }
 
-/** An answer with an error, as Decapod gives it. */
+/** An error response, as Decapod sends it. */
 export function apiError(
   code: number,
   error: string,
@@ -157,7 +157,7 @@ export function apiError(
   return json({ code, error, message }, { status: code, headers });
 }
 
-/** What `getInfo` is answered with. */
+/** The response for `getInfo()`. */
 export const INFO = {
   time: {
     local: "2026-01-01T00:00:00",

@@ -1,15 +1,15 @@
-/** Time that passes at once, so that a test can wait for hours. */
+/** Skips time, so that a test can wait for hours. */
 
 import { replace } from "./patch.ts";
 
-/** Waits that are over at once, and how long they would have been, in ms. */
+/** Waits that end at once, and their lengths in ms. */
 export interface SkippedWaits extends Disposable {
   readonly waits: number[];
 }
 
 /**
- * Skips all waits but those for one of these deadlines: the clock moves on as
- * if they had been waited for. Deadlines are waited for as ever.
+ * Skips all waits except those of one of these lengths, and advances the clock
+ * accordingly.
  */
 export function skipWaits(...deadlines: number[]): SkippedWaits {
   const waits: number[] = [];

@@ -1,25 +1,22 @@
-/**
- * A rack to torture a method on: it counts every call that can fail, lets any
- * of them fail, and sees what is left open.
- */
+/** Injects failures into fetch, bodies, timers and JSON, and counts what is open. */
 
 import { replace } from "../support/patch.ts";
 
-/** What the rack makes fail. */
-export class Torture extends Error {
-  override readonly name = "Torture";
+/** The error of an injected failure. */
+export class InjectedFailure extends Error {
+  override readonly name = "InjectedFailure";
 }
 
 type Timer = Parameters<typeof clearTimeout>[0];
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Counts the fallible calls of what runs between its making and its end. */
-export class Rack implements Disposable {
-  /** The calls, by kind, in their order. */
+/** Observes all calls that can fail until it is disposed of. */
+export class FaultInjector implements Disposable {
+  /** The kinds of all calls, in their order. */
   readonly calls: string[] = [];
-  /** Called at each of them with its number, from 0. */
+  /** Called at each call with its number, from 0; may throw. */
   onCall: (number: number) => void = () => {};
-  /** What each timer does that is set. */
+  /** The callbacks of pending timers. */
   readonly #timers = new Map<Timer, () => void>();
   #bodies = 0;
   #quiet = 0;
@@ -63,12 +60,12 @@ export class Rack implements Disposable {
     ];
   }
 
-  /** How many timers and bodies are open now. */
+  /** The number of pending timers and open bodies. */
   get open(): number {
     return this.#timers.size + this.#bodies;
   }
 
-  /** Lets every timer that is set go off at once. */
+  /** Fires all pending timers at once. */
   expire(): void {
     for (const [timer, go] of [...this.#timers]) {
       clearTimeout(timer);
@@ -76,7 +73,7 @@ export class Rack implements Disposable {
     }
   }
 
-  /** A fetch whose every part counts; what it asks does not. */
+  /** A fetch that is observed; the calls of the server are not. */
   wrap(fetch: Fetch): Fetch {
     return async (url, init) => {
       this.#tick("fetch");
@@ -90,7 +87,7 @@ export class Rack implements Disposable {
         this.#quiet--;
       }
       init.signal?.throwIfAborted();
-      this.#tick("answer");
+      this.#tick("response");
       const { status, headers } = response;
       return new Response(this.#body(bytes), { status, headers });
     };
@@ -100,7 +97,7 @@ export class Rack implements Disposable {
     for (const patch of this.#patches) patch[Symbol.dispose]();
   }
 
-  /** A body in three pieces. */
+  /** A body in three chunks. */
   #body(bytes: Uint8Array): ReadableStream<Uint8Array> {
     const size = Math.max(1, Math.ceil(bytes.length / 3));
     let at = 0;
@@ -129,7 +126,7 @@ export class Rack implements Disposable {
     }, { highWaterMark: 0 });
   }
 
-  /** Counts a call, and fails it if it is to fail. */
+  /** Counts a call; throws if it is to fail. */
   #tick(kind: string): void {
     const number = this.calls.push(kind) - 1;
     this.onCall(number);
@@ -140,7 +137,7 @@ export class Rack implements Disposable {
       this.#tick(kind);
       return false;
     } catch (error) {
-      if (error instanceof Torture) return true;
+      if (error instanceof InjectedFailure) return true;
       throw error;
     }
   }

@@ -1,4 +1,4 @@
-/** Values that nobody would send in good faith, the same for the same seed. */
+/** Random hostile values, the same for the same seed. */
 
 import type { JsonValue } from "../../mod.ts";
 import { seededRandom } from "../standin/ids.ts";
@@ -37,20 +37,20 @@ const TEXTS = [
 
 const NUMBERS = [0, -1, 1, 0.5, 1e21, -1e308, 2 ** 53, 5e-324];
 
-/** A source of them. */
-export class Chaos {
+/** A source of random values. */
+export class Fuzzer {
   readonly #random: () => number;
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
   }
 
-  /** From 0 up to, but not including. */
+  /** An integer ≥ 0 below the limit. */
   below(limit: number): number {
     return Math.floor(this.#random() * limit);
   }
 
-  /** Whether a chance of one in so many has come. */
+  /** True once in so many times. */
   oneIn(count: number): boolean {
     return this.below(count) === 0;
   }
@@ -61,7 +61,7 @@ export class Chaos {
     return picked;
   }
 
-  /** Any JSON. */
+  /** A random JSON value. */
   json(depth = 4): JsonValue {
     const kind = this.below(depth > 0 ? 7 : 5);
     if (kind === 0) return null;
@@ -77,7 +77,7 @@ export class Chaos {
     );
   }
 
-  /** The text of any JSON; keys such as `__proto__` are its own. */
+  /** The text of random JSON, with own keys such as `__proto__`. */
   jsonText(): string {
     if (this.oneIn(12)) {
       const depth = 1 + this.below(20_000);
@@ -87,13 +87,15 @@ export class Chaos {
     return JSON.stringify(this.json());
   }
 
-  /** A right answer with something in it replaced or taken out. */
-  spoil(value: JsonValue): JsonValue {
+  /** A value with one part replaced or removed. */
+  mutate(value: JsonValue): JsonValue {
     if (this.oneIn(4)) return this.json(2);
     if (Array.isArray(value)) {
       if (value.length === 0) return [this.json(1)];
       const at = this.below(value.length);
-      return value.map((item, index) => index === at ? this.spoil(item) : item);
+      return value.map((item, index) =>
+        index === at ? this.mutate(item) : item
+      );
     }
     if (typeof value !== "object" || value === null) return this.json(1);
     const entries = Object.entries(value);
@@ -102,18 +104,18 @@ export class Chaos {
     return Object.fromEntries(
       entries.flatMap(([key, item], index): [string, JsonValue][] => {
         if (index !== at) return [[key, item]];
-        return this.oneIn(4) ? [] : [[key, this.spoil(item)]];
+        return this.oneIn(4) ? [] : [[key, this.mutate(item)]];
       }),
     );
   }
 
-  /** Any bytes. */
+  /** Random bytes. */
   bytes(): Uint8Array<ArrayBuffer> {
     const length = this.below(200);
     return Uint8Array.from({ length }, () => this.below(256));
   }
 
-  /** Text that may stand in a header, as a rule not the right one. */
+  /** A random value of a header. */
   header(): string {
     const length = this.below(40);
     return String.fromCharCode(

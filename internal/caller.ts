@@ -1,0 +1,20 @@
+/** Shows in an error's stack which line of the caller's code it belongs to. */
+
+import { DecapodError } from "../errors.ts";
+
+/** Adds the frames of an error that was created where the caller called. */
+export function addCaller(error: unknown, caller: Error): void {
+  if (!(error instanceof DecapodError || error instanceof TypeError)) return;
+  const frames = caller.stack?.split("\n").slice(1) ?? [];
+  const stack = error.stack ?? "";
+  if (!stack.includes(frames.at(-1) ?? "")) {
+    error.stack = [stack, ...frames].join("\n");
+  }
+}
+
+/** A copy of an error that several callers get, with a stack of its own. */
+export function copyForCaller(error: unknown): unknown {
+  if (!(error instanceof DecapodError)) return error;
+  const { message, cause } = error;
+  return Reflect.construct(error.constructor, [message, { ...error, cause }]);
+}

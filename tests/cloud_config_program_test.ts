@@ -1,0 +1,568 @@
+/** The discovery program, run against real servers on loopback. */
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { generateCloudConfig } from "../cloud_config.ts";
+import { Api, freePlace, hang, RawServer } from "./cloud_config/api.ts";
+import { hasIpv6, isLinux, test, testAll } from "./cloud_config/discovery.ts";
+import {
+  ADDRESS,
+  COMMANDS,
+  Host,
+  LOG,
+  PROGRAM,
+  SETTINGS,
+  UUID,
+} from "./cloud_config/host.ts";
+import { OPTIONS, TOKEN } from "./cloud_config/samples.ts";
+
+testAll("registers the host at every boot", async (make) => {
+  await using api = new Api();
+  using host = make(`http://127.0.0.1:${api.port}`);
+
+  const first = await host.boot();
+  assertEquals(first.code, 0, first.output);
+  const [request, ...more] = api.received;
+  assert(request);
+  assertEquals(more, []);
+  assertEquals(request.method, "POST");
+  assertEquals(request.path, "/v1/server/");
+  assertEquals(api.bodies, [{ username: "ansible", host: ADDRESS, id: UUID }]);
+  assertEquals(request.headers.get("host"), `127.0.0.1:${api.port}`);
+  assertEquals(request.headers.get("content-type"), "application/json");
+  assertEquals(request.headers.get("authorization"), TOKEN);
+  assertEquals(
+    request.headers.get("user-agent"),
+    "cloud-init server discovery",
+  );
+
+  const lines = first.log.trimEnd().split("\n");
+  assertMatch(lines[1] ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  assertEquals(lines.toSpliced(1, 1), [
+    "=== START DECAPOD SERVER DISCOVERY ===",
+    `Registered as ${ADDRESS}, id ${UUID}.`,
+    "Server discovery completed.",
+    "=== FINISH DECAPOD SERVER DISCOVERY ===",
+  ]);
+  assertEquals(first.output, first.log);
+  assertEquals(host.calls("dmidecode"), ["-s system-uuid"]);
+  assertEquals(host.calls("ip"), ["route get 127.0.0.1"]);
+  assertEquals(host.calls("getent"), []);
+
+  const second = await host.boot();
+  assertEquals(second.code, 0, second.output);
+  assertEquals(api.bodies[1], api.bodies[0]);
+  assert(second.log.startsWith(first.log), "the first boot's log is kept");
+});
+
+test("shows the token to root only", async (make) => {
+  await using api = new Api();
+  using host = make(`http://127.0.0.1:${api.port}`);
+  const { output } = await host.boot();
+
+  const holders = [SETTINGS, PROGRAM, LOG].filter((path) =>
+    Deno.readTextFileSync(host.path(path)).includes(TOKEN)
+  );
+  assertEquals(holders, [SETTINGS]);
+  for (const path of [SETTINGS, LOG]) {
+    assertEquals((Deno.statSync(host.path(path)).mode ?? 0) & 0o777, 0o600);
+  }
+  assert(!output.includes(TOKEN));
+  for (const command of ["ip", "dmidecode"]) {
+    const seen = host.seen(command);
+    assertStringIncludes(seen, "server_discovery.py");
+    assert(!seen.includes(TOKEN), `${command}'s parent shows the token`);
+  }
+});
+
+Deno.test({
+  name: "discovery program needs python3",
+  ignore: !isLinux,
+  async fn() {
+    using host = new Host(generateCloudConfig(OPTIONS));
+    const { code, output } = await host.boot();
+    assertEquals(code, 127);
+    assertMatch(output, /env: .python3.: No such file or directory/);
+  },
+});
+
+test("registers the source address of the route", async (make) => {
+  const routes = {
+    "10.0.0.1 via 10.20.30.1 dev eth0  src 10.20.30.40 \n    cache \n": ADDRESS,
+    "local 10.0.0.1 dev lo table local src 10.0.0.1 uid 0 \n    cache <local>":
+      "10.0.0.1",
+    "10.0.0.1 dev eth0 src 10.20.30.40 uid 0 \n    cache expires 3sec mtu 1400":
+      ADDRESS,
+    "fd00::1 from :: via fe80::1 dev eth0  src fd00::40  metric 0 \n    cache":
+      "fd00::40",
+    "fd00::1 from :: via fe80::1 dev eth0 proto ra src FD00::40 metric 100":
+      "fd00::40",
+    "10.0.0.1 via 10.20.30.1 dev src src 10.20.30.40 uid 0 \n    cache":
+      ADDRESS,
+  };
+  await using api = new Api();
+  for (const [ip, address] of Object.entries(routes)) {
+    using host = make(`http://127.0.0.1:${api.port}`, {
+      commands: { ...COMMANDS, ip },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
+    assertEquals(api.bodies.at(-1)?.host, address, ip);
+  }
+});
+
+test("never registers a loopback address or an unreachable route", async (make) => {
+  await using api = new Api();
+  const routes = [
+    undefined,
+    "",
+    "10.0.0.1 dev lo src nonsense uid 0",
+    "local 127.0.1.1 dev lo table local src 127.0.0.1 uid 0 \n    cache <local>",
+    "local ::1 dev lo table local proto kernel src ::1 metric 0 pref medium",
+    "unreachable 2001:db8::1 from :: dev lo  src ::1  metric -1  error -101",
+    "unreachable 10.0.0.1 dev lo src 10.20.30.40",
+    "prohibit 10.0.0.1 src 10.20.30.40 uid 0 error -13",
+    "blackhole 10.0.0.1 src 10.20.30.40 uid 0",
+    "10.0.0.1 from :: dev lo src 10.20.30.40 metric 1 error -113",
+    "10.0.0.1 dev eth0 src 0.0.0.0 uid 0",
+  ];
+  for (const ip of routes) {
+    const { dmidecode, getent } = COMMANDS;
+    using host = make(`http://localhost:${api.port}`, {
+      commands: { dmidecode, getent, ...ip !== undefined && { ip } },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 4, output);
+    assertMatch(
+      output,
+      /Other hosts cannot reach this one at \S+\.\n/,
+    );
+  }
+  assertEquals(api.received, []);
+});
+
+test("registers the address that reached the API", async (make) => {
+  await using api = new Api();
+  const place = freePlace();
+  const getent = [
+    "::1             STREAM decapod.example",
+    "::1             DGRAM",
+    `${place.hostname} STREAM`,
+    "127.0.0.1       STREAM",
+  ].join("\n");
+  using host = make(`http://decapod.example:${api.port}`, {
+    commands: { ...COMMANDS, getent },
+    timeout: 1,
+  });
+  const { code, output } = await host.boot();
+  assertEquals(code, 0, output);
+  assertEquals(host.calls("getent"), ["ahosts decapod.example"]);
+  assertEquals(host.calls("ip").at(-1), "route get 127.0.0.1");
+  assertEquals(
+    api.received[0]?.headers.get("host"),
+    `decapod.example:${api.port}`,
+  );
+});
+
+test("reaches an API on IPv6", async (make) => {
+  await using api = new Api({ hostname: "::1" });
+  using host = make(`http://[::1]:${api.port}`, {
+    commands: {
+      ...COMMANDS,
+      ip: "fd00::1 from :: dev eth0 src fd00::40 metric 1024 pref medium\n",
+    },
+  });
+  const { code, output } = await host.boot();
+  assertEquals(code, 0, output);
+  assertEquals(host.calls("ip"), ["route get ::1"]);
+  assertEquals(api.bodies[0]?.host, "fd00::40");
+}, hasIpv6);
+
+test("fails if there is no route to the API", async (make) => {
+  // No program can connect to a broadcast address.
+  const getent = "255.255.255.255 STREAM decapod.example\n";
+  for (const ip of [undefined, "", "unreachable 255.255.255.255 src ::1"]) {
+    using host = make("http://decapod.example", {
+      commands: { dmidecode: UUID, getent, ...ip !== undefined && { ip } },
+      settings: { retry_delays: [0] },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 4, output);
+    assertStringIncludes(output, "No route to 255.255.255.255. Trying again");
+  }
+});
+
+test("fails if the API's name is unknown", async (make) => {
+  using host = make("http://decapod.example.", {
+    commands: { ...COMMANDS, getent: "" },
+    settings: { retry_delays: [0] },
+  });
+  const { code, output } = await host.boot();
+  assertEquals(code, 4, output);
+  assertStringIncludes(output, "Cannot resolve decapod.example.. Trying again");
+  assertEquals(host.calls("getent").slice(0, 2), [
+    "ahosts decapod.example.",
+    "ahosts decapod.example",
+  ]);
+});
+
+test("registers the metadata service's address if it is routable", async (make) => {
+  const text = (body: string, init?: ResponseInit) => () =>
+    new Response(body, init);
+  const cases: [
+    respond: (n: number, signal: AbortSignal) => Response | Promise<Response>,
+    host: string,
+  ][] = [
+    [text("203.0.113.7\n"), "203.0.113.7"],
+    [text("100.64.0.7"), "100.64.0.7"],
+    [text("2001:DB8::7"), "2001:db8::7"],
+    ...[
+      "",
+      "0.0.0.0",
+      "0.1.2.3",
+      "127.0.0.1",
+      "127.9.9.9",
+      "169.254.10.20",
+      "224.0.0.1",
+      "239.255.255.255",
+      "240.0.0.1",
+      "255.255.255.255",
+      "::",
+      "::1",
+      "::ffff:127.0.0.1",
+      "fe80::1",
+      "ff02::1",
+      "203.0.113",
+      "203.0.113.700",
+      "203.0.113.7\n203.0.113.8\n",
+      "203.0.113.7 ".repeat(1e5),
+      "\0\0\0\0",
+    ].map((body): [() => Response, string] => [text(body), ADDRESS]),
+    [() => new Response(new Uint8Array([0xff, 0xfe, 10])), ADDRESS],
+    [text("203.0.113.7", { status: 404 }), ADDRESS],
+    [text("203.0.113.7", { status: 500 }), ADDRESS],
+    [text("203.0.113.7", { status: 203 }), ADDRESS],
+    [text("", { status: 302, headers: { location: "/other" } }), ADDRESS],
+    [text("<html>203.0.113.7</html>"), ADDRESS],
+    [hang, ADDRESS],
+  ];
+  await using api = new Api();
+  for (const [respond, expected] of cases) {
+    await using service = new Api({ respond });
+    const path = "/latest/meta-data/public-ipv4?x=1";
+    using host = make(`http://127.0.0.1:${api.port}`, {
+      settings: { metadata_url: `http://127.0.0.1:${service.port}${path}` },
+      timeout: 1,
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
+    assertEquals(service.received.map(({ path }) => path), [path]);
+    assertEquals(service.received[0]?.headers.get("authorization"), null);
+    assertEquals(api.bodies.at(-1)?.host, expected);
+  }
+});
+
+test("stops reading slow responses at the deadline", async (make) => {
+  await using api = new Api();
+  // Each byte comes in time, the whole response would take a minute.
+  await using slow = new RawServer(...`HTTP/1.1 200 OK\r\n${"x".repeat(600)}`);
+  const metadata_url = `http://127.0.0.1:${slow.port}/`;
+  using host = make(`http://127.0.0.1:${api.port}`, {
+    timeout: 0.5,
+    settings: { metadata_url },
+  });
+  const start = performance.now();
+  assertEquals((await host.boot()).code, 0);
+  assertEquals(api.bodies[0]?.host, ADDRESS);
+  using other = make(`http://127.0.0.1:${slow.port}`, { timeout: 0.5 });
+  const { code, output } = await other.boot();
+  assertEquals(code, 5, output);
+  assertStringIncludes(output, "timed out");
+  assert(performance.now() - start < 30_000);
+});
+
+test("does not use metadata with metadata: false", async (make) => {
+  await using api = new Api();
+  using host = make(`http://127.0.0.1:${api.port}`, {
+    metadata: false,
+    settings: { metadata_url: null },
+  });
+  const { code, output } = await host.boot();
+  assertEquals(code, 0, output);
+  assertEquals(api.bodies[0]?.host, ADDRESS);
+});
+
+test("waits for an API that is not up yet", async (make) => {
+  const place = freePlace();
+  let api: Api | undefined;
+  try {
+    using host = make(`http://${place.hostname}:${place.port}`, {
+      settings: { retry_delays: [0, 1, 2, 4, 8] },
+    });
+    const { code, output } = await host.boot({}, (output) => {
+      if (output.includes("Trying again in 0.0 s.\n")) api ??= new Api(place);
+    });
+    assertEquals(code, 0, output);
+    assertStringIncludes(output, "Connection refused. Trying again");
+    assertEquals(api?.received.length, 1);
+  } finally {
+    await api?.[Symbol.asyncDispose]();
+  }
+});
+
+test("retries what an ingress or a busy API responds", async (make) => {
+  for (const status of [404, 408, 425, 429, 500, 502, 503, 504, 599]) {
+    await using api = new Api({
+      respond: (n) =>
+        n < 2 ? new Response(TOKEN, { status }) : Response.json({}),
+    });
+    using host = make(`http://127.0.0.1:${api.port}`, {
+      settings: { retry_delays: [0, 0, 0] },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
+    assertEquals(api.received.length, 3);
+    assertStringIncludes(output, `/v1/server/ responded ${status}`);
+    assert(!output.includes(TOKEN));
+  }
+});
+
+test("gives up after the last delay", async (make) => {
+  const { hostname, port } = freePlace();
+  await using hanging = new Api({ respond: hang });
+  await using silent = new RawServer("");
+  await using rubbish = new RawServer(`rubbish ${TOKEN}\r\n\r\n`);
+  await using missing = new Api({
+    respond: () => new Response("", { status: 404 }),
+  });
+  const cases: [url: string, code: number, text: string][] = [
+    [`http://${hostname}:${port}`, 5, "Connection refused"],
+    [`http://127.0.0.1:${hanging.port}`, 5, "timed out"],
+    [`http://127.0.0.1:${silent.port}`, 5, "Cannot reach"],
+    [`http://127.0.0.1:${rubbish.port}`, 5, "BadStatusLine"],
+    [`http://127.0.0.1:${missing.port}`, 6, "is this the URL of Decapod's API"],
+  ];
+  for (const [url, expected, text] of cases) {
+    using host = make(url, {
+      timeout: 0.5,
+      settings: { retry_delays: [0, 0] },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, expected, output);
+    assertEquals(output.match(/Trying again/g)?.length, 2, output);
+    assertStringIncludes(output, text);
+    assertStringIncludes(output, "Server discovery failed.\n=== FINISH");
+    assert(!output.includes(TOKEN), output);
+  }
+  assertEquals(hanging.received.length, 3);
+});
+
+test("waits for as long as timeout says", async (make) => {
+  const gate = Promise.withResolvers<void>();
+  await using api = new Api({
+    respond: () => gate.promise.then(() => Response.json({})),
+  });
+  const url = `http://127.0.0.1:${api.port}`;
+  using patient = make(url, { timeout: 3600 });
+  using hasty = make(url, { timeout: 0.5 });
+  const patiently = patient.boot();
+  const { code, output } = await hasty.boot();
+  gate.resolve();
+  assertEquals(code, 5, output);
+  assertEquals((await patiently).code, 0);
+});
+
+test("fails at once if the API rejects the request", async (make) => {
+  await using other = new Api();
+  const location = `http://127.0.0.1:${other.port}/v1/server/`;
+  const html = { "content-type": "text/html; charset=utf-8" };
+  const cases: [status: number, hint: string, headers?: HeadersInit][] = [
+    [401, "401: the server discovery token is wrong."],
+    [403, "403: the server discovery token is wrong."],
+    [400, "400: is this the URL of Decapod's API?"],
+    [405, "405: is this the URL of Decapod's API?"],
+    ...[301, 302, 303, 307, 308].map((
+      status,
+    ): [number, string, HeadersInit] => [
+      status,
+      `${status}: use the URL that it redirects to.`,
+      { location },
+    ]),
+    [200, "200: this is a web page.", html],
+  ];
+  for (const [status, hint, headers] of cases) {
+    await using api = new Api({
+      respond: () => new Response(TOKEN, { status, headers }),
+    });
+    using host = make(`http://127.0.0.1:${api.port}`, {
+      settings: { retry_delays: [0, 0] },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 6, output);
+    assertEquals(api.received.length, 1);
+    assertStringIncludes(output, `responded ${hint}`);
+    assertStringIncludes(output, "Server discovery failed.");
+    assert(!output.includes(TOKEN), output);
+  }
+  assertEquals(other.received, []);
+});
+
+test("uses no proxy of the environment", async (make) => {
+  await using proxy = new Api();
+  await using api = new Api();
+  const url = `http://127.0.0.1:${proxy.port}`;
+  using host = make(`http://127.0.0.1:${api.port}`);
+  const proxies = { http_proxy: url, https_proxy: url, all_proxy: url };
+  const { code, output } = await host.boot(proxies);
+  assertEquals(code, 0, output);
+  assertEquals([proxy.received.length, api.received.length], [0, 1]);
+});
+
+test("takes the system UUID from dmidecode or sysfs", async (make) => {
+  const { ip, getent } = COMMANDS;
+  const cases: [dmidecode: string | undefined, productUuid?: string][] = [
+    [`${UUID.toUpperCase()}\n`],
+    [`# SMBIOS implementations newer\n#\n${UUID}\n`],
+    [`${UUID}\nd04b53a4-0a9f-4b5c-8d9b-0e5f0f3f5a11\n`],
+    ["", `${UUID.toUpperCase()}\n`],
+    [undefined, `${UUID}\n`],
+    ["Not Settable\n", `${UUID}\n`],
+    ["FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF\n", `${UUID}\n`],
+  ];
+  await using api = new Api();
+  for (const [dmidecode, productUuid] of cases) {
+    using host = make(`http://127.0.0.1:${api.port}`, {
+      commands: { ip, getent, ...dmidecode !== undefined && { dmidecode } },
+      productUuid,
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
+    assertEquals(api.bodies.at(-1)?.id, UUID, dmidecode);
+  }
+});
+
+/** UUIDs that vendors ship with many boards. */
+const PLACEHOLDERS = [
+  "00000000-0000-0000-0000-000000000000",
+  "ffffffff-ffff-ffff-ffff-ffffffffffff",
+  "00000000-0000-0000-0000-000000000001",
+  "11111111-1111-1111-1111-111111111111",
+  "11111111-2222-3333-4444-555555555555",
+  "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+  "03000200-0400-0500-0006-000700080009",
+  "00020003-0004-0005-0006-000700080009",
+  "fefefefe-fefe-fefe-fefe-fefefefefefe",
+  "deadbeef-dead-beef-dead-beefdeadbeef",
+  "12345678-1234-5678-90ab-cddeefaabbcc",
+  "78563412-3412-7856-90ab-cddeefaabbcc",
+  "12345678-1234-1234-1234-123456789012",
+  "12345678-9012-3456-7890-123456789012",
+  "01234567-89ab-cdef-0123-456789abcdef",
+  "abcdefab-cdef-abcd-efab-cdefabcdefab",
+  "01020304-0506-0708-090a-0b0c0d0e0f10",
+  "04030201-0605-0807-090a-0b0c0d0e0f10",
+  "00010203-0405-0607-0809-0a0b0c0d0e0f",
+  "03020100-0504-0706-0809-0a0b0c0d0e0f",
+  "0f0e0d0c-0b0a-0908-0706-050403020100",
+  "00112233-4455-6677-8899-aabbccddeeff",
+  "ffeeddcc-bbaa-9988-7766-554433221100",
+  "10000000-0000-8000-0040-000000000000",
+  "4C4C4544-0000-2010-8020-80C04F202020",
+];
+
+test("does not register a placeholder UUID", async (make) => {
+  await using api = new Api();
+  for (const dmidecode of PLACEHOLDERS) {
+    using host = make(`http://127.0.0.1:${api.port}`, {
+      commands: { ...COMMANDS, dmidecode },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 3, `${dmidecode} ${output}`);
+    assertStringIncludes(
+      output,
+      `The firmware's UUID is a placeholder (${dmidecode.toLowerCase()}); ` +
+        'set "id" in ',
+    );
+  }
+  assertEquals(api.received, []);
+});
+
+test("registers unusual UUIDs that are unique", async (make) => {
+  const uuids = [
+    "00000000-0000-0000-0000-002590c7c000",
+    "00000000-0000-0000-0000-ac1f6b8d0f5e",
+    "03d40274-0435-0547-8206-b20700080009",
+    "4c4c4544-0044-3010-8048-b4c04f333032",
+    "32333536-3030-5355-4531-303958363241",
+    "ec2e1916-5d0d-4c53-8a9c-1f0e2d3c4b5a",
+    "4c4c454400443010" + "8048b4c04f333032",
+  ];
+  await using api = new Api();
+  for (const dmidecode of uuids) {
+    using host = make(`http://127.0.0.1:${api.port}`, {
+      commands: { ...COMMANDS, dmidecode },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 0, output);
+    assertEquals(api.bodies.at(-1)?.id, dmidecode);
+  }
+});
+
+test("says how to register a host without a system UUID", async (make) => {
+  await using api = new Api();
+  const { ip, getent } = COMMANDS;
+  const noUuid = ["# comment only\n", "Not Present\n", "4c4c4544", UUID + UUID];
+  for (const dmidecode of [undefined, "", ...noUuid]) {
+    using host = make(`http://127.0.0.1:${api.port}`, {
+      commands: { ip, getent, ...dmidecode !== undefined && { dmidecode } },
+    });
+    const { code, output } = await host.boot();
+    assertEquals(code, 3, output);
+    assertMatch(
+      output,
+      /No system UUID from dmidecode or .*; set "id" in \S+\.json to a UUID/,
+    );
+  }
+  assertEquals(api.received, []);
+
+  using host = make(`http://127.0.0.1:${api.port}`, {
+    commands: { ip, getent },
+    settings: { id: ` ${UUID.toUpperCase()}\n` },
+  });
+  const { code, output } = await host.boot();
+  assertEquals(code, 0, output);
+  assertEquals(api.bodies[0]?.id, UUID);
+});
+
+test("says what is wrong with its settings", async (make) => {
+  const cases: [code: number, text: string, content?: string][] = [
+    [2, "Cannot read settings, not root?"],
+    [2, "is not valid JSON", `{"token": ${TOKEN}`],
+    [1, "Unexpected KeyError at lines [", "{}"],
+  ];
+  for (const [expected, text, content] of cases) {
+    using host = make("http://127.0.0.1:1");
+    const path = host.path(SETTINGS);
+    if (content === undefined) Deno.removeSync(path);
+    else Deno.writeTextFileSync(path, content);
+    const { code, output } = await host.boot();
+    assertEquals(code, expected, output);
+    assertStringIncludes(output, text);
+    assertStringIncludes(output, "Server discovery failed.");
+    assert(!output.includes(TOKEN), output);
+  }
+});
+
+test("does not print a token that a header cannot carry", async (make) => {
+  await using api = new Api();
+  for (const token of [`${TOKEN}\r\nX-Injected: yes`, `${TOKEN}\u20ac`]) {
+    using host = make(`http://127.0.0.1:${api.port}`, { settings: { token } });
+    const { code, output } = await host.boot();
+    assertEquals(code, 5, output);
+    assert(!output.includes(TOKEN), output);
+  }
+  assertEquals(api.received, []);
+});

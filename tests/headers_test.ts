@@ -1,0 +1,201 @@
+/** The headers option: what may be given, and where it is sent. */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import type { HeadersOption } from "../mod.ts";
+import { chance } from "./support/patch.ts";
+import { assertNoSecrets } from "./support/secrets.ts";
+import { apiError, makeClient, StandInServer } from "./support/server.ts";
+import { untyped } from "./support/untyped.ts";
+
+/** Headers of another library. */
+class ForeignHeaders {
+  readonly #pairs: [string, string][];
+
+  constructor(pairs: [string, string][]) {
+    this.#pairs = pairs;
+  }
+
+  *[Symbol.iterator]() {
+    yield* this.#pairs;
+  }
+}
+
+const PAIRS: [string, string][] = [["X-One", "1"], ["x-two", " 2\t"]];
+
+/** What the headers option accepts. A generator can be read only once. */
+const KINDS: Record<string, () => HeadersOption> = {
+  "a plain object": () => Object.fromEntries(PAIRS),
+  "an object without prototype": () =>
+    Object.assign(Object.create(null), Object.fromEntries(PAIRS)),
+  "an object of a class with fields": () =>
+    untyped(
+      new class {
+        "X-One" = "1";
+        "x-two" = "2";
+      }(),
+    ),
+  "a Headers": () => new Headers(PAIRS),
+  "the Headers of another library": () => new ForeignHeaders(PAIRS),
+  "a Map": () => new Map(PAIRS),
+  "an array of pairs": () => PAIRS,
+  "a generator": () => PAIRS.values(),
+  "an URLSearchParams": () =>
+    untyped(new URLSearchParams({ "X-One": "1", "x-two": "2" })),
+};
+
+for (const [name, make] of Object.entries(KINDS)) {
+  Deno.test(`headers may be ${name}, sent with each request and attempt`, async () => {
+    using _ = chance(0);
+    let failures = 0;
+    await using server = new StandInServer(
+      {},
+      ({ path }) =>
+        path.startsWith("/v1/role/") && failures++ < 2
+          ? apiError(503, "Busy", "Later")
+          : undefined,
+    );
+    const [role] = server.standIn.seedUsers(1); // any id does
+    const ofClient = server.client({ headers: make() });
+    await ofClient.getRoleSelf();
+    await ofClient.getServers({ perPage: 2 }).toArray();
+    const expected = ["1", "2"];
+    const sent = () =>
+      server.exchanges.map(({ headers }) => [
+        headers.get("x-one"),
+        headers.get("x-two"),
+      ]);
+    assert(server.exchanges.length > 5);
+    assertEquals(sent(), sent().map(() => expected));
+
+    failures = 0;
+    const client = server.client();
+    await client.login();
+    server.exchanges.length = 0;
+    await client.getRoleSelf({ headers: make() });
+    await client.getServers({ perPage: 2, headers: make() }).toArray();
+    await client.editUser(
+      String(role?.id),
+      (data) => ({ ...data, full_name: "Other" }),
+      { headers: make() },
+    );
+    const { id } = server.standIn.seedExecution({ duration: 1 });
+    server.clock.advance(5000);
+    await client.waitForExecution(String(id), { headers: make() });
+    await client.logout({ headers: make() });
+    assert(server.exchanges.length > 8);
+    assertEquals(sent(), sent().map(() => expected));
+  });
+}
+
+Deno.test("headers with an Authorization replace the session, whatever their kind", async () => {
+  await using server = new StandInServer();
+  const token = (await server.client().login()).id;
+  server.exchanges.length = 0;
+  const pairs: [string, string][] = [["Authorization", token]];
+  const kinds = [
+    Object.fromEntries(pairs),
+    new Headers(pairs),
+    new ForeignHeaders(pairs),
+    new Map(pairs),
+    pairs.values(),
+  ];
+  for (const headers of kinds) await server.client().getUserSelf({ headers });
+  assertEquals(
+    server.exchanges.map(({ path, headers }) => [
+      path,
+      headers.get("authorization"),
+    ]),
+    kinds.map(() => ["/v1/user/self/", token]),
+  );
+});
+
+Deno.test("headers of the call replace those of the client, except content-type", async () => {
+  await using server = new StandInServer();
+  const client = server.client({
+    headers: new Headers({ "x-one": "client", "x-two": "client" }),
+  });
+  await client.createCluster("ceph", {
+    headers: { "X-Two": "call", "content-type": "text/plain", accept: "a/b" },
+  });
+  const [login, create] = server.exchanges;
+  assertEquals(login?.headers.get("x-two"), "client");
+  const names = ["x-one", "x-two", "content-type", "accept"];
+  assertEquals(names.map((name) => create?.headers.get(name)), [
+    "client",
+    "call",
+    "application/json",
+    "a/b",
+  ]);
+});
+
+const SECRET = "s3cret";
+
+/** What is refused; no message shows a value. */
+const INVALID: [name: string, headers: unknown][] = [
+  ["null", null],
+  ["a number", 5],
+  ["a string", `a: ${SECRET}`],
+  ["a function", () => SECRET],
+  ["an object with neither pairs nor names", new Date(0)],
+  [
+    "an object of a class whose names are private",
+    new (class {
+      get(): string {
+        return SECRET;
+      }
+    })(),
+  ],
+  ["an array of strings", [SECRET, SECRET]],
+  ["pairs of three", [["a", SECRET, SECRET]]],
+  ["pairs of one", [[SECRET]]],
+  ["pairs without a name", [[undefined, SECRET]]],
+  ["a Set of strings", new Set([SECRET])],
+  ["a value that is undefined", { "x-a": undefined }],
+  ["a value that is a number", { "x-a": 5 }],
+  ["a value that is an array", { "x-a": [SECRET] }],
+  ["a value with a line break", { "x-a": `${SECRET}\r\nx-b: 1` }],
+  ["a value that ends in a line break", { "x-a": `${SECRET}\n` }],
+  ["a value that begins with a line break", { "x-a": `\r${SECRET}` }],
+  ["a value with a null character", { "x-a": `${SECRET}\0` }],
+  ["a value beyond Latin-1", { "x-a": `${SECRET}€` }],
+  ["a name with a space", { "x a": SECRET }],
+  ["a name with a line break", { "x-a\r\nx-b": SECRET }],
+  ["an empty name", { "": SECRET }],
+];
+
+Deno.test("headers that are invalid are rejected by name, without their values", async () => {
+  const client = makeClient("http://decapod.example", {
+    fetch: () => Promise.reject(new Error("Cannot happen: it was sent")),
+  });
+  for (const [name, invalid] of INVALID) {
+    const headers = untyped<HeadersOption>(invalid);
+    const errors = [
+      await assertRejects(() => client.getInfo({ headers }), Error, "", name),
+      await assertRejects(
+        () => client.getUsers({ headers }).toArray(),
+        Error,
+        "",
+        name,
+      ),
+      assertThrows(
+        () => makeClient("http://decapod.example", { headers }),
+        Error,
+        "",
+        name,
+      ),
+    ];
+    for (const error of errors) {
+      assertInstanceOf(error, TypeError, name);
+      assertMatch(error.message, /^Invalid header/, name);
+      assert(!error.message.includes("\n"), name);
+      assertNoSecrets(error, [SECRET]);
+    }
+  }
+});
