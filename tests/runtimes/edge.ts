@@ -86,6 +86,7 @@ const proxy = createHttpServer((incoming, outgoing) => {
   }));
 });
 proxy.on("connect", ({ url }, socket, head) => {
+  socket.on("error", () => {});
   const [host, port] = url?.split(":") ?? [];
   if (host !== edge.hidden) {
     socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
