@@ -6,7 +6,7 @@ import { byExitCode, noProblems, type Verdict } from "./runner.ts";
 
 /** What may be published, by its path in the package. */
 const PUBLISHABLE =
-  /^((internal\/)?[a-z_]+\.ts|(docs\/[a-z_]+|README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|LICENSE|deno\.json)$/;
+  /^(((internal|examples)\/)?[a-z_]+\.ts|(docs\/[a-z_]+|README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|LICENSE|deno\.json)$/;
 
 /** A link to a file: `[text](docs/page.md#heading)`. */
 const LINK = /\]\((?!https?:|mailto:|#)([^)#\s]+)/g;
@@ -29,15 +29,15 @@ export function checkPublished(output: Output): Verdict {
   ]);
 }
 
-/** Links to files that do not exist, or to pages that are not published. */
+/** Links to files or folders that are not published. */
 function brokenLinks(page: string, published: string[]): string[] {
   const text = Deno.readTextFileSync(ROOT + page);
   return [...text.matchAll(LINK)].map(([, link = ""]) => link)
     .filter((link) => {
       const target = join(dirname(page), link);
-      return target.endsWith(".md")
-        ? !published.includes(target)
-        : !existsSync(ROOT + target);
+      return !published.some((file) =>
+        file === target || target.endsWith("/") && file.startsWith(target)
+      );
     })
-    .map((link) => `${page}: the link to ${link} leads nowhere`);
+    .map((link) => `${page}: the link to ${link} is not published`);
 }

@@ -341,13 +341,14 @@ export class Transport {
     type: string,
     deadline: Deadline,
   ): OutgoingRequest {
-    let headers: HeaderRecord = { accept: type, ...this.#headers };
+    const headers: HeaderRecord = {
+      accept: type,
+      ...this.#headers,
+      ...readHeaders(options?.headers),
+    };
     // Node and Bun do not notice a truncated compressed body.
     if (type === "text/plain") headers["accept-encoding"] ??= "identity";
     if (spec.body !== undefined) headers["content-type"] = "application/json";
-    if (options?.headers) {
-      headers = { ...headers, ...readHeaders(options.headers) };
-    }
     return new OutgoingRequest(
       this.#base,
       spec,
