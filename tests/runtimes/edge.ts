@@ -23,8 +23,8 @@ export interface Edge {
   hidden: string;
   /** The TLS server that is the hidden host's. */
   hiddenTls: string;
-  /** The TLS server whose certificate the HTTP/2 server has. */
-  http2Tls: string;
+  /** The TLS server whose certificate the HTTP/2 server has, if there is one. */
+  http2Tls?: string;
 }
 
 const HOST = "127.0.0.1";
@@ -60,7 +60,7 @@ for (const [name, options] of Object.entries(edge.tls)) {
 }
 
 /** Ends the stream of a log in the middle, with the code that is in the path. */
-const http2 = createSecureServer({ ...edge.tls[edge.http2Tls] });
+const http2 = createSecureServer({ ...edge.tls[edge.http2Tls ?? ""] });
 http2.on("stream", (stream, { ":path": path }) => {
   const reset = RESETS[path?.split("/")[1] ?? ""];
   stream.on("error", () => {});
@@ -70,7 +70,7 @@ http2.on("stream", (stream, { ":path": path }) => {
   } else stream.end(LOG);
 });
 http2.on("sessionError", () => {});
-ports.http2 = await listen(http2);
+if (edge.http2Tls) ports.http2 = await listen(http2);
 
 const proxy = createHttpServer((incoming, outgoing) => {
   const { hostname, pathname, search } = new URL(incoming.url ?? "");
