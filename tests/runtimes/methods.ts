@@ -381,8 +381,8 @@ test("Client edits with a read and a write", async (settings) => {
 const EDITORS = 8;
 const EDITS = 10;
 
-test(`editCluster() loses no edit of ${EDITORS} editors at once`, async (settings) => {
-  const server = await openServer(settings);
+test(`editCluster() loses no edit of ${EDITORS} editors whose writes overlap`, async (settings) => {
+  const server = await openServer(settings, { insertDuration: 2 });
   const { id } = await connect(server).createCluster("0");
   await Promise.all(Array.from({ length: EDITORS }, async () => {
     const client = connect(server);
