@@ -24,6 +24,8 @@ const HTTPS_HINT =
   "check the port, and whether the URL should start with https://";
 const HTTP_HINT = "check whether the URL should start with http://";
 
+const LOST = "connection lost";
+
 /** What to do about an untrusted certificate. */
 const TRUST_HINTS: Record<string, string> = {
   Deno:
@@ -47,7 +49,7 @@ const ROWS: Row[] = [
     true,
   ],
   [
-    /UND_ERR_CONNECT_TIMEOUT|tcp connect error: Connection timed out/,
+    /UND_ERR_CONNECT_TIMEOUT|connect ETIMEDOUT|connect error: Connection timed out/,
     "no connection in time (check the host, the port and the firewall)",
   ],
   [
@@ -59,7 +61,11 @@ const ROWS: Row[] = [
     "no local port or address is free (send fewer requests at once)",
   ],
   [
-    /ECONNREF|ConnectionRefused|[ny] refused/,
+    /Proxy re|HTTP Tunneling|tunnel|[Pp]roxy [Aa]uth/,
+    "the proxy refused the connection (check its address and credentials)",
+  ],
+  [
+    /ECONNREF|[ny] refused/,
     "connection refused (is Decapod running on this host and port?)",
   ],
   [
@@ -71,17 +77,20 @@ const ROWS: Row[] = [
     /Requires net/,
     "Deno is not allowed to connect (run it with --allow-net)",
   ],
-  [/_EXPIRED| expired/, "the server's certificate has expired (renew it)"],
   [
-    /NOT_YET|valid yet/,
+    /_EXPIRED|: Expired| expired/,
+    "the server's certificate has expired (renew it)",
+  ],
+  [
+    /NOT_YET|NotValidYet|valid yet/,
     "the server's certificate is not valid yet (check the clocks)",
   ],
   [
-    /ALTNAME|valid for/,
+    /ALTNAME|NotValidForName|valid for/,
     "the server's certificate is for another host name (check the URL)",
   ],
   [
-    /CertificateR|alert certificate r|HandshakeF|alert handshake f/,
+    /received fatal alert|alert certificate r|alert handshake f/,
     "the server rejected the TLS handshake (does it require a client certificate?)",
   ],
   [
@@ -95,8 +104,12 @@ const ROWS: Row[] = [
     `the TLS handshake failed (${HTTP_HINT}, or whether the server requires a client certificate)`,
   ],
   [
-    /FailedToO/, // Bun: also an unknown host
-    "no connection could be opened (check the host name, and tls.ca, tls.cert and tls.key if they are set)",
+    /FailedToO|ConnectionRef/, // Bun before 1.4.3 says no more than that
+    "no connection could be opened (check the host name, the port, whether the server uses TLS, and tls.ca, tls.cert and tls.key if they are set)",
+  ],
+  [
+    /before secure TLS|handshake eof/,
+    `connection lost during the TLS handshake (${HTTP_HINT}, or whether the server requires another client certificate)`,
   ],
   [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not respond", true],
   [
@@ -110,8 +123,8 @@ const ROWS: Row[] = [
     true,
   ],
   [
-    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|handshake eof|reading a body|Connection reset|Broken pipe/,
-    "connection lost",
+    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|reading a body|Connection reset|Broken pipe|ShortRead/,
+    LOST,
     true,
   ],
   [
@@ -133,10 +146,12 @@ function causes(error: unknown): unknown[] {
  *
  * @param error What redactError() returned.
  * @param isCustom Whether a custom `fetch` failed.
+ * @param url The URL of the request.
  */
 export function describeNetworkError(
   error: unknown,
   isCustom: boolean,
+  url = "",
 ): NetworkError {
   const chain = causes(error);
   const all = chain.map((one) =>
@@ -150,12 +165,12 @@ export function describeNetworkError(
       text: `${isCustom ? "the custom fetch" : "the network"} failed: ${
         singleLine(message)
       }`,
-      mayHaveReachedServer: true,
+      mayHaveReachedServer: !all.includes("(Connect)"), // Deno
     };
   }
   const [, text, mayHaveReachedServer = false, isTimeout = false] = row;
   return {
-    text: text + trustHint(text, isCustom),
+    text: text + trustHint(text, isCustom) + guess(text, url),
     mayHaveReachedServer,
     isTimeout,
   };
@@ -167,4 +182,11 @@ function trustHint(text: string, isCustom: boolean): string {
     ? "make the custom fetch trust its CA"
     : TRUST_HINTS[detectRuntime()] ?? "add its CA to the trusted ones";
   return ` (${hint})`;
+}
+
+/** What else may be the cause. */
+function guess(text: string, url: string): string {
+  return text === LOST && url.startsWith("https:")
+    ? " (the server may require another client certificate, or one at all)"
+    : "";
 }

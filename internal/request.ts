@@ -152,7 +152,7 @@ export class OutgoingRequest {
     if (signal.aborted) return signal.reason; // the caller's own
     if (thrown instanceof DecapodError) return thrown;
     const cause = redactError(thrown, (text) => this.redact(text));
-    const error = describeNetworkError(cause, this.isCustom);
+    const error = describeNetworkError(cause, this.isCustom, this.url);
     const { isTimeout, mayHaveReachedServer } = error;
     // After the headers, whatever the runtime says, the body broke off.
     const text = response && !isTimeout

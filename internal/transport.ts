@@ -193,7 +193,14 @@ export class Transport {
 
   /** Ends everything under way but requests that are on the wire already. */
   cancelAll(): void {
-    for (const deadline of [...this.#deadlines]) deadline.cancel();
+    for (const deadline of [...this.#deadlines]) {
+      try {
+        deadline.cancel();
+      } catch {
+        // A Worker cannot abort what one of its earlier requests abandoned.
+        this.#deadlines.delete(deadline);
+      }
+    }
   }
 
   /** Closes this client's own connections. */
