@@ -47,16 +47,20 @@ function encodeSegment(before: string, value: unknown): string {
   const name = ARGUMENT_NAMES[before.split("/").at(-2) ?? ""] ?? "id";
   validate(name, value);
   const text = String(value);
-  // "." and ".." would change the path, even percent-encoded.
-  if (/^\.{0,2}$/.test(text) || !text.isWellFormed()) {
+  // These would lead elsewhere even if they are percent-encoded: Decapod's
+  // nginx decodes a slash before it resolves "..".
+  const problem = text === ""
+    ? "an empty string"
+    : /^\.{1,2}$/.test(text)
+    ? `"${text}"`
+    : /\0|\//.test(text) && name !== "resetToken"
+    ? "a path"
+    : !text.isWellFormed()
+    ? "malformed Unicode"
+    : undefined;
+  if (problem) {
     throw new TypeError(
-      `Invalid ${name}: must be a value from the server, got ${
-        text === ""
-          ? "an empty string"
-          : text.isWellFormed()
-          ? `"${text}"`
-          : "malformed Unicode"
-      }`,
+      `Invalid ${name}: must be a value from the server, got ${problem}`,
     );
   }
   return encodeURIComponent(text);
@@ -65,11 +69,11 @@ function encodeSegment(before: string, value: unknown): string {
 /** The path of an endpoint that has no method; throws if it leads elsewhere. */
 export function relativePath(endpoint: string): Path {
   validate("endpoint", endpoint);
-  const text = endpoint.replace(/^\/(?:v1\/)?/, "");
+  const text = endpoint.replace(/^\/?(?:v1\/)?/, "");
   const segments = text.replace(/\/$/, "").split("/");
   const isValid = segments.every((segment) =>
     /^(?:[\w~!$&'()*+,;=:@.-]|%[0-9a-f]{2})+$/i.test(segment) &&
-    !/^(?:\.|%2e){1,2}$/i.test(segment)
+    !/^(?:\.|%2e){1,2}$|%(?:2f|00)/i.test(segment)
   );
   if (!isValid) {
     throw new TypeError(

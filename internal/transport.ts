@@ -159,7 +159,8 @@ export class Transport {
     const deadline = this.openDeadline(spec, options);
     try {
       const headers = readHeaders(options?.headers); // pairs can be read once
-      return await work(deadline, { ...options, headers });
+      const { signal, timeout, retries } = options ?? {};
+      return await work(deadline, { signal, timeout, retries, headers });
     } finally {
       deadline.close();
     }
