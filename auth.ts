@@ -15,6 +15,7 @@
  */
 
 import { abortable } from "./internal/abort.ts";
+import { copyForCaller } from "./internal/caller.ts";
 import { DecapodError } from "./errors.ts";
 import type { Token } from "./models.ts";
 
@@ -69,7 +70,9 @@ interface Session {
   readonly login: Promise<Token>;
   /** The result for those who wait: it rejects at logout. */
   readonly result: Promise<Token>;
-  readonly reject: (error: Error) => void;
+  /** Ends the wait at logout. */
+  readonly logout: AbortController;
+  /** Cancels the login. */
   readonly controller: AbortController;
   waiters: number;
   token?: string;
@@ -167,17 +170,19 @@ export class V1Auth implements Authenticator {
     const session = isJoining ? current : this.#open(login);
     session.waiters++;
     try {
-      const result = signal
-        ? abortable(session.result, signal)
-        : session.result;
+      const own = session.result.catch((error) => {
+        throw copyForCaller(error);
+      });
+      const result = signal ? abortable(own, signal) : own;
       if (!isJoining || maxWait === undefined) return await result;
-      const wait = Math.min(maxWait, session.start + 2 * maxWait - now());
+      const age = performance.now() - session.start;
+      const wait = Math.min(maxWait, 2 * maxWait - age);
       if (await isSettledWithin(result, wait)) return await result;
       // On an edge runtime the request that started the login may have ended,
       // and its login with it.
       this.#forget(session);
-      const own = this.login(signal, login);
-      return await Promise.any([own, result]).catch(() => own);
+      const second = this.login(signal, login);
+      return await Promise.any([second, result]).catch(() => second);
     } finally {
       if (--session.waiters === 0 && session.token === undefined) {
         this.#forget(session);
@@ -211,7 +216,7 @@ export class V1Auth implements Authenticator {
     if (session === undefined) return undefined;
     this.#session = undefined;
     session.waiters++; // the caller waits for its token
-    session.reject(
+    session.logout.abort(
       new DecapodError("Cannot log in: canceled by logout() or disposal"),
     );
     return signal
@@ -224,36 +229,27 @@ export class V1Auth implements Authenticator {
 
   #open(login: Login): Session {
     const controller = new AbortController();
+    const logout = new AbortController();
     const promise = login(controller.signal);
-    let reject: Session["reject"] = () => {};
-    const result = new Promise<Token>((resolve, fail) => {
-      reject = fail;
-      promise.then(resolve, fail);
-    });
-    result.catch(() => {}); // perhaps no call waits any more
     const session: Session = {
-      start: now(),
+      start: performance.now(),
       login: promise,
-      result,
-      reject,
+      result: abortable(promise, logout.signal),
+      logout,
       controller,
       waiters: 0,
     };
+    session.result.catch(() => {}); // perhaps no call waits any more
     promise.then(
       (token) => session.token = token.id,
       () => this.#forget(session),
     );
-    this.#session = session;
-    return session;
+    return this.#session = session;
   }
 
   #forget(session: Session): void {
     if (this.#session === session) this.#session = undefined;
   }
-}
-
-function now(): number {
-  return performance.now();
 }
 
 /** Whether a promise is fulfilled or rejected within so many milliseconds. */

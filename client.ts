@@ -15,16 +15,13 @@
  */
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
-import { DecapodAPIError } from "./errors.ts";
-import { copyForCaller } from "./internal/caller.ts";
 import { readEnvironment } from "./internal/environment.ts";
 import { followExecution, waitForExecution } from "./internal/executions.ts";
 import { createListing } from "./internal/pagination.ts";
 import { path, relativePath } from "./internal/path.ts";
 import type { RequestSpec } from "./internal/request.ts";
 import { Resource } from "./internal/resource.ts";
-import { streamLines } from "./internal/log_lines.ts";
-import { Transport } from "./internal/transport.ts";
+import { isUnauthorized, Transport } from "./internal/transport.ts";
 import {
   NON_EMPTY_STRING,
   validate,
@@ -273,21 +270,17 @@ export class V1Client extends Client {
    */
   async login(options: RequestOptions = {}): Promise<Token> {
     const spec = { ...LOGIN, idempotent: true };
-    try {
-      return await this.#transport.withDeadline(
-        spec,
-        options,
-        // The caller's timeout limits its wait; other calls may wait longer.
-        ({ signal, remaining }, { retries, headers }) =>
-          this.#auth.login(
-            signal,
-            (signal) => this.#postLogin({ signal, retries, headers }),
-            remaining / 2,
-          ),
-      );
-    } catch (error) {
-      throw copyForCaller(error);
-    }
+    return await this.#transport.withDeadline(
+      spec,
+      options,
+      // The caller's timeout limits its wait; other calls may wait longer.
+      ({ signal, remaining }, { retries, headers }) =>
+        this.#auth.login(
+          signal,
+          (signal) => this.#postLogin({ signal, retries, headers }),
+          remaining / 2,
+        ),
+    );
   }
 
   /**
@@ -330,7 +323,7 @@ export class V1Client extends Client {
           const headers = { ...own.headers, authorization: token.id };
           await this.#transport.json(spec, { ...own, headers }, deadline)
             .catch((error) => {
-              if (!isExpired(error)) throw error;
+              if (!isUnauthorized(error)) throw error;
             });
         },
       );
@@ -1097,7 +1090,7 @@ export class V1Client extends Client {
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
     const spec = { method: "GET", path: path`execution/${id}/log` } as const;
-    return streamLines(this.#transport, spec, options);
+    return this.#transport.lines(spec, options);
   }
 
   /**
@@ -1329,10 +1322,6 @@ const METHOD: Validator = [
   "GET, POST, PUT or DELETE",
   (value) => ["GET", "POST", "PUT", "DELETE"].includes(String(value)),
 ];
-
-function isExpired(error: unknown): boolean {
-  return error instanceof DecapodAPIError && error.code === 401;
-}
 
 /** Whether a response has a token that can be sent as a header. */
 function isToken(body: { id?: unknown }): boolean {

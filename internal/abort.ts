@@ -1,36 +1,24 @@
 /** Waits on abort signals. */
 
-/** The callbacks of a signal and its only listener. */
-interface Subscription {
-  callbacks: Set<() => void>;
-  listener: () => void;
-}
-
 /** Node warns of a leak if a signal has more than ten listeners. */
-const subscriptions = new WeakMap<AbortSignal, Subscription>();
+const callbacksOf = new WeakMap<AbortSignal, Set<() => void>>();
+
+function callAll(this: AbortSignal): void {
+  callbacksOf.get(this)?.forEach((callback) => callback());
+}
 
 /** Calls back once when a signal is aborted; returns a function that stops. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
-  const { callbacks, listener } = subscriptions.get(signal) ??
-    subscribe(signal);
+  const callbacks = callbacksOf.get(signal) ?? new Set();
+  if (callbacks.size === 0) {
+    callbacksOf.set(signal, callbacks);
+    signal.addEventListener("abort", callAll);
+  }
   callbacks.add(callback);
   return () => {
     callbacks.delete(callback);
-    if (callbacks.size > 0) return;
-    signal.removeEventListener("abort", listener);
-    if (subscriptions.get(signal)?.callbacks === callbacks) {
-      subscriptions.delete(signal);
-    }
+    if (callbacks.size === 0) signal.removeEventListener("abort", callAll);
   };
-}
-
-function subscribe(signal: AbortSignal): Subscription {
-  const callbacks = new Set<() => void>();
-  const listener = () => callbacks.forEach((callback) => callback());
-  const subscription = { callbacks, listener };
-  subscriptions.set(signal, subscription);
-  signal.addEventListener("abort", listener);
-  return subscription;
 }
 
 /** A promise that rejects as soon as the signal is aborted. */

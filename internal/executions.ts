@@ -6,13 +6,12 @@ import type { Deadline, Ending } from "./deadline.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
-  DecapodError,
   DecapodExecutionError,
   DecapodResponseError,
   DecapodTimeoutError,
   DecapodWaitTimeoutError,
 } from "../errors.ts";
-import { flatten } from "./generators.ts";
+import { flattenWithin } from "./generators.ts";
 import { readHeaders } from "./headers.ts";
 import type { Listing } from "../listing.ts";
 import type {
@@ -26,6 +25,7 @@ import {
   FOLLOW_OPTIONS,
   type FollowOptions,
   INTERVAL,
+  type Interval,
   type ListOptions,
   type RequestOptions,
   WAIT_OPTIONS,
@@ -92,7 +92,7 @@ export async function waitForExecution(
       if (isOver(execution)) throw await poller.executionError(execution);
     }
   } finally {
-    poller.close();
+    poller.deadline.close();
   }
 }
 
@@ -103,27 +103,20 @@ export function followExecution(
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  let poller: ExecutionPoller | undefined;
-  async function* events() {
+  let poller: ExecutionPoller;
+  const open = () => {
     validateOptions(options, FOLLOW_OPTIONS);
     poller = new ExecutionPoller(api, transport, id, options);
-    try {
-      yield* readEvents(poller, api, id);
-    } finally {
-      poller.close();
-    }
-  }
-  const stop = () => poller?.deadline.abort(new DecapodError("Iteration left"));
-  return flatten(events(), (event) => [event], stop);
+    return poller.deadline;
+  };
+  return flattenWithin(open, () => readEvents(poller), (event) => [event]);
 }
 
 async function* readEvents(
   poller: ExecutionPoller,
-  api: ExecutionApi,
-  id: string,
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  const { request } = poller;
-  const steps = new StepReader(poller, api, id);
+  const { api, id, request } = poller;
+  const steps = new StepReader(poller);
   let last: Execution | undefined;
   for (;;) {
     const latest = await poller.poll();
@@ -161,29 +154,26 @@ class StepReader {
   #lastTime = 0;
   #countAtLastTime = 0;
 
-  constructor(
-    readonly poller: ExecutionPoller,
-    readonly api: ExecutionApi,
-    readonly id: string,
-  ) {}
+  constructor(readonly poller: ExecutionPoller) {}
 
   /** @param over Whether no further steps can be written. */
   async *readNew(over: boolean): AsyncGenerator<ExecutionEvent> {
-    const { request } = this.poller;
     const page = Math.floor(this.#countAtLastTime / STEPS_PER_PAGE) + 1;
     const filter = { time_finished: { gte: this.#lastTime } };
     yield* this.#read(this.#lastTime ? { filter, page } : {});
     if (!over) return;
     // Some may have been written late, with an earlier time.
-    const query = { ...request, perPage: 1 };
-    const { total } = await this.api.getExecutionSteps(this.id, query);
+    const query = { ...this.poller.request, perPage: 1 };
+    const { api, id } = this.poller;
+    const { total } = await api.getExecutionSteps(id, query);
     if (total > this.#seen.size) yield* this.#read({});
   }
 
   async *#read(
     query: ListOptions<StepFields>,
   ): AsyncGenerator<ExecutionEvent> {
-    const listing = this.api.getExecutionSteps(this.id, {
+    const { api, id } = this.poller;
+    const listing = api.getExecutionSteps(id, {
       ...query,
       ...this.poller.request,
       sortBy: { time_finished: 1, _id: 1 },
@@ -194,14 +184,12 @@ class StepReader {
       const finished = step.data?.time_finished;
       if (!Number.isSafeInteger(finished)) {
         throw new DecapodResponseError(
-          `Cannot read the steps of execution ${this.id}: step ${step.id} has no time_finished`,
+          `Cannot read the steps of execution ${id}: step ${step.id} has no time_finished`,
         );
       }
       this.#seen.add(step.id);
-      if (finished > this.#lastTime) {
-        this.#lastTime = finished;
-        this.#countAtLastTime = 0;
-      }
+      if (finished > this.#lastTime) this.#countAtLastTime = 0;
+      this.#lastTime = Math.max(this.#lastTime, finished);
       if (finished === this.#lastTime) this.#countAtLastTime++;
       this.poller.resetInterval();
       yield { type: "step", step };
@@ -215,31 +203,23 @@ class ExecutionPoller {
   readonly deadline: Deadline;
   /** The options of each request. */
   readonly request: RequestOptions;
-  readonly #api: ExecutionApi;
-  readonly #id: string;
+  readonly #interval: Interval;
   readonly #timeout: number;
-  readonly #caller: AbortSignal | undefined;
-  readonly #min: number;
-  readonly #max: number;
   readonly #start = performance.now();
   readonly #states: Record<string, number> = {};
   #latest: Execution | undefined;
   #wait = 0;
 
   constructor(
-    api: ExecutionApi,
+    readonly api: ExecutionApi,
     transport: Transport,
-    id: string,
-    { timeout = Infinity, interval, signal, headers }: FollowOptions,
+    readonly id: string,
+    readonly options: FollowOptions,
   ) {
     validate("id", id);
-    const { min, max } = readInterval(interval);
-    this.#api = api;
-    this.#id = id;
+    const { timeout = Infinity, interval, signal, headers } = options;
+    this.#interval = readInterval(interval);
     this.#timeout = timeout;
-    this.#caller = signal;
-    this.#min = min;
-    this.#max = max;
     const record = readHeaders(headers);
     this.deadline = transport.openLongDeadline(
       (ending) => this.#endingError(ending),
@@ -255,7 +235,7 @@ class ExecutionPoller {
       await this.#waitForNextPoll();
       try {
         const execution = checkExecution(
-          await this.#api.getExecution(this.#id, this.request),
+          await this.api.getExecution(this.id, this.request),
         );
         const { state } = execution.data;
         this.#states[state] = (this.#states[state] ?? 0) + 1;
@@ -268,7 +248,7 @@ class ExecutionPoller {
 
   /** Returns to the shortest interval. */
   resetInterval(): void {
-    this.#wait = this.#min;
+    this.#wait = this.#interval.min;
   }
 
   /** Rethrows an error that waiting cannot help against. */
@@ -276,10 +256,6 @@ class ExecutionPoller {
     this.deadline.signal.throwIfAborted();
     const isEarly = performance.now() - this.#start < NOT_SEEN_TIMEOUT;
     if (!isTransient(error) || !(this.#latest || isEarly)) throw error;
-  }
-
-  close(): void {
-    this.deadline.close();
   }
 
   /** The error for an execution that ended in another state than expected. */
@@ -291,10 +267,10 @@ class ExecutionPoller {
     try {
       const filter = { result: { in: FAILED_RESULTS } };
       const query = { ...this.request, filter };
-      failedSteps = await this.#api.getExecutionSteps(id, query).toArray();
+      failedSteps = await this.api.getExecutionSteps(id, query).toArray();
       if (failedSteps.length > 0) detail = `: ${describeSteps(failedSteps)}`;
     } catch (error) {
-      this.#caller?.throwIfAborted();
+      this.options.signal?.throwIfAborted();
       cause = error; // a timeout, too: how it ended matters more
       detail = " (its failed steps could not be read)";
     }
@@ -309,11 +285,11 @@ class ExecutionPoller {
 
   /** The last poll is shortly before the deadline. */
   async #waitForNextPoll(): Promise<void> {
-    const low = Math.max(this.#min, this.#wait * 0.75);
-    const high = Math.min(this.#max, this.#wait * 1.25);
+    const { min, max } = this.#interval;
+    const low = Math.max(min, this.#wait * 0.75);
+    const high = Math.min(max, this.#wait * 1.25);
     const isFirst = this.#wait === 0;
-    const longer = Math.max(this.#min, this.#wait * 1.5);
-    this.#wait = Math.min(longer, this.#max);
+    this.#wait = Math.min(Math.max(min, this.#wait * 1.5), max);
     this.deadline.signal.throwIfAborted();
     if (isFirst) return;
     const left = this.deadline.remaining - Math.min(500, this.#timeout / 5);
@@ -326,7 +302,7 @@ class ExecutionPoller {
   #endingError({ ErrorClass, reason }: Ending): Error {
     return ErrorClass === DecapodTimeoutError
       ? this.#waitTimeoutError()
-      : new ErrorClass(`Execution ${singleLine(this.#id, 80)}: ${reason}`);
+      : new ErrorClass(`Execution ${singleLine(this.id, 80)}: ${reason}`);
   }
 
   #waitTimeoutError(): DecapodWaitTimeoutError {
@@ -340,7 +316,7 @@ class ExecutionPoller {
       ? `ended as ${latest.data.state}, but was not reported completely ${within} (polled ${seen})`
       : `did not end ${within}: it is ${latest.data.state} and continues (polled ${seen})`;
     return new DecapodWaitTimeoutError(
-      singleLine(`Execution ${this.#id} ${what}`),
+      singleLine(`Execution ${this.id} ${what}`),
       {
         states: { ...this.#states },
         ...latest && { execution: latest },
@@ -392,7 +368,7 @@ function isTransient(error: unknown): boolean {
       error instanceof DecapodResponseError;
 }
 
-function readInterval(interval: FollowOptions["interval"] = 1000) {
+function readInterval(interval: FollowOptions["interval"] = 1000): Interval {
   const bounds = isObject(interval)
     ? interval
     : { min: interval, max: Math.min(10 * interval, MAX_TIMER_DELAY) };

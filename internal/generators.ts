@@ -1,6 +1,8 @@
 /** Async generators: items of batches, lines of chunks. */
 
 import { addCaller } from "./caller.ts";
+import type { Deadline } from "./deadline.ts";
+import { DecapodError } from "../errors.ts";
 
 /**
  * Yields the items of each batch. Written by hand for two reasons: return()
@@ -76,6 +78,29 @@ export function flatten<Batch, T>(
     },
   };
   return iterator;
+}
+
+/**
+ * Yields the items of each batch, within a deadline that is opened when the
+ * iteration begins.
+ */
+export function flattenWithin<Batch, T>(
+  open: () => Deadline,
+  read: (deadline: Deadline) => AsyncGenerator<Batch, void, undefined>,
+  itemsOf: (batch: Batch) => readonly T[],
+  signal?: AbortSignal,
+): AsyncGenerator<T, void, undefined> {
+  let deadline: Deadline | undefined;
+  async function* batches() {
+    deadline = open();
+    try {
+      yield* read(deadline);
+    } finally {
+      deadline.close();
+    }
+  }
+  const stop = () => deadline?.abort(new DecapodError("Iteration left"));
+  return flatten(batches(), itemsOf, stop, signal);
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   ARRAY,
   isObject,
   OBJECT,
+  STRING,
   validate,
   validateNames,
   validateOptions,
@@ -104,14 +105,11 @@ function validateCondition(
   const operators = Object.entries(condition);
   for (const [operator, value] of operators) {
     const name = `${label}.${operator}`;
-    if (operator === "regexp") validate(name, value);
-    else if (operator !== "in") validateValue(name, value);
-    else {
-      validate(name, value, ARRAY);
-      for (const one of Array.isArray(value) ? value : []) {
-        validateValue(name, one);
-      }
-    }
+    if (operator === "in" && Array.isArray(value)) {
+      for (const one of value) validateValue(name, one);
+    } else if (operator === "in") validate(name, value, ARRAY);
+    else if (operator === "regexp") validate(name, value, STRING);
+    else validateValue(name, value);
   }
   const isAmbiguous = "regexp" in condition && operators.length > 1;
   if (isAmbiguous || operators.length === 0) {

@@ -135,18 +135,16 @@ const ROWS: Row[] = [
 ];
 
 /** An error and its causes, the first cause last. */
-function causes(error: unknown, depth = 0): unknown[] {
-  const next = !(error instanceof Error) || depth > 8
-    ? []
-    : error instanceof AggregateError
-    ? error.errors
-    : [error.cause ?? []].flat();
-  return [error, ...next.flatMap((cause) => causes(cause, depth + 1))];
+function causes(error: unknown): unknown[] {
+  return error instanceof Error && error.cause !== undefined
+    ? [error, ...causes(error.cause)]
+    : [error];
 }
 
 /**
  * Explains why fetch failed.
  *
+ * @param error What redactError() returned.
  * @param isCustom Whether a custom `fetch` failed.
  * @param url The URL of the request.
  */

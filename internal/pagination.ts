@@ -1,9 +1,8 @@
 /** Creates listings: reads page after page, one ahead of its consumer. */
 
 import type { Deadline } from "./deadline.ts";
-import { DecapodError } from "../errors.ts";
 import { regexpsOf, verifyFilter } from "./filter_probe.ts";
-import { flatten } from "./generators.ts";
+import { flattenWithin } from "./generators.ts";
 import { readHeaders } from "./headers.ts";
 import { Listing } from "../listing.ts";
 import {
@@ -56,22 +55,14 @@ export function createListing<T extends HasId>(
 
   /** @param limit How many items are wanted. */
   function pages(limit = Infinity): AsyncGenerator<Page<T>, void, undefined> {
-    let deadline: Deadline | undefined;
-    async function* iteratePages() {
-      const { signal } = requestOptions();
-      deadline = transport.openLongDeadline(
+    const open = () =>
+      transport.openLongDeadline(
         ({ ErrorClass, reason }) => new ErrorClass(`Listing: ${reason}`),
-        signal,
+        requestOptions().signal,
       );
-      try {
-        const pager = choosePager<T>(options, kind);
-        yield* readAhead(pager, getPage, deadline.signal, options.page, limit);
-      } finally {
-        deadline.close();
-      }
-    }
-    const stop = () => deadline?.abort(new DecapodError("Iteration left"));
-    return flatten(iteratePages(), (page) => [page], stop);
+    const read = ({ signal }: Deadline) =>
+      readAhead(choosePager<T>(options, kind), getPage, signal, options, limit);
+    return flattenWithin(open, read, (page) => [page]);
   }
 
   return new Listing(
@@ -86,7 +77,7 @@ async function* readAhead<T>(
   { first, advance }: Pager<T>,
   getPage: (options: ListOptionsLike, signal: AbortSignal) => Promise<Page<T>>,
   signal: AbortSignal,
-  firstNumber = 1,
+  { page: firstNumber = 1 }: ListOptionsLike,
   limit: number,
 ): AsyncGenerator<Page<T>, void, undefined> {
   let prefetched: Promise<Page<T>> | undefined = getPage(first, signal);

@@ -12,13 +12,14 @@ const MIN_SECRET = 4;
 /** How deep the causes of an error are copied. */
 const MAX_DEPTH = 8;
 
-const HTML_ENTITIES: Record<string, string> = {
-  "&": "&(?:amp|#0*38|#x0*26);",
-  "<": "&(?:lt|#0*60|#x0*3c);",
-  ">": "&(?:gt|#0*62|#x0*3e);",
-  '"': "&(?:quot|#0*34|#x0*22);",
-  "'": "&(?:apos|#0*39|#x0*27);",
-};
+/** Characters and the patterns of their HTML entities; `&` comes first. */
+const HTML_ENTITIES = [
+  ["&", "&(?:amp|#0*38|#x0*26);"],
+  ["<", "&(?:lt|#0*60|#x0*3c);"],
+  [">", "&(?:gt|#0*62|#x0*3e);"],
+  ['"', "&(?:quot|#0*34|#x0*22);"],
+  ["'", "&(?:apos|#0*39|#x0*27);"],
+] as const;
 
 function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
@@ -33,12 +34,16 @@ function encodings(secret: string): string[] {
     /[^ -~]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-  const texts = [secret, json, json.replaceAll("/", "\\/")];
-  texts.push(ascii, ascii.replaceAll("/", "\\/"));
-  texts.push(url, encodeURIComponent(url), form, encodeURIComponent(form));
-  const html = escapePattern(secret)
-    .replace(/[&<>"']/g, (char) => HTML_ENTITIES[char] ?? char);
-  return [...texts.map(escapePattern), html];
+  const jsons = [json, ascii].flatMap((text) => [
+    text,
+    text.replaceAll("/", "\\/"),
+  ]);
+  const urls = [url, form].flatMap((text) => [text, encodeURIComponent(text)]);
+  const html = HTML_ENTITIES.reduce(
+    (text, [char, entity]) => text.replaceAll(char, entity),
+    escapePattern(secret),
+  );
+  return [...[secret, ...jsons, ...urls].map(escapePattern), html];
 }
 
 /** Replaces every secret in a text, in any case and any common encoding. */

@@ -84,6 +84,7 @@ export function requestError<Options extends DecapodErrorOptions>(
 /** A request, with what its errors need to know. */
 export class OutgoingRequest {
   readonly url: string;
+  readonly headers: HeaderRecord;
   readonly body: string | undefined;
   /** Whether an earlier attempt may have applied the change. */
   outcomeUnknown = false;
@@ -94,6 +95,7 @@ export class OutgoingRequest {
    * @param base The server's URL.
    * @param spec What is requested.
    * @param type The media type that its response should have.
+   * @param headers The headers of the client and of the call.
    * @param secrets The secrets of the client.
    * @param isCustom Whether a custom fetch sends it.
    */
@@ -101,14 +103,18 @@ export class OutgoingRequest {
     readonly base: string,
     readonly spec: RequestSpec,
     readonly type: string,
-    readonly headers: HeaderRecord,
+    headers: HeaderRecord,
     readonly deadline: Deadline,
     readonly secrets: readonly string[],
     readonly isCustom: boolean,
   ) {
-    const { path, query } = spec;
-    this.url = base + encodePath(path) + (query ? `?${query}` : "");
-    if (spec.body !== undefined) this.body = serializeJson(spec.body);
+    this.url = requestUrl(base, spec);
+    this.headers = { accept: type, ...headers };
+    // Node and Bun do not notice a truncated compressed body.
+    if (type === "text/plain") this.headers["accept-encoding"] ??= "identity";
+    if (spec.body === undefined) return;
+    this.body = serializeJson(spec.body);
+    this.headers["content-type"] = "application/json";
   }
 
   /** Replaces every known secret in a text. */

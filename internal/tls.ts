@@ -53,7 +53,11 @@ export function openTls(
   }
   const runtime = detectRuntime();
   if (runtime === "Bun") {
-    const settings = { ...definedOnly(texts), rejectUnauthorized: verify };
+    const settings = {
+      ...ca && { ca },
+      ...cert && { cert, key },
+      rejectUnauthorized: verify,
+    };
     return { init: () => ({ tls: settings }) };
   }
   if (runtime === "Deno") return openDenoTls({ ca, cert, key, verify });
@@ -61,12 +65,6 @@ export function openTls(
     `Cannot use tls: this runtime's fetch has no TLS settings; ${
       ALTERNATIVES[runtime] ?? "pass a custom fetch that has"
     }`,
-  );
-}
-
-function definedOnly(texts: Record<string, string | undefined>): object {
-  return Object.fromEntries(
-    Object.entries(texts).filter(([, text]) => text !== undefined),
   );
 }
 

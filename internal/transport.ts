@@ -3,13 +3,13 @@
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
 import { abortable } from "./abort.ts";
-import { copyForCaller } from "./caller.ts";
 import { Deadline, type Ending, type OpenDeadlines } from "./deadline.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
   DecapodError,
 } from "../errors.ts";
+import { flattenWithin, lines } from "./generators.ts";
 import { type HeaderRecord, readHeaders } from "./headers.ts";
 import {
   type FetchInit,
@@ -25,16 +25,7 @@ import {
   type RequestSpec,
   requestUrl,
 } from "./request.ts";
-import {
-  checkShape,
-  isExpected,
-  isStream,
-  type Read,
-  readChunks,
-  readObject,
-  readText,
-  responseError,
-} from "./response.ts";
+import { IncomingResponse, isStream } from "./response.ts";
 import { userAgent } from "./runtime.ts";
 import { openTls, type TlsSession } from "./tls.ts";
 import { validateOptions } from "./validate.ts";
@@ -48,8 +39,8 @@ const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
 const DEFAULT_TIMEOUT = 60_000;
 const DEFAULT_RETRIES = 2;
 
-/** How many tokens are remembered to redact them. */
-const MAX_TOKENS = 16;
+/** How many secrets are remembered to redact them. */
+const MAX_SECRETS = 17;
 
 /** Exponential backoff with full jitter, in ms. */
 export function backoff(attempt: number, first = 200, max = 8000): number {
@@ -116,24 +107,38 @@ export class Transport {
     options?: RequestOptions,
     deadline?: Deadline,
   ): Promise<T> {
-    const type = "application/json";
-    return this.#send(spec, options, type, readObject<T>, deadline);
+    const read = (response: IncomingResponse) => response.object<T>();
+    return this.#send(spec, options, "application/json", read, deadline);
   }
 
   /** Requests a text. */
   text(spec: RequestSpec, options?: RequestOptions): Promise<string> {
-    return this.#send(spec, options, "text/plain", readText);
+    const read = (response: IncomingResponse) => response.text();
+    return this.#send(spec, options, "text/plain", read);
   }
 
-  /** Requests a text in chunks; the time limit applies to each chunk. */
-  async *chunks(
+  /** Yields the lines of a text; the time limit applies to each chunk. */
+  lines(
+    spec: RequestSpec,
+    options?: RequestOptions,
+  ): AsyncGenerator<string, void, undefined> {
+    return flattenWithin(
+      () => this.openDeadline(spec, options),
+      (deadline) => lines(this.#chunks(spec, options, deadline)),
+      (lines) => lines,
+      options?.signal,
+    );
+  }
+
+  async *#chunks(
     spec: RequestSpec,
     options: RequestOptions | undefined,
     deadline: Deadline,
   ): AsyncGenerator<string, void, undefined> {
     const decoder = new TextDecoder();
+    const read = (response: IncomingResponse) => response.chunks();
     const type = "text/plain";
-    const chunks = await this.#send(spec, options, type, readChunks, deadline);
+    const chunks = await this.#send(spec, options, type, read, deadline);
     deadline.restart();
     for await (const chunk of chunks) {
       deadline.pause();
@@ -211,14 +216,22 @@ export class Transport {
     spec: RequestSpec,
     options: RequestOptions | undefined,
     type: string,
-    read: Read<T>,
+    read: (response: IncomingResponse) => Promise<T> | T,
     outer?: Deadline,
   ): Promise<T> {
     const deadline = outer ?? this.openDeadline(spec, options);
     let request: OutgoingRequest | undefined;
-    let isLoggingIn = false;
     try {
-      request = this.#request(spec, options, type, deadline);
+      request = new OutgoingRequest(
+        this.#base,
+        spec,
+        type,
+        { ...this.#headers, ...readHeaders(options?.headers) },
+        deadline,
+        this.#secrets,
+        // A test tool may have replaced the global fetch.
+        this.#options.fetch !== undefined || fetch !== nativeFetch,
+      );
       const { headers } = request;
       const auth = spec.auth ??
         ("authorization" in headers ? noAuth : this.#auth);
@@ -227,9 +240,7 @@ export class Transport {
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
-        isLoggingIn = true;
         const token = await auth.token(deadline.signal, deadline.remaining / 2);
-        isLoggingIn = false;
         if (token !== undefined) this.#remember(headers.authorization = token);
         try {
           if (!outer) deadline.beginRequest();
@@ -248,10 +259,8 @@ export class Transport {
         }
       }
     } catch (error) {
-      if (request && error === deadline.signal.reason) {
-        throw request.toError(error);
-      }
-      throw isLoggingIn ? copyForCaller(error) : error;
+      const isEnded = error === deadline.signal.reason;
+      throw request && isEnded ? request.toError(error) : error;
     } finally {
       if (!outer) deadline.close();
     }
@@ -261,7 +270,7 @@ export class Transport {
   async #attempt<T>(
     request: OutgoingRequest,
     attempt: number,
-    read: Read<T>,
+    read: (response: IncomingResponse) => Promise<T> | T,
   ): Promise<T> {
     const { deadline } = request;
     const { onAttempt } = this.#options;
@@ -273,11 +282,9 @@ export class Transport {
       request.sent = true;
       pending = this.#fetch(request);
       response = await deadline.race(pending);
-      if (request.isCustom) checkShape(response, request);
-      if (!isExpected(response, request)) {
-        throw await responseError(response, request);
-      }
-      const result = await read(response, request);
+      const incoming = new IncomingResponse(response, request);
+      if (!incoming.isExpected()) throw await incoming.error();
+      const result = await read(incoming);
       if (onAttempt) this.#report(request, attempt, start, response);
       return result;
     } catch (thrown) {
@@ -285,7 +292,7 @@ export class Transport {
       const error = request.toError(thrown, response);
       request.outcomeUnknown = error instanceof DecapodError &&
         error.outcomeUnknown;
-      if (onAttempt) this.#report(request, attempt, start, response, { error });
+      if (onAttempt) this.#report(request, attempt, start, response, error);
       throw error;
     } finally {
       request.sent = false;
@@ -298,16 +305,17 @@ export class Transport {
     attempt: number,
     start: number,
     response?: FetchResponse,
-    failure?: { error: unknown },
+    error?: unknown,
   ): Promise<void> {
+    const { status } = response ?? {};
     try {
       await this.#options.onAttempt?.({
         method: spec.method,
         url: requestUrl(this.#base, spec, spec.secrets),
         attempt,
         duration: performance.now() - start,
-        ...typeof response?.status === "number" && { status: response.status },
-        ...failure,
+        ...typeof status === "number" && { status },
+        ...error !== undefined && { error },
       });
     } catch {
       // The hook is for logs and metrics.
@@ -335,37 +343,11 @@ export class Transport {
       : fetchOnce(url, { ...init, method });
   }
 
-  #request(
-    spec: RequestSpec,
-    options: RequestOptions | undefined,
-    type: string,
-    deadline: Deadline,
-  ): OutgoingRequest {
-    const headers: HeaderRecord = {
-      accept: type,
-      ...this.#headers,
-      ...readHeaders(options?.headers),
-    };
-    // Node and Bun do not notice a truncated compressed body.
-    if (type === "text/plain") headers["accept-encoding"] ??= "identity";
-    if (spec.body !== undefined) headers["content-type"] = "application/json";
-    return new OutgoingRequest(
-      this.#base,
-      spec,
-      type,
-      headers,
-      deadline,
-      this.#secrets,
-      // A test tool may have replaced the global fetch.
-      this.#options.fetch !== undefined || fetch !== nativeFetch,
-    );
-  }
-
+  /** Keeps a token to redact it, and drops the oldest one. */
   #remember(token: string): void {
-    const [password = "", ...tokens] = this.#secrets;
-    if (tokens.includes(token)) return;
-    const latest = [token, ...tokens].slice(0, MAX_TOKENS);
-    this.#secrets.splice(0, Infinity, password, ...latest);
+    if (this.#secrets.includes(token)) return;
+    this.#secrets.push(token);
+    if (this.#secrets.length > MAX_SECRETS) this.#secrets.splice(1, 1);
   }
 }
 
@@ -373,7 +355,8 @@ async function cancelBody({ body }: FetchResponse): Promise<void> {
   if (isStream(body)) await body.cancel();
 }
 
-function isUnauthorized(error: unknown): boolean {
+/** Whether the server does not accept the token. */
+export function isUnauthorized(error: unknown): boolean {
   return error instanceof DecapodAPIError && error.code === 401;
 }
 

@@ -120,14 +120,15 @@ function describe(value: unknown): string {
 /** Throws if the value is not an object or has unknown members. */
 export function validateNames(
   label: string,
-  value: unknown,
+  value: object,
   known: readonly string[],
   kind = "option",
   prefix = "",
 ): void {
   validate(label, value, OBJECT);
-  for (const name of memberNames(Object(value))) {
-    if (known.includes(name)) continue;
+  for (const name in value) {
+    const isForeign = name in Object.prototype && !Object.hasOwn(value, name);
+    if (isForeign || known.includes(name)) continue;
     const similar = known.find((one) => isSimilar(one, name));
     const suggestion = similar ? `did you mean "${similar}"? ` : "";
     throw new TypeError(
@@ -158,39 +159,21 @@ export function validateOptions(
   }
 }
 
-/** Enumerable names of an object and of its class, not of Object.prototype. */
-function memberNames(value: object): string[] {
-  const names: string[] = [];
-  for (const name in value) {
-    if (Object.hasOwn(value, name) || !(name in Object.prototype)) {
-      names.push(name);
-    }
-  }
-  return names;
-}
-
-/** Whether two names differ only in spelling, or by a letter or two. */
-function isSimilar(one: string, other: string): boolean {
+/** Whether two names differ only in spelling, or in one place by two letters. */
+function isSimilar(known: string, given: string): boolean {
   const normalize = (name: string) =>
     name.replace(/[^a-z0-9]/gi, "").toLowerCase();
-  const limit = Math.min(2, one.length / 3);
-  return distance(normalize(one), normalize(other)) <= limit;
-}
-
-/** The Levenshtein distance of two words. */
-function distance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = Number(previous[j - 1]) + Number(a[i - 1] !== b[j - 1]);
-      row.push(
-        Math.min(replaced, Number(previous[j]) + 1, Number(row[j - 1]) + 1),
-      );
-    }
-    previous = row;
+  const one = normalize(known);
+  const other = normalize(given);
+  const shorter = Math.min(one.length, other.length);
+  let start = 0;
+  while (start < shorter && one[start] === other[start]) start++;
+  let end = 0;
+  while (end < shorter - start && one.at(-1 - end) === other.at(-1 - end)) {
+    end++;
   }
-  return Number(previous.at(-1));
+  const different = Math.max(one.length, other.length) - start - end;
+  return different <= Math.min(2, known.length / 3);
 }
 
 /** Whether a value is an object other than an array. */

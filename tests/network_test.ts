@@ -9,8 +9,14 @@ import { findProxy } from "../internal/proxy.ts";
 import { userAgent } from "../internal/runtime.ts";
 import { DecapodConnectionError, VERSION } from "../mod.ts";
 import { describeNetworkError } from "../internal/network_errors.ts";
+import { redactError } from "../internal/redact.ts";
 import { makeClient } from "./support/server.ts";
 import { pretend } from "./support/runtime.ts";
+
+/** Explains an error as the client does, which describes a redacted copy. */
+function describe(error: unknown, isCustom: boolean) {
+  return describeNetworkError(redactError(error, String), isCustom);
+}
 
 /** An error with a code, as Bun and Node have them. */
 function coded(code: string, message = code, cause?: unknown): Error {
@@ -180,7 +186,7 @@ Deno.test("describeNetworkError() explains the errors of each runtime", () => {
   for (const [rows, sent] of [[UNSENT, false], [SENT, true]] as const) {
     for (const [text, errors] of rows) {
       for (const error of errors) {
-        const reason = describeNetworkError(error, false);
+        const reason = describe(error, false);
         assert(reason.text.includes(text), `${reason.text} lacks ${text}`);
         assertEquals(reason.mayHaveReachedServer, sent, text);
       }
@@ -219,17 +225,17 @@ const TRUST_HINTS: [Record<string, object | undefined>, hint: string][] = [
 
 Deno.test("describeNetworkError() says how to trust a CA on the runtime at hand", () => {
   const error = coded("SELF_SIGNED_CERT_IN_CHAIN");
-  const { text } = describeNetworkError(error, false);
+  const { text } = describe(error, false);
   for (
     const part of ["tls.ca", "--cert", "--unsafely-ignore-certificate-errors"]
   ) {
     assert(text.includes(part), text);
   }
-  const custom = describeNetworkError(error, true);
+  const custom = describe(error, true);
   assert(custom.text.includes("make the custom fetch trust"), custom.text);
   for (const [names, hint] of TRUST_HINTS) {
     pretend(names, () => {
-      const { text } = describeNetworkError(error, false);
+      const { text } = describe(error, false);
       assert(text.includes(hint), text);
     });
   }
@@ -240,12 +246,12 @@ Deno.test("describeNetworkError() is not misled by names of hosts", () => {
     "error sending request for url (https://econnrefused.expired.example/enotfound): " +
       "client error (Connect): invalid peer certificate: UnknownIssuer",
   );
-  const { text } = describeNetworkError(error, false);
+  const { text } = describe(error, false);
   assert(text.startsWith("the server's certificate is not trusted"), text);
 });
 
 Deno.test("describeNetworkError() quotes the first cause of an error that it does not know", () => {
-  const text = (error: unknown) => describeNetworkError(error, false).text;
+  const text = (error: unknown) => describe(error, false).text;
   assertEquals(
     text(wrapped("The flux\ncapacitor is empty")),
     "the network failed: The flux capacitor is empty",

@@ -19,13 +19,8 @@ import {
   type V1Client,
   VERSION,
 } from "../mod.ts";
-import { Deadline } from "../internal/deadline.ts";
-import { path } from "../internal/path.ts";
-import { OutgoingRequest } from "../internal/request.ts";
-import { isExpected } from "../internal/response.ts";
 import { chance, replace, without } from "./support/patch.ts";
 import { http, type Peer, RawServer } from "./support/raw.ts";
-import { pretend } from "./support/runtime.ts";
 import {
   apiError,
   INFO,
@@ -679,44 +674,6 @@ for (const format of ENCODINGS) {
     }
   });
 }
-
-Deno.test("isExpected() knows which encodings the runtime decodes", () => {
-  const isExpectedWith = (encoding: string, accepted?: string) => {
-    const deadline = new Deadline(Infinity, () => new Error(), new Set());
-    const request = new OutgoingRequest(
-      "http://decapod.example",
-      { method: "GET", path: path`log` },
-      "text/plain",
-      accepted === undefined ? {} : { "accept-encoding": accepted },
-      deadline,
-      [],
-      false,
-    );
-    const response = new Response("log", {
-      headers: { "content-type": "text/plain", "content-encoding": encoding },
-    });
-    return isExpected(response, request);
-  };
-  const rows: [encoding: string, onDeno: boolean, elsewhere: boolean][] = [
-    ["", true, true],
-    ["identity", true, true],
-    ["gzip", true, true],
-    [" BR ", true, true],
-    ["deflate", false, true],
-    ["x-gzip", false, true],
-    ["zstd", false, true],
-    ["aws-chunked", false, false],
-  ];
-  for (const [encoding, onDeno, elsewhere] of rows) {
-    assertEquals(isExpectedWith(encoding), onDeno, encoding);
-    pretend({ Bun: {} }, () => {
-      assertEquals(isExpectedWith(encoding), elsewhere, encoding);
-    });
-  }
-  assertEquals(isExpectedWith("gzip", "identity"), false);
-  assertEquals(isExpectedWith("gzip", "gzip"), false); // Deno leaves it as it is
-  assertEquals(isExpectedWith("identity", "identity"), true);
-});
 
 Deno.test("getExecutionLog() asks for an uncompressed log", async () => {
   await using server = new TestServer(() =>
