@@ -1,6 +1,7 @@
 /**
- * What stands in front of the stand-ins: TLS with all kinds of certificates,
- * and a proxy. It runs on Node, whose TLS can ask for a client certificate.
+ * TLS servers with all kinds of certificates in front of the stand-in servers,
+ * an HTTP/2 server and a proxy. Runs on Node, whose TLS servers can require a
+ * client certificate.
  *
  * Reads what to open from the environment, prints the ports as JSON, and ends
  * with its standard input.
@@ -15,7 +16,7 @@ import { LOG_LINES } from "./kit.ts";
 
 /** What to open. */
 export interface Edge {
-  /** The port of the stand-ins. */
+  /** The port of the stand-in servers. */
   upstream: number;
   /** Settings of each TLS server, by its name. */
   tls: Record<string, TlsOptions>;
@@ -80,9 +81,9 @@ const proxy = createHttpServer((incoming, outgoing) => {
   }
   const { method, headers } = incoming;
   const target = { host: HOST, port: edge.upstream, path: pathname + search };
-  incoming.pipe(request({ ...target, method, headers }, (answer) => {
-    outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-    answer.pipe(outgoing);
+  incoming.pipe(request({ ...target, method, headers }, (response) => {
+    outgoing.writeHead(response.statusCode ?? 502, response.headers);
+    response.pipe(outgoing);
   }));
 });
 proxy.on("connect", ({ url }, socket, head) => {

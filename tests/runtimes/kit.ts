@@ -22,8 +22,8 @@ export interface Settings {
     | "future"
     | "good"
     | "self"
-    | "wantsCertificate"
-    | "wantsCertificate12",
+    | "requiresCertificate"
+    | "requiresCertificate12",
     string
   >;
   /** Certificates and keys, as PEM text. */

@@ -129,7 +129,7 @@ test("waitForExecution() rejects at its timeout", async (settings) => {
     () => client.waitForExecution(id, { interval: 20, timeout: 200 }),
     DecapodWaitTimeoutError,
   );
-  assert(error.execution?.id === id, "Expected the execution as it was seen");
+  assert(error.execution?.id === id, "Expected the execution as last polled");
 });
 
 test("followExecution() yields states and steps, the last state at the end", async (settings) => {

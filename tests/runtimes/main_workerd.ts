@@ -53,7 +53,12 @@ export default {
       return new Response("done");
     } catch (error) {
       const status = error instanceof DecapodError ? 502 : 500;
-      return new Response(String(error), { status });
+      return new Response(
+        error instanceof Error ? error.stack : String(error),
+        {
+          status,
+        },
+      );
     }
   },
 };

@@ -294,7 +294,7 @@ async function prepare(node: string) {
       issue("client", {}, otherCa),
     ]);
   const shown = ({ cert, key }: typeof good) => ({ cert, key });
-  const wantsCertificate = {
+  const requiresCertificate = {
     ...shown(good),
     ca: ca.cert,
     requestCert: true,
@@ -313,8 +313,8 @@ async function prepare(node: string) {
       expired: shown(expired),
       future: shown(future),
       self: shown(self),
-      wantsCertificate,
-      wantsCertificate12: { ...wantsCertificate, maxVersion: "TLSv1.2" },
+      requiresCertificate,
+      requiresCertificate12: { ...requiresCertificate, maxVersion: "TLSv1.2" },
     },
   });
   const url = (name: string) => `https://localhost:${edge.ports[name]}${path}`;
@@ -332,8 +332,8 @@ async function prepare(node: string) {
       future: url("future"),
       good: url("good"),
       self: url("self"),
-      wantsCertificate: url("wantsCertificate"),
-      wantsCertificate12: url("wantsCertificate12"),
+      requiresCertificate: url("requiresCertificate"),
+      requiresCertificate12: url("requiresCertificate12"),
     },
     pem: {
       ca: ca.cert,

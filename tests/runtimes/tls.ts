@@ -45,7 +45,7 @@ test(
     const { pem: { ca, cert, key }, tls } = settings;
     await using plain = connect(tls.good, { ca });
     assertEquals((await plain.getUserSelf()).data.login, "root");
-    await using known = connect(tls.wantsCertificate, { ca, cert, key });
+    await using known = connect(tls.requiresCertificate, { ca, cert, key });
     assertEquals((await known.getUserSelf()).data.login, "root");
     await known.logout();
     assertEquals((await known.getUserSelf()).data.login, "root");
@@ -141,7 +141,7 @@ const WRONG: Wrong[] = [
   },
   {
     name: "no client certificate",
-    server: "wantsCertificate",
+    server: "requiresCertificate",
     message: /does it require a client certificate\?/,
     own: {
       bun: /requires? (?:a|another) client certificate/,
@@ -151,7 +151,7 @@ const WRONG: Wrong[] = [
   },
   {
     name: "no client certificate, TLS 1.2",
-    server: "wantsCertificate12",
+    server: "requiresCertificate12",
     message: /does it require a client certificate\?/,
     own: {
       bun: /requires a client certificate|whether the server uses TLS/,
@@ -204,7 +204,7 @@ test(
 test(
   "DecapodConnectionError names a client certificate of another CA",
   async ({ pem, tls }) => {
-    for (const url of [tls.wantsCertificate, tls.wantsCertificate12]) {
+    for (const url of [tls.requiresCertificate, tls.requiresCertificate12]) {
       await using client = connect(url, {
         ca: pem.ca,
         cert: pem.otherCert,
@@ -242,7 +242,7 @@ test(
     const mixed = { ca: pem.ca, cert: pem.cert, key: pem.otherKey };
     for (const options of [{ ca }, mixed]) {
       const error = await rejection(async () => {
-        await using client = connect(tls.wantsCertificate, options);
+        await using client = connect(tls.requiresCertificate, options);
         await client.getInfo();
       });
       assert(
