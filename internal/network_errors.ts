@@ -9,6 +9,8 @@ export interface NetworkError {
   text: string;
   /** Whether the server may have received the request. */
   mayHaveReachedServer: boolean;
+  /** Whether the text only quotes the error. */
+  isUnknown?: boolean;
   /** Whether the runtime's own time limit ended the request. */
   isTimeout?: boolean;
 }
@@ -98,7 +100,7 @@ const ROWS: Row[] = [
     "the server's certificate is a CA certificate (issue one for the server)",
   ],
   [/UNABLE_TO|SELF_S|invalid peer/, "the server's certificate is not trusted"],
-  [/WRONG_V|InvalidC/, `the server does not use TLS (${HTTP_HINT})`],
+  [/WRONG_V|InvalidContentType/, `the server does not use TLS (${HTTP_HINT})`],
   [
     /EPROTO/, // Bun
     `the TLS handshake failed (${HTTP_HINT}, or whether the server requires a client certificate)`,
@@ -154,8 +156,11 @@ export function describeNetworkError(
   url = "",
 ): NetworkError {
   const chain = causes(error);
+  // A message of a custom fetch's own says nothing about the connection.
+  const isForeign = isCustom && !/^TypeError|^NotCapable/.test(toText(error));
   const all = chain.map((one) =>
-    toText(one) + (one instanceof Error && "code" in one ? ` ${one.code}` : "")
+    (isForeign ? "" : toText(one)) +
+    (one instanceof Error && "code" in one ? ` ${one.code}` : "")
   ).join("\n");
   const row = ROWS.find(([pattern]) => pattern.test(all));
   if (!row) {
@@ -166,6 +171,7 @@ export function describeNetworkError(
         singleLine(message)
       }`,
       mayHaveReachedServer: !all.includes("(Connect)"), // Deno
+      isUnknown: true,
     };
   }
   const [, text, mayHaveReachedServer = false, isTimeout = false] = row;

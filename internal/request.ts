@@ -153,11 +153,13 @@ export class OutgoingRequest {
     if (thrown instanceof DecapodError) return thrown;
     const cause = redactError(thrown, (text) => this.redact(text));
     const error = describeNetworkError(cause, this.isCustom, this.url);
-    const { isTimeout, mayHaveReachedServer } = error;
+    const { isTimeout, mayHaveReachedServer, isUnknown } = error;
     // After the headers, whatever the runtime says, the body broke off.
-    const text = response && !isTimeout
-      ? `the connection was lost while the response was read (${error.text})`
-      : error.text;
+    const text = !response || isTimeout
+      ? error.text
+      : `connection lost while reading the response${
+        isUnknown ? ` (${error.text})` : ""
+      }`;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,
       text + this.proxyHint() + this.sizeHint(),

@@ -67,7 +67,8 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
   }
   const client = Deno.createHttpClient({ ...init.tls, poolMaxIdlePerHost: 0 });
   try {
-    return await abortable(fetch(url, { ...init, client }), init.signal);
+    const response = Promise.resolve(fetch(url, { ...init, client }));
+    return await abortable(response, init.signal);
   } finally {
     client.close(); // the body can still be read
   }

@@ -67,7 +67,7 @@ const UNSENT: [string, Error[]][] = [
     wrapped("bad port"),
   ]],
   ["Deno is not allowed to connect (run it with --allow-net)", [
-    new Error(
+    new Deno.errors.NotCapable(
       'Requires net access to "127.0.0.1:80", run again with the --allow-net flag',
     ),
   ]],
