@@ -20,7 +20,7 @@ import {
 } from "../mod.ts";
 import { Client as AbstractClient } from "../client.ts";
 import { gate } from "./support/gate.ts";
-import { chance, CountedSignal } from "./support/patch.ts";
+import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { RawServer } from "./support/raw.ts";
 import {
   apiError,
@@ -188,7 +188,7 @@ Deno.test("getRoleSelf() keeps a new token if the 401 was for the old one", asyn
 });
 
 Deno.test("getUserSelf() logs in with the client's retries, not its own", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   await using server: StandInServer = new StandInServer(
     {},
     (exchange) =>
@@ -293,7 +293,7 @@ Deno.test("login() logs in again, or joins a login under way", async () => {
 });
 
 Deno.test("login() obeys signal, retries and headers", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   await using server: StandInServer = new StandInServer(
     {},
     () => new Response("", { status: 503 }),
@@ -602,7 +602,7 @@ Deno.test("AUTH_CLASS of a subclass replaces the session", async () => {
 });
 
 Deno.test("getUserSelf() logs in again after a login that failed to connect", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   await using server = new StandInServer();
   let broken = true;
   const client = server.client({

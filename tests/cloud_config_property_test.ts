@@ -85,7 +85,7 @@ function randomCase(random: Random): Case {
   const valid = new Set(["timeout", "noDiscovery", "packages", "metadata"]);
   /** Mostly a valid value: few cases would be accepted otherwise. */
   const mostly = (option: string, value: string): string => {
-    if (random.chance(0.12)) return random.text(PIECES, 0, 12);
+    if (random.fixedRandom(0.12)) return random.text(PIECES, 0, 12);
     valid.add(option);
     return value;
   };
@@ -93,7 +93,7 @@ function randomCase(random: Random): Case {
   const { text, certificates } = randomPem(random);
   const comment = random.text(ONE_LINE, 0, 12);
   const end = random.pick(["", "\n", "\r\n", "  \n\n"]);
-  const username = random.chance(0.1)
+  const username = random.fixedRandom(0.1)
     ? random.pick(["yes", "no", "on", "off", "null", "true", "y", "_"])
     : random.pick(NAME_FIRST) + random.text(NAME_REST, 0, 31);
   const options: CloudConfigOptions = {

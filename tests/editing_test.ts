@@ -16,7 +16,8 @@ import {
 } from "../mod.ts";
 import { type Exchange, StandInServer } from "./support/server.ts";
 import { badGateway } from "./support/execution.ts";
-import { CountedSignal, hurry } from "./support/patch.ts";
+import { CountedSignal } from "./support/patch.ts";
+import { skipTimers } from "./support/time.ts";
 
 /** Creates a user to edit. */
 function newUser(client: V1Client) {
@@ -139,7 +140,7 @@ Deno.test("editUser() reads and changes the model anew after a conflict", async 
 });
 
 Deno.test("editUser() rejects after 50 conflicts", async () => {
-  using _ = hurry(60_000);
+  using _ = skipTimers(60_000);
   await withConflicts(Infinity, async (client, id, requests) => {
     const error = await assertRejects(
       () => client.editUser(id, append("mine")),
@@ -184,7 +185,7 @@ Deno.test("editUser() retries the read but not the write", async () => {
   });
   await using client = server.client();
   const { id } = await newUser(client);
-  using _ = hurry(60_000);
+  using _ = skipTimers(60_000);
   failing = "GET";
   await client.editUser(id, append("1"));
   assertEquals(server.sent("GET", `/v1/user/${id}/`).length, 2);

@@ -25,7 +25,7 @@ import {
   TIMEOUT,
   withExecution,
 } from "./support/execution.ts";
-import { chance, CountedSignal } from "./support/patch.ts";
+import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { apiError, json, makeClient, StandInServer } from "./support/server.ts";
 import { skipWaits } from "./support/time.ts";
@@ -92,7 +92,7 @@ Deno.test("waitForExecution() takes a number as the shortest interval, ten times
       if (poll === 12) execution.states.push("completed");
     };
     await withExecution(execution, async (client, waits) => {
-      using _ = chance(random);
+      using _ = fixedRandom(random);
       await client.waitForExecution(ID, { interval });
       assertEquals(Math.round(waits[0] ?? 0), first);
       assertEquals(Math.round(waits.at(-1) ?? 0), last);

@@ -11,9 +11,10 @@ import {
   type V1Client,
 } from "../mod.ts";
 import { Fuzzer } from "./faults/fuzzer.ts";
-import { makeWorld, OPERATIONS } from "./faults/operations.ts";
-import { chance } from "./support/patch.ts";
+import { OPERATIONS } from "./operations.ts";
+import { fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
+import { openWorld } from "./support/world.ts";
 
 /** The seed of all random values. */
 const SEED = Number(Deno.env.get("FUZZ_SEED") ?? 0);
@@ -59,12 +60,12 @@ async function assertSafe(work: Promise<unknown>, what: string): Promise<void> {
 }
 
 Deno.test("V1Client survives responses with a random part replaced", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   const fuzzer = new Fuzzer(SEED + 1);
   let runs = 0;
   for (const { name, run, waits } of OPERATIONS) {
     for (let round = 0; round < (waits ? 12 : 25); round++) {
-      const world = await makeWorld();
+      const world = await openWorld();
       const abort = new AbortController();
       let mutated = "";
       let requests = 0;
@@ -92,7 +93,7 @@ Deno.test("V1Client survives responses with a random part replaced", async () =>
 });
 
 Deno.test("V1Client survives random statuses, headers and bodies", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   const fuzzer = new Fuzzer(SEED + 2);
   const methods: [string, (client: V1Client) => Promise<unknown>][] = [
     ["getInfo", (client) => client.getInfo()],
@@ -201,7 +202,7 @@ Deno.test("DecapodAPIError.retryAfter is at most the limit whatever the header",
 });
 
 Deno.test("Listing ends whatever the pages claim", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   const fuzzer = new Fuzzer(SEED + 5);
   const listings: [string, (client: V1Client) => AsyncIterable<unknown>][] = [
     ["models", (client) => client.getClusters({ perPage: 3 })],

@@ -9,7 +9,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { HeadersOption } from "../mod.ts";
-import { chance } from "./support/patch.ts";
+import { fixedRandom } from "./support/patch.ts";
 import { assertNoSecrets } from "./support/secrets.ts";
 import { apiError, makeClient, StandInServer } from "./support/server.ts";
 import { untyped } from "./support/untyped.ts";
@@ -52,7 +52,7 @@ const KINDS: Record<string, () => HeadersOption> = {
 
 for (const [name, make] of Object.entries(KINDS)) {
   Deno.test(`headers may be ${name}, sent with each request and attempt`, async () => {
-    using _ = chance(0);
+    using _ = fixedRandom(0);
     let failures = 0;
     await using server = new StandInServer(
       {},

@@ -19,7 +19,7 @@ import {
   type V1Client,
 } from "../mod.ts";
 import { redacted, redactError, singleLine } from "../internal/redact.ts";
-import { chance } from "./support/patch.ts";
+import { fixedRandom } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { assertNoSecrets, spellings, texts } from "./support/secrets.ts";
 import {
@@ -455,7 +455,7 @@ Deno.test("DecapodAPIError redacts passwords of 4 characters and more, also in n
 });
 
 Deno.test("DecapodAPIError redacts old tokens as well as the current one", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   const tokens = ["0ld-token", "n3w-token"];
   let logins = 0;
   await using server = new TestServer((_, { method, path, headers }) =>

@@ -13,7 +13,8 @@ import {
   DecapodResponseError,
   type V1Client,
 } from "../mod.ts";
-import { chance, hurry, replace } from "./support/patch.ts";
+import { fixedRandom, replace } from "./support/patch.ts";
+import { skipTimers } from "./support/time.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { apiError, INFO, TestServer } from "./support/server.ts";
 
@@ -52,7 +53,7 @@ const CALLS: Record<
 
 for (const [method, call] of Object.entries(CALLS)) {
   Deno.test(`retries of client and call apply to ${method} as documented`, async () => {
-    using _ = chance(0);
+    using _ = fixedRandom(0);
     const isGet = method === "GET";
     const cases: [ofClient?: number, ofCall?: number, attempts?: number][] = [
       [undefined, undefined, isGet ? 3 : 1],
@@ -89,7 +90,7 @@ const STATUSES: Record<number, number> = Object.fromEntries([
 
 for (const [status, attempts] of Object.entries(STATUSES)) {
   Deno.test(`getInfo() has ${attempts} attempts at status ${status}`, async () => {
-    using _ = chance(0);
+    using _ = fixedRandom(0);
     const code = Number(status);
     const body = code === 304 ? null : "";
     await using server = failing(9, () => new Response(body, { status: code }));
@@ -103,7 +104,7 @@ for (const [status, attempts] of Object.entries(STATUSES)) {
 }
 
 Deno.test("login() retries 408 as it retries 503", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   for (const status of [408, 503]) {
     let count = 0;
     await using server = new TestServer(() =>
@@ -134,7 +135,7 @@ Deno.test("getInfo() does not retry a response that is not Decapod's", async () 
 });
 
 Deno.test("getInfo() retries a lost connection", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   await using server = new RawServer(async (peer, number) => {
     await peer.request();
     if (number === 1) return;
@@ -149,7 +150,7 @@ Deno.test("getInfo() retries a lost connection", async () => {
 });
 
 Deno.test("streamExecutionLog() retries until the first line was yielded", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   const type = { "content-type": "text/plain" };
   await using server = new RawServer(async (peer, number) => {
     await peer.request();
@@ -185,7 +186,7 @@ async function waits(
   random: number,
   retryAfter?: string,
 ): Promise<{ waits: number[]; error: DecapodAPIError }> {
-  using _ = chance(random);
+  using _ = fixedRandom(random);
   const timeout = 1_000_000;
   await using server = failing(
     Infinity,
@@ -195,7 +196,7 @@ async function waits(
       }),
   );
   const client = server.client({ timeout });
-  using timers = hurry(timeout);
+  using timers = skipTimers(timeout);
   const error = await client.getInfo({ retries }).catch((error) => error);
   assertInstanceOf(error, DecapodAPIError);
   assertEquals(server.exchanges.length, retries + 1);
@@ -297,7 +298,7 @@ Deno.test("getInfo() really waits for Retry-After", async () => {
 });
 
 Deno.test("getUserSelf() logs in again once, also if it is retried in between", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   const statuses = [401, 503, 401];
   let logins = 0;
   await using server = new TestServer((_, { path }) => {

@@ -8,14 +8,15 @@ import {
 } from "@std/assert";
 import { DecapodResponseError, type JsonValue } from "../mod.ts";
 import { answer } from "./faults/answers.ts";
-import { makeWorld, OPERATIONS } from "./faults/operations.ts";
 import { ALWAYS } from "./faults/rules.ts";
 import { FaultServer } from "./faults/server.ts";
+import { OPERATIONS } from "./operations.ts";
 import { StandIn } from "./standin/mod.ts";
 import { replace } from "./support/patch.ts";
 import { RawServer } from "./support/raw.ts";
 import { assertNoSecrets } from "./support/secrets.ts";
 import { makeClient, PASSWORD } from "./support/server.ts";
+import { openWorld } from "./support/world.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -52,7 +53,7 @@ Deno.test("Client sends no request to another origin, wherever the server redire
   for (const status of [300, 301, 302, 303, 307, 308]) {
     for (const operation of OPERATIONS) {
       if (operation.waits) continue; // they would wait for it to pass
-      const world = await makeWorld();
+      const world = await openWorld();
       await using server = new FaultServer(world.standIn.handler);
       const client = makeClient(server.url);
       const logsIn = operation.name === "login";
@@ -189,7 +190,7 @@ Deno.test("Client writes nothing to the console", async () => {
   }
   for (const operation of OPERATIONS) {
     if (operation.waits) continue;
-    const world = await makeWorld();
+    const world = await openWorld();
     for (const status of [200, 401, 500]) {
       const client = makeClient("http://decapod", {
         retries: 0,

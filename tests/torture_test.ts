@@ -13,9 +13,10 @@ import {
   type V1Client,
 } from "../mod.ts";
 import { FaultInjector, InjectedFailure } from "./faults/injector.ts";
-import { makeWorld, type Operation, OPERATIONS } from "./faults/operations.ts";
-import { chance, CountedSignal } from "./support/patch.ts";
+import { type Operation, OPERATIONS } from "./operations.ts";
+import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
+import { openWorld } from "./support/world.ts";
 
 /** The result of one run. */
 interface Run {
@@ -42,7 +43,7 @@ async function run(
   operation: Operation,
   onCall: (number: number, controls: Controls) => void = () => {},
 ): Promise<Run> {
-  const world = await makeWorld();
+  const world = await openWorld();
   const caller = new CountedSignal();
   const { signal } = caller;
   using injector = new FaultInjector();
@@ -77,7 +78,7 @@ function assertSame(value: unknown, normal: Run, place: string): void {
 }
 
 Deno.test("V1Client rejects with a DecapodError or succeeds if one call fails", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   let runs = 0;
   for (const operation of OPERATIONS) {
     const normal = await run(operation);
@@ -116,7 +117,7 @@ const NOT_SENT = [
 ];
 
 Deno.test("V1Client reports no unknown outcome if no connection was made", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   let runs = 0;
   for (const operation of OPERATIONS) {
     const normal = await run(operation);
@@ -176,7 +177,7 @@ async function interruptEverywhere(
   interrupt: (controls: Controls) => void,
   check: (run: Run, normal: Run, place: string) => void,
 ): Promise<number> {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   let runs = 0;
   let places = 0;
   for (const operation of OPERATIONS) {

@@ -19,7 +19,7 @@ import {
   type V1Client,
   VERSION,
 } from "../mod.ts";
-import { chance, replace, without } from "./support/patch.ts";
+import { fixedRandom, replace, without } from "./support/patch.ts";
 import { http, type Peer, RawServer } from "./support/raw.ts";
 import {
   apiError,
@@ -470,7 +470,7 @@ Deno.test("timeout covers the login", async () => {
 });
 
 Deno.test("timeout covers all attempts together", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   let answered = 0;
   await using server = new RawServer(async (peer) => {
     await peer.request();
@@ -563,7 +563,7 @@ Deno.test("Client keeps the path of the base URL, without a trailing /v1", async
 });
 
 Deno.test("onAttempt is called for every attempt", async () => {
-  using _ = chance(0);
+  using _ = fixedRandom(0);
   let count = 0;
   await using server = new StandInServer(
     {},

@@ -32,7 +32,7 @@ export class Random {
     return item;
   }
 
-  chance(probability: number): boolean {
+  fixedRandom(probability: number): boolean {
     return this.next() < probability;
   }
 

@@ -1,16 +1,11 @@
 /** Runs the cells of the matrix: a method, a fault, and its position. */
 
 import type { Attempt, V1Client } from "../../mod.ts";
+import { NEW_PASSWORD, type Operation, OPERATIONS } from "../operations.ts";
 import { spellings, texts } from "../support/secrets.ts";
 import { makeClient, PASSWORD } from "../support/server.ts";
+import { openWorld, type StandInWorld } from "../support/world.ts";
 import { FAULTS, type KnownFault } from "./faults.ts";
-import {
-  makeWorld,
-  NEW_PASSWORD,
-  type Operation,
-  OPERATIONS,
-  type World,
-} from "./operations.ts";
 import {
   type Expected,
   type Position,
@@ -100,7 +95,7 @@ export async function runMatrix(chosen: Cell[]): Promise<Report> {
 async function normalResults(): Promise<Results> {
   const results: Results = new Map();
   for (const operation of OPERATIONS) {
-    const world = await makeWorld();
+    const world = await openWorld();
     const client = makeClient("http://decapod", { fetch: world.standIn.fetch });
     await client.login();
     const value = await operation.run(client, world);
@@ -120,7 +115,7 @@ function comparable(value: unknown): string {
 /** Runs one cell and returns the violations of its rules. */
 async function runCell(cell: Cell, results: Results): Promise<string[]> {
   const { operation, fault } = cell;
-  const world = await makeWorld();
+  const world = await openWorld();
   await using server = new FaultServer(world.standIn.handler);
   server.keepAlive = fault.keepAlive === true;
   const attempts: Attempt[] = [];
@@ -220,7 +215,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
 /** Sets up the server and the client of a cell. */
 async function prepare(
   { operation, fault, position }: Cell,
-  world: World,
+  world: StandInWorld,
   server: FaultServer,
   client: V1Client,
 ): Promise<void> {
@@ -290,7 +285,7 @@ function describe(
 }
 
 /** All secrets of a cell. */
-function secrets({ resetToken }: World, server: FaultServer): string[] {
+function secrets({ resetToken }: StandInWorld, server: FaultServer): string[] {
   const tokens = server.received.map(({ authorization }) => authorization);
   return [
     PASSWORD,

@@ -6,7 +6,7 @@
  */
 
 import { replaceSection, table } from "../support/page.ts";
-import { chance } from "../support/patch.ts";
+import { fixedRandom } from "../support/patch.ts";
 import { histogram } from "./histogram.ts";
 import { cells, type Report, runMatrix } from "./matrix.ts";
 import { EVENTS, type Meaning, POSITIONS } from "./rules.ts";
@@ -68,7 +68,7 @@ function stormText(
 async function main(): Promise<number> {
   const start = performance.now();
   const report = await (async () => {
-    using _ = chance(0);
+    using _ = fixedRandom(0);
     return await runMatrix(cells());
   })();
   const seconds = Math.round((performance.now() - start) / 1000);

@@ -4,7 +4,7 @@
  */
 
 import type { KnownFault } from "./faults.ts";
-import { LOGIN, type Operation, type Request } from "./operations.ts";
+import { LOGIN, type Operation, type Request } from "../operations.ts";
 
 /** What a fault is to the client. */
 export type Event = keyof typeof EVENTS;
@@ -125,7 +125,7 @@ export function setUp(
   const strikes = { skip: 1, count: 1 };
   if (second !== undefined) return { strikes, prelude: "none" };
   if (first === undefined) return undefined;
-  if (first.repeatable) return { strikes, prelude: "503" };
+  if (first.retried) return { strikes, prelude: "503" };
   // A change is resent only after a 401.
   return first.login
     ? undefined
@@ -205,7 +205,7 @@ class Course {
 
   /** Makes one request of the method, with its retries. */
   #call(request: Request): Failure | undefined {
-    const { repeatable, changes, session, login } = request;
+    const { retried, changes, session, login } = request;
     let failures = 0;
     for (let renewed = false;;) {
       if (session && !this.#session) {
@@ -224,7 +224,7 @@ class Course {
           continue;
         }
       }
-      const again = repeatable && !this.#begun(request, event);
+      const again = retried && !this.#begun(request, event);
       if (meaning.passing && again && ++failures <= RETRIES) continue;
       const unknown = meaning.unknown === true && changes && !login;
       return { ...meaning, error: meaning.error, unknown };
@@ -258,7 +258,7 @@ class Course {
     return this.#eventOf(request);
   }
 
-  #eventOf({ answer: kind, checked }: Request): Event {
+  #eventOf({ response: kind, checked }: Request): Event {
     const { event, byHead } = this.#fault;
     const whole = typeof event === "string"
       ? event

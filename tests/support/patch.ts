@@ -24,32 +24,8 @@ export function without(target: object, key: string): Disposable {
 }
 
 /** Makes `Math.random()` return this value. */
-export function chance(value: number): Disposable {
+export function fixedRandom(value: number): Disposable {
   return replace(Math, "random", () => value);
-}
-
-/** Timers that fire at once, and their delays in ms. */
-export interface HurriedTimers extends Disposable {
-  readonly waits: number[];
-}
-
-/** Fires all timers at once except those with one of these delays. */
-export function hurry(...deadlines: number[]): HurriedTimers {
-  const waits: number[] = [];
-  const { setTimeout } = globalThis;
-  const patched = replace(
-    globalThis,
-    "setTimeout",
-    Object.assign(
-      (callback: () => void, wait = 0) => {
-        if (deadlines.includes(wait)) return setTimeout(callback, wait);
-        waits.push(wait);
-        return setTimeout(callback, 0);
-      },
-      setTimeout,
-    ),
-  );
-  return { waits, [Symbol.dispose]: () => patched[Symbol.dispose]() };
 }
 
 /** A signal that counts its listeners. */

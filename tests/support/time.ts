@@ -7,34 +7,41 @@ export interface SkippedWaits extends Disposable {
   readonly waits: number[];
 }
 
-/**
- * Skips all waits except those of one of these lengths, and advances the clock
- * accordingly.
- */
-export function skipWaits(...deadlines: number[]): SkippedWaits {
+/** Fires all timers at once except those with one of these delays. */
+export function skipTimers(...deadlines: number[]): SkippedWaits {
   const waits: number[] = [];
-  let skipped = 0;
   const { setTimeout } = globalThis;
-  const now = performance.now.bind(performance);
-  const clock = replace(performance, "now", () => now() + skipped);
-  const timers = replace(
+  const patched = replace(
     globalThis,
     "setTimeout",
     Object.assign(
       (callback: () => void, wait = 0) => {
         if (deadlines.includes(wait)) return setTimeout(callback, wait);
         waits.push(wait);
-        skipped += wait;
         return setTimeout(callback, 0);
       },
       setTimeout,
     ),
   );
+  return { waits, [Symbol.dispose]: () => patched[Symbol.dispose]() };
+}
+
+/** The same, and advances the clock accordingly. */
+export function skipWaits(...deadlines: number[]): SkippedWaits {
+  const timers = skipTimers(...deadlines);
+  const now = performance.now.bind(performance);
+  let [counted, skipped] = [0, 0];
+  const clock = replace(performance, "now", () => {
+    for (; counted < timers.waits.length; counted++) {
+      skipped += timers.waits[counted] ?? 0;
+    }
+    return now() + skipped;
+  });
   return {
-    waits,
+    waits: timers.waits,
     [Symbol.dispose]() {
-      timers[Symbol.dispose]();
       clock[Symbol.dispose]();
+      timers[Symbol.dispose]();
     },
   };
 }
