@@ -7,16 +7,10 @@ import {
   V1Client,
   VERSION,
 } from "../mod.ts";
-import {
-  makeWorld,
-  OPERATIONS,
-  type Wire,
-  wireRequests,
-} from "./operations.ts";
+import { makeWorld, OPERATIONS, toWire, wireRequests } from "./operations.ts";
 import { fixedRandom } from "./support/patch.ts";
 import {
   apiError,
-  type Exchange,
   PASSWORD,
   StandInServer,
   TestServer,
@@ -62,17 +56,6 @@ async function openStage() {
   };
 }
 
-/** A request as the table describes it. */
-const received = ({ method, path, query, body, headers }: Exchange): Wire => ({
-  method,
-  path,
-  query,
-  body: body ?? null,
-  authorization: headers.get("authorization"),
-  accept: headers.get("accept"),
-  contentType: headers.get("content-type"),
-});
-
 for (const operation of OPERATIONS) {
   const { name, requests: [request, second], verify } = operation;
   const symbol = name.replace(/^\w+/, "$&()");
@@ -81,7 +64,7 @@ for (const operation of OPERATIONS) {
     const { server, client, world, token } = stage;
     const { result, actual, expected } = await verify(client, world);
     assertEquals(
-      server.exchanges.map(received),
+      server.exchanges.map((exchange) => toWire(exchange)),
       wireRequests(operation, world, token),
     );
     assertEquals(actual, expected);

@@ -441,7 +441,7 @@ export const OPERATIONS: readonly Operation[] = [
     "createCluster",
     post("/cluster/", () => ({ name: "another" })),
     (client, _, o) => client.createCluster("another", o),
-    ({ data }) => [data, { name: "another", configuration: {} }],
+    ({ data }) => [[data.name, data.configuration], ["another", {}]],
   ),
   row(
     "updateCluster",
@@ -918,6 +918,24 @@ export interface Wire {
   authorization: string | null;
   accept: string | null;
   contentType: string | null;
+}
+
+/** A request that a server has received. */
+export function toWire(
+  { headers, ...request }:
+    & Pick<Wire, "body" | "method" | "path" | "query">
+    & { headers: Headers | Record<string, string> },
+): Wire {
+  const found = new Headers(headers);
+  return {
+    method: request.method,
+    path: request.path,
+    query: request.query,
+    body: request.body ?? null,
+    authorization: found.get("authorization"),
+    accept: found.get("accept"),
+    contentType: found.get("content-type"),
+  };
 }
 
 /** The requests of an operation, as the server must receive them. */

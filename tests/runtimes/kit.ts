@@ -167,7 +167,10 @@ export async function rejection(work: () => unknown): Promise<unknown> {
 export interface Received {
   method: string;
   path: string;
+  query: Record<string, string>;
   headers: Record<string, string>;
+  /** The body, parsed as JSON; null if there was none. */
+  body: unknown;
 }
 
 /** A stand-in server that belongs to one test. */

@@ -78,7 +78,13 @@ const USES: Record<Kind, Use> = {
     types: (_world, consumer) => checkWithDeno(consumer),
     run: (world, consumer) =>
       consumer.run(
-        ["run", "--allow-net", "--allow-env", "--no-prompt", "main.ts"],
+        [
+          "run",
+          "--allow-net",
+          "--allow-env",
+          "--no-prompt",
+          "runtimes/main.ts",
+        ],
         { env: environment(world, "deno"), signal: world.limit() },
       ),
     probe: (flags) => [
@@ -87,36 +93,36 @@ const USES: Record<Kind, Use> = {
       "--allow-env",
       "--no-prompt",
       ...flags,
-      "probe.ts",
+      "runtimes/probe.ts",
     ],
   },
   bun: {
     consumer: ({ registry }, program) => bunConsumer(registry, program),
     run: (world, consumer, program) =>
-      run(program, ["run", "main.ts"], {
+      run(program, ["run", "runtimes/main.ts"], {
         env: environment(world, "bun"),
         cwd: consumer.folder,
         signal: world.limit(),
       }),
-    probe: (flags) => ["run", ...flags, "probe.ts"],
+    probe: (flags) => ["run", ...flags, "runtimes/probe.ts"],
   },
   node: {
     consumer: ({ registry }) => npmConsumer(registry, NODE_PACKAGES),
     run: async (world, consumer, program) => {
       await toJavaScript(world.tools, consumer);
-      return await run(program, ["main_node.js"], {
+      return await run(program, ["runtimes/main_node.js"], {
         env: environment(world, "node"),
         cwd: consumer.folder,
         signal: world.limit(),
       });
     },
-    probe: (flags) => [...flags, "probe.js"],
+    probe: (flags) => [...flags, "runtimes/probe.js"],
   },
   workerd: {
     consumer: ({ registry }, program) => denoConsumer(registry, program),
     types: (_world, consumer) => checkWithDeno(consumer),
     run: async (world, consumer, _program, { compatibilityDate = "" }) => {
-      const entry = "main_workerd.ts";
+      const entry = "runtimes/main_workerd.ts";
       await consumer.deno(["bundle", "-o", "worker.js", entry]);
       const script = fileURLToPath(new URL("workerd.ts", import.meta.url));
       return await run(world.node, [script, consumer.at("worker.js")], {
@@ -159,10 +165,20 @@ function environment(
 
 /** Copies the suite into a consumer's folder. */
 async function copySuite(consumer: Consumer): Promise<void> {
-  const here = new URL(".", import.meta.url);
-  for await (const { name } of Deno.readDir(here)) {
-    await Deno.copyFile(new URL(name, here), consumer.at(name));
+  await Deno.mkdir(consumer.at("runtimes"));
+  const tests = new URL("../", import.meta.url);
+  for (const file of await suiteFiles()) {
+    await Deno.copyFile(new URL(file, tests), consumer.at(file));
   }
+}
+
+/** The modules of the suite, below `tests/`. */
+async function suiteFiles(): Promise<string[]> {
+  const files = ["operations.ts"];
+  for await (const { name } of Deno.readDir(new URL(".", import.meta.url))) {
+    files.push(`runtimes/${name}`);
+  }
+  return files;
 }
 
 /** Compiles the suite: Node 20 supports neither types nor `await using`. */
@@ -170,9 +186,8 @@ async function toJavaScript(tools: Tools, consumer: Consumer): Promise<void> {
   const typescript = load<{
     transpileModule(text: string, options: object): { outputText: string };
   }>(tools, "typescript");
-  for await (const { name } of Deno.readDir(consumer.folder)) {
-    if (!name.endsWith(".ts")) continue;
-    const text = await Deno.readTextFile(consumer.at(name));
+  for (const file of await suiteFiles()) {
+    const text = await Deno.readTextFile(consumer.at(file));
     const { outputText } = typescript.transpileModule(text, {
       compilerOptions: {
         target: "es2022",
@@ -180,7 +195,7 @@ async function toJavaScript(tools: Tools, consumer: Consumer): Promise<void> {
         rewriteRelativeImportExtensions: true,
       },
     });
-    await consumer.write(name.replace(/ts$/, "js"), outputText);
+    await consumer.write(file.replace(/ts$/, "js"), outputText);
   }
 }
 
@@ -244,7 +259,11 @@ async function foreignModules(
   if (kind === "bun" || kind === "node") {
     return imported.startsWith(`${own}node_modules/`) ? "" : imported;
   }
-  const { stdout } = await consumer.deno(["info", "--json", "main.ts"]);
+  const { stdout } = await consumer.deno([
+    "info",
+    "--json",
+    "runtimes/main.ts",
+  ]);
   const { modules }: { modules: { specifier: string }[] } = JSON.parse(stdout);
   const specifiers = modules.map(({ specifier }) => specifier);
   const library = `${registry.url}@decapod/decapodlib/${config.version}/mod.ts`;

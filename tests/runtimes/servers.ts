@@ -245,9 +245,12 @@ class OneServer {
       return await this.#control(path.slice("/control/".length), request);
     }
     const { method } = request;
-    const body = request.body && await request.bytes();
+    const url = new URL(request.url);
+    const query = Object.fromEntries(url.searchParams);
     const headers = Object.fromEntries(request.headers);
-    this.#received.push({ method, path, headers });
+    const body = request.body && await request.text();
+    const parsed: unknown = JSON.parse(body || "null");
+    this.#received.push({ method, path, query, headers, body: parsed });
     const index = this.#responses.findIndex((response) =>
       response.method === undefined || response.method === method
     );
@@ -260,7 +263,6 @@ class OneServer {
       const { status, headers = {} } = canned;
       return new Response(canned.body, { status, headers });
     }
-    const url = new URL(request.url);
     url.pathname = path;
     return await this.#standIn.handler(
       new Request(url, { method, headers, body }),

@@ -16,7 +16,8 @@ import {
   test,
 } from "./kit.ts";
 
-const ACCOUNT = { login: "root", password: "root" };
+/** The first user of a stand-in server. */
+export const ACCOUNT = { login: "root", password: "root" };
 const LOGIN = "POST /v1/auth/";
 
 /** A client for a stand-in server. */

@@ -30,7 +30,7 @@ export const client: Client = Client.fromEnv({
 
 /** Checks the suite with Deno's own compiler. */
 export async function checkWithDeno(consumer: Consumer): Promise<Result[]> {
-  const args = ["check", "--no-lock", "suite.ts"];
+  const args = ["check", "--no-lock", "runtimes/suite.ts"];
   return [result("deno check", await consumer.run(args))];
 }
 
@@ -55,8 +55,8 @@ export async function checkWithTypeScript(
         target: "esnext",
       },
       files: setup.types.includes("node")
-        ? ["suite.ts", "undici.ts"]
-        : ["suite.ts"],
+        ? ["runtimes/suite.ts", "undici.ts"]
+        : ["runtimes/suite.ts"],
     };
     await consumer.write("tsconfig.json", JSON.stringify(config));
     results.push(result(
