@@ -176,8 +176,13 @@ export class V1Auth implements Authenticator {
       const result = signal ? abortable(own, signal) : own;
       if (!isJoining || maxWait === undefined) return await result;
       const age = performance.now() - session.start;
-      const wait = Math.min(maxWait, 2 * maxWait - age);
-      if (await isSettledWithin(result, wait)) return await result;
+      const wait = Math.max(0, Math.min(maxWait, 2 * maxWait - age));
+      const late = AbortSignal.timeout(wait);
+      try {
+        return await abortable(result, late);
+      } catch (error) {
+        if (!late.aborted) throw error;
+      }
       // On an edge runtime the request that started the login may have ended,
       // and its login with it.
       this.#forget(session);
@@ -250,20 +255,6 @@ export class V1Auth implements Authenticator {
   #forget(session: Session): void {
     if (this.#session === session) this.#session = undefined;
   }
-}
-
-/** Whether a promise is fulfilled or rejected within so many milliseconds. */
-async function isSettledWithin(
-  promise: Promise<unknown>,
-  wait: number,
-): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), wait);
-  });
-  const settled = promise.then(() => true, () => true);
-  return await Promise.race([settled, timeout])
-    .finally(() => clearTimeout(timer));
 }
 
 /**

@@ -77,14 +77,6 @@ import {
   type WaitOptions,
 } from "./options.ts";
 
-export type {
-  CinderOptions,
-  ClientOptions,
-  NewPlaybookConfiguration,
-  NewServer,
-  NewUser,
-} from "./options.ts";
-
 /** A constructor of clients. */
 export type ClientClass<T> = new (
   url: string | URL,

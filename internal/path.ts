@@ -9,12 +9,19 @@ export interface Path {
   values: (string | number)[];
 }
 
-/** The argument's name by the word before its value. Others are ids. */
+/** The argument's name by the text before its value. Others are ids. */
 const ARGUMENT_NAMES: Record<string, string> = {
-  cinder_integration: "clusterId",
-  password_reset: "resetToken",
-  version: "version",
+  "cinder_integration/": "clusterId",
+  "password_reset/": "resetToken",
+  "/version/": "version",
 };
+
+/** Values that would change the path, even percent-encoded. */
+const INVALID_SEGMENTS = new Map([
+  ["", "an empty string"],
+  [".", '"."'],
+  ["..", '".."'],
+]);
 
 /** A path below `/v1/`; encodePath() validates it. */
 export function path(
@@ -34,29 +41,25 @@ export function encodePath(
   secrets?: readonly string[],
 ): string {
   let text = `/v1/${strings[0]}`;
-  for (const [index, value] of values.entries()) {
-    const segment = encodeSegment(`${strings[index]}`, value);
-    text += secrets?.includes(`${value}`) ? REDACTED : segment;
+  for (let index = 0; index < values.length; index++) {
+    const name = ARGUMENT_NAMES[`${strings[index]}`] ?? "id";
+    const segment = encodeSegment(name, values[index]);
+    const isSecret = secrets?.includes(`${values[index]}`);
+    text += isSecret ? REDACTED : segment;
     text += strings[index + 1];
   }
   return text.endsWith("/") ? text : `${text}/`;
 }
 
-/** @param before The text before the value. */
-function encodeSegment(before: string, value: unknown): string {
-  const name = ARGUMENT_NAMES[before.split("/").at(-2) ?? ""] ?? "id";
+function encodeSegment(name: string, value: unknown): string {
   validate(name, value);
   const text = String(value);
-  // "." and ".." would change the path, even percent-encoded.
-  if (/^\.{0,2}$/.test(text) || !text.isWellFormed()) {
+  const problem = text.isWellFormed()
+    ? INVALID_SEGMENTS.get(text)
+    : "malformed Unicode";
+  if (problem !== undefined) {
     throw new TypeError(
-      `Invalid ${name}: must be a value from the server, got ${
-        text === ""
-          ? "an empty string"
-          : text.isWellFormed()
-          ? `"${text}"`
-          : "malformed Unicode"
-      }`,
+      `Invalid ${name}: must be a value from the server, got ${problem}`,
     );
   }
   return encodeURIComponent(text);
