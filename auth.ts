@@ -221,9 +221,13 @@ export class V1Auth implements Authenticator {
     if (session === undefined) return undefined;
     this.#session = undefined;
     session.waiters++; // the caller waits for its token
-    session.logout.abort(
-      new DecapodError("Cannot log in: canceled by logout() or disposal"),
-    );
+    try {
+      session.logout.abort(
+        new DecapodError("Cannot log in: canceled by logout() or disposal"),
+      );
+    } catch {
+      // A Worker cannot abort what one of its earlier requests began.
+    }
     return signal
       ? abortable(session.login, signal).catch((error) => {
         if (signal.aborted) session.controller.abort();

@@ -20,6 +20,7 @@ import { followExecution, waitForExecution } from "./internal/executions.ts";
 import { createListing } from "./internal/pagination.ts";
 import { path, relativePath } from "./internal/path.ts";
 import type { RequestSpec } from "./internal/request.ts";
+import { singleLine } from "./internal/redact.ts";
 import { Resource } from "./internal/resource.ts";
 import { isUnauthorized, Transport } from "./internal/transport.ts";
 import {
@@ -226,7 +227,9 @@ export class V1Client extends Client {
    */
   constructor(url: string | URL, options: ClientOptions) {
     super(url, options);
-    const { login, password, ...transport } = options;
+    const { login, password } = options;
+    const { timeout, retries, headers, tls, fetch, onAttempt } = options;
+    const transport = { timeout, retries, headers, tls, fetch, onAttempt };
     this.#credentials = { username: login, password };
     this.#auth = new new.target.AUTH_CLASS((signal) =>
       this.#postLogin({ signal })
@@ -306,6 +309,7 @@ export class V1Client extends Client {
         options,
         async (deadline, own) => {
           const { signal } = deadline;
+          deadline.detach(); // another logout must not cancel this one
           // A login that fails leaves no token.
           const token = await this.#auth.end(signal)
             ?.catch(() => signal.throwIfAborted());
@@ -1278,12 +1282,20 @@ export class V1Client extends Client {
     validateOptions(options, CUSTOM_REQUEST_OPTIONS);
     validate("method", method, METHOD);
     const { query = {}, body, ...own } = options;
+    if (method === "GET" && body !== undefined) {
+      throw new TypeError("Invalid body: must not be set for GET");
+    }
     const pairs = Object.entries(query)
-      .map(([name, value]) => [name, String(value)]);
+      .filter(([, value]) => value !== undefined);
+    for (const [name, value] of pairs) {
+      validate(`query.${singleLine(name, 80)}`, value, QUERY_VALUE);
+    }
     return await this.#transport.json<T>({
       method,
       path: relativePath(endpoint),
-      query: new URLSearchParams(pairs).toString(),
+      query: new URLSearchParams(
+        pairs.map(([name, value]) => [name, String(value)]),
+      ).toString(),
       body,
     }, own);
   }
@@ -1318,6 +1330,12 @@ function logOf(id: string): RequestSpec {
   return { method: "GET", path: path`execution/${id}/log` };
 }
 
+const QUERY_VALUE: Validator = [
+  "a string, a finite number or a boolean",
+  (value) =>
+    ["string", "boolean"].includes(typeof value) || Number.isFinite(value),
+];
+
 const METHOD: Validator = [
   "GET, POST, PUT or DELETE",
   (value) => ["GET", "POST", "PUT", "DELETE"].includes(String(value)),
@@ -1338,7 +1356,7 @@ function baseUrl(url: string | URL): string {
   const { protocol, username, password, search, hash, origin, pathname } =
     new URL(url);
   const problem = !/^https?:$/.test(protocol)
-    ? `start with http:// or https://, got ${protocol}`
+    ? `start with http:// or https://, got ${singleLine(protocol, 80)}`
     : username || password
     ? "have no credentials (pass them as login and password)"
     : search || hash

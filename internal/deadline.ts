@@ -141,6 +141,11 @@ export class Deadline {
     if (this.#isCanceled) this.cancel();
   }
 
+  /** Excludes it from what logout() cancels. */
+  detach(): void {
+    this.open.delete(this);
+  }
+
   /** Aborts the signal. */
   abort(reason: unknown): void {
     this.#controller.abort(reason);

@@ -1,6 +1,7 @@
 /** Reads a client's URL and options from the environment. */
 
 import type { Attempt, ClientOptions } from "../options.ts";
+import { singleLine, toText } from "./redact.ts";
 import {
   detectRuntime,
   readOptionalVariable,
@@ -46,9 +47,10 @@ export function readEnvironment(
   return {
     url,
     options: {
-      ...seconds && { timeout: Number(seconds) * 1000 },
-      ...isOn("NO_VERIFY") && { tls: { verify: false } },
       ...options,
+      timeout: options.timeout ??
+        (seconds ? Number(seconds) * 1000 : undefined),
+      tls: isOn("NO_VERIFY") ? { verify: false, ...options.tls } : options.tls,
       ...isOn("DEBUG") && { onAttempt: withLog(options.onAttempt) },
       login,
       password,
@@ -62,7 +64,9 @@ function withLog(hook: ClientOptions["onAttempt"]): ClientOptions["onAttempt"] {
     console.error(describeAttempt(attempt));
     if (!hook) return;
     return Promise.resolve(attempt).then(hook).catch((error) =>
-      console.error(`decapodlib: onAttempt failed: ${error}`)
+      console.error(
+        `decapodlib: onAttempt failed: ${singleLine(toText(error))}`,
+      )
     );
   };
 }

@@ -82,7 +82,8 @@ export async function waitForExecution(
     let version = 0;
     for (;;) {
       const execution = await poller.poll();
-      if (execution.version !== version) {
+      if (execution.version < version) continue; // an outdated copy
+      if (execution.version > version) {
         version = execution.version;
         poller.resetInterval();
         const updated = Promise.resolve(onUpdate?.(execution));

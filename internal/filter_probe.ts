@@ -8,6 +8,7 @@ import type { Deadline } from "./deadline.ts";
 import { encodeQuery } from "./list_query.ts";
 import type { Page } from "../models.ts";
 import type { ListOptionsLike, RequestOptions } from "../options.ts";
+import { singleLine } from "./redact.ts";
 import type { RequestSpec } from "./request.ts";
 import type { Transport } from "./transport.ts";
 import { isObject } from "./validate.ts";
@@ -29,19 +30,24 @@ export function regexpsOf(
     .filter(([, condition]) => isObject(condition) && "regexp" in condition);
 }
 
-/** Throws if the server would ignore a filter because of a `regexp`. */
+/**
+ * Throws if the server would ignore a filter because of a `regexp`.
+ *
+ * @returns A function that remembers the filter. A server without any items
+ * lists none even if it ignores the filter, so call it if there are some.
+ */
 export async function verifyFilter(
   transport: Transport,
   spec: RequestSpec,
   listOptions: ListOptionsLike,
   options: RequestOptions,
   deadline: Deadline,
-): Promise<void> {
+): Promise<() => void> {
   const patterns = regexpsOf(listOptions);
   const verified = verifiedFilters.get(transport) ?? new Set();
   verifiedFilters.set(transport, verified);
   const key = JSON.stringify([spec.path, patterns]);
-  if (verified.has(key)) return;
+  if (verified.has(key)) return () => {};
   const query = encodeQuery({
     filter: { ...listOptions.filter, [NO_SUCH_FIELD]: 0 },
     perPage: 1,
@@ -55,10 +61,12 @@ export async function verifyFilter(
     const names = patterns.map(([field]) => `filter.${field}.regexp`);
     throw new TypeError(
       `Invalid ${
-        names.join(" or ")
+        singleLine(names.join(" or "), 200)
       }: must be a regular expression in Python's syntax, the server would ignore the whole filter`,
     );
   }
-  if (verified.size >= MAX_VERIFIED) verified.clear();
-  verified.add(key);
+  return () => {
+    if (verified.size >= MAX_VERIFIED) verified.clear();
+    verified.add(key);
+  };
 }

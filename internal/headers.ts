@@ -1,7 +1,7 @@
 /** Headers that callers pass in. */
 
 import type { HeadersOption } from "../options.ts";
-import { validate } from "./validate.ts";
+import { isPlain, validate } from "./validate.ts";
 
 /** Headers by lower-case name. */
 export type HeaderRecord = Record<string, string>;
@@ -17,7 +17,16 @@ export function readHeaders(headers: HeadersOption | undefined): HeaderRecord {
     isHeaders,
   ]);
   const pairs = isIterable(headers) ? [...headers] : Object.entries(headers);
-  return Object.fromEntries(pairs.map(readPair));
+  const values = new Map<string, string>();
+  for (const [name, value] of pairs.map(readPair)) {
+    const earlier = values.get(name);
+    const separator = name === "cookie" ? "; " : ", ";
+    values.set(
+      name,
+      earlier === undefined ? value : earlier + separator + value,
+    );
+  }
+  return Object.fromEntries(values);
 }
 
 function readPair(pair: unknown): [name: string, value: string] {
@@ -43,9 +52,7 @@ function readPair(pair: unknown): [name: string, value: string] {
 function isHeaders(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (isIterable(value)) return true;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype ||
-    Object.keys(value).length > 0;
+  return isPlain(value) || Object.keys(value).length > 0;
 }
 
 function isIterable(value: object): value is Iterable<unknown> {

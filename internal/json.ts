@@ -1,26 +1,51 @@
 /** JSON that says exactly what the caller passed, and JSON that was received. */
 
+import { singleLine } from "./redact.ts";
+import { isObject } from "./validate.ts";
+
+/** What JSON represents exactly, by the names of Object.prototype.toString. */
+const REPRESENTABLE = ["Object", "Array", "Null", "String", "Boolean"];
+
 /** Serializes a body. Throws if JSON would silently change a value. */
 export function serializeJson(body: unknown): string {
+  try {
+    return JSON.stringify(body, validator());
+  } catch (error) {
+    // The engine's own error about a cycle has several lines.
+    throw error instanceof BodyError
+      ? error
+      : new BodyError("body", "a circular structure");
+  }
+}
+
+class BodyError extends TypeError {
+  constructor(name: string, problem: string) {
+    super(
+      `Invalid ${
+        singleLine(name, 200)
+      }: must be a value that JSON can represent exactly, got ${problem}`,
+    );
+  }
+}
+
+/** A replacer that changes nothing and throws what JSON would change. */
+function validator() {
   const paths = new Map<unknown, string>();
-  return JSON.stringify(body, function (this: object, key, value) {
+  return function (this: object, key: string, value: unknown): unknown {
     const holder = paths.get(this) ?? "";
     const name = Array.isArray(this)
       ? `${holder}[${key}]`
       : holder && key
       ? `${holder}.${key}`
       : holder + key;
-    const problem = findProblem(value, Array.isArray(this));
-    if (problem) {
-      throw new TypeError(
-        `Invalid ${
-          name || "body"
-        }: must be a value that JSON can represent exactly, got ${problem}`,
-      );
-    }
-    if (typeof value === "object" && value !== null) paths.set(value, name);
+    const isLost = value == null && isObject(Reflect.get(this, key));
+    const problem = isLost
+      ? "an object without a JSON value"
+      : findProblem(value, Array.isArray(this));
+    if (problem) throw new BodyError(name || "body", problem);
+    if (typeof value === "object") paths.set(value, name);
     return value;
-  });
+  };
 }
 
 /** What JSON would silently change about a value. */
@@ -38,10 +63,10 @@ function findProblem(value: unknown, isItem: boolean): string | undefined {
     case "function":
     case "symbol":
       return `a ${typeof value}`;
-    default:
-      return value instanceof Map || value instanceof Set
-        ? `a ${value.constructor.name}`
-        : undefined;
+    default: {
+      const kind = Object.prototype.toString.call(value).slice(8, -1);
+      return REPRESENTABLE.includes(kind) ? undefined : `a ${kind}`;
+    }
   }
 }
 

@@ -5,10 +5,11 @@ import {
   type ListOptionsLike,
   PAGE_OPTIONS,
 } from "../options.ts";
+import { singleLine } from "./redact.ts";
 import {
   ARRAY,
   isObject,
-  OBJECT,
+  isPlain,
   STRING,
   validate,
   validateNames,
@@ -37,6 +38,12 @@ const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
 const VALUE: Validator = [
   "a string, an integer or a boolean",
   (value) => ["string", "boolean"].includes(typeof value),
+];
+
+/** JSON would silently lose the conditions of other objects. */
+const PLAIN_OBJECT: Validator = [
+  "a plain object",
+  (value) => isObject(value) && isPlain(value) && !("toJSON" in value),
 ];
 
 const INTEGER: Validator = ["an integer", Number.isSafeInteger, RangeError];
@@ -128,9 +135,9 @@ function fields(
   databaseNames: Record<string, string>,
 ): [label: string, field: string, value: unknown][] {
   if (value === undefined) return [];
-  validate(option, value, OBJECT);
+  validate(option, value, PLAIN_OBJECT);
   return Object.entries(value).map(([field, value]) => {
-    const label = `${option}.${field.slice(0, 80)}`;
+    const label = `${option}.${singleLine(field, 80)}`;
     const name = field.startsWith("data.")
       ? field.slice(5)
       : Object.hasOwn(databaseNames, field) && databaseNames[field];

@@ -9,6 +9,8 @@ export interface NetworkError {
   text: string;
   /** Whether the server may have received the request. */
   mayHaveReachedServer: boolean;
+  /** Whether the text only quotes the error. */
+  isUnknown?: boolean;
   /** Whether the runtime's own time limit ended the request. */
   isTimeout?: boolean;
 }
@@ -23,6 +25,8 @@ type Row = [
 const HTTPS_HINT =
   "check the port, and whether the URL should start with https://";
 const HTTP_HINT = "check whether the URL should start with http://";
+
+const LOST = "connection lost";
 
 /** What to do about an untrusted certificate. */
 const TRUST_HINTS: Record<string, string> = {
@@ -47,7 +51,7 @@ const ROWS: Row[] = [
     true,
   ],
   [
-    /UND_ERR_CONNECT_TIMEOUT|tcp connect error: Connection timed out/,
+    /UND_ERR_CONNECT_TIMEOUT|connect ETIMEDOUT|connect error: Connection timed out/,
     "no connection in time (check the host, the port and the firewall)",
   ],
   [
@@ -59,7 +63,11 @@ const ROWS: Row[] = [
     "no local port or address is free (send fewer requests at once)",
   ],
   [
-    /ECONNREF|ConnectionRefused|[ny] refused/,
+    /Proxy re|HTTP Tunneling|tunnel|[Pp]roxy [Aa]uth/,
+    "the proxy refused the connection (check its address and credentials)",
+  ],
+  [
+    /ECONNREF|[ny] refused/,
     "connection refused (is Decapod running on this host and port?)",
   ],
   [
@@ -71,17 +79,20 @@ const ROWS: Row[] = [
     /Requires net/,
     "Deno is not allowed to connect (run it with --allow-net)",
   ],
-  [/_EXPIRED| expired/, "the server's certificate has expired (renew it)"],
   [
-    /NOT_YET|valid yet/,
+    /_EXPIRED|: Expired| expired/,
+    "the server's certificate has expired (renew it)",
+  ],
+  [
+    /NOT_YET|NotValidYet|valid yet/,
     "the server's certificate is not valid yet (check the clocks)",
   ],
   [
-    /ALTNAME|valid for/,
+    /ALTNAME|NotValidForName|valid for/,
     "the server's certificate is for another host name (check the URL)",
   ],
   [
-    /CertificateR|alert certificate r|HandshakeF|alert handshake f/,
+    /received fatal alert|alert certificate r|alert handshake f/,
     "the server rejected the TLS handshake (does it require a client certificate?)",
   ],
   [
@@ -89,14 +100,18 @@ const ROWS: Row[] = [
     "the server's certificate is a CA certificate (issue one for the server)",
   ],
   [/UNABLE_TO|SELF_S|invalid peer/, "the server's certificate is not trusted"],
-  [/WRONG_V|InvalidC/, `the server does not use TLS (${HTTP_HINT})`],
+  [/WRONG_V|InvalidContentType/, `the server does not use TLS (${HTTP_HINT})`],
   [
     /EPROTO/, // Bun
     `the TLS handshake failed (${HTTP_HINT}, or whether the server requires a client certificate)`,
   ],
   [
-    /FailedToO/, // Bun: also an unknown host
-    "no connection could be opened (check the host name, and tls.ca, tls.cert and tls.key if they are set)",
+    /FailedToO|ConnectionRef/, // Bun before 1.4.3 says no more than that
+    "no connection could be opened (check the host name, the port, whether the server uses TLS, and tls.ca, tls.cert and tls.key if they are set)",
+  ],
+  [
+    /before secure TLS|handshake eof/,
+    `connection lost during the TLS handshake (${HTTP_HINT}, or whether the server requires another client certificate)`,
   ],
   [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not respond", true],
   [
@@ -110,8 +125,8 @@ const ROWS: Row[] = [
     true,
   ],
   [
-    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|handshake eof|reading a body|Connection reset|Broken pipe/,
-    "connection lost",
+    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|reading a body|Connection reset|Broken pipe|ShortRead/,
+    LOST,
     true,
   ],
   [
@@ -133,14 +148,19 @@ function causes(error: unknown): unknown[] {
  *
  * @param error What redactError() returned.
  * @param isCustom Whether a custom `fetch` failed.
+ * @param url The URL of the request.
  */
 export function describeNetworkError(
   error: unknown,
   isCustom: boolean,
+  url = "",
 ): NetworkError {
   const chain = causes(error);
+  // A message of a custom fetch's own says nothing about the connection.
+  const isForeign = isCustom && !/^TypeError|^NotCapable/.test(toText(error));
   const all = chain.map((one) =>
-    toText(one) + (one instanceof Error && "code" in one ? ` ${one.code}` : "")
+    (isForeign ? "" : toText(one)) +
+    (one instanceof Error && "code" in one ? ` ${one.code}` : "")
   ).join("\n");
   const row = ROWS.find(([pattern]) => pattern.test(all));
   if (!row) {
@@ -150,12 +170,13 @@ export function describeNetworkError(
       text: `${isCustom ? "the custom fetch" : "the network"} failed: ${
         singleLine(message)
       }`,
-      mayHaveReachedServer: true,
+      mayHaveReachedServer: !all.includes("(Connect)"), // Deno
+      isUnknown: true,
     };
   }
   const [, text, mayHaveReachedServer = false, isTimeout = false] = row;
   return {
-    text: text + trustHint(text, isCustom),
+    text: text + trustHint(text, isCustom) + guess(text, url),
     mayHaveReachedServer,
     isTimeout,
   };
@@ -167,4 +188,11 @@ function trustHint(text: string, isCustom: boolean): string {
     ? "make the custom fetch trust its CA"
     : TRUST_HINTS[detectRuntime()] ?? "add its CA to the trusted ones";
   return ` (${hint})`;
+}
+
+/** What else may be the cause. */
+function guess(text: string, url: string): string {
+  return text === LOST && url.startsWith("https:")
+    ? " (the server may require another client certificate, or one at all)"
+    : "";
 }

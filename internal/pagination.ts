@@ -48,8 +48,16 @@ export function createListing<T extends HasId>(
       return await transport.json<Page<T>>(page, request);
     }
     return await transport.withDeadline(spec, request, async (deadline) => {
-      await verifyFilter(transport, spec, wanted, request, deadline);
-      return await transport.json<Page<T>>(page, request, deadline);
+      const remember = await verifyFilter(
+        transport,
+        spec,
+        wanted,
+        request,
+        deadline,
+      );
+      const found = await transport.json<Page<T>>(page, request, deadline);
+      if (found.total > 0) remember();
+      return found;
     });
   };
 

@@ -16,13 +16,6 @@ const ARGUMENT_NAMES: Record<string, string> = {
   "/version/": "version",
 };
 
-/** Values that would change the path, even percent-encoded. */
-const INVALID_SEGMENTS = new Map([
-  ["", "an empty string"],
-  [".", '"."'],
-  ["..", '".."'],
-]);
-
 /** A path below `/v1/`; encodePath() validates it. */
 export function path(
   strings: TemplateStringsArray,
@@ -54,10 +47,18 @@ export function encodePath(
 function encodeSegment(name: string, value: unknown): string {
   validate(name, value);
   const text = String(value);
-  const problem = text.isWellFormed()
-    ? INVALID_SEGMENTS.get(text)
-    : "malformed Unicode";
-  if (problem !== undefined) {
+  // These would lead elsewhere even if they are percent-encoded: Decapod's
+  // nginx decodes a slash before it resolves "..".
+  const problem = text === ""
+    ? "an empty string"
+    : /^\.{1,2}$/.test(text)
+    ? `"${text}"`
+    : /\0|\//.test(text) && name !== "resetToken"
+    ? "a path"
+    : !text.isWellFormed()
+    ? "malformed Unicode"
+    : undefined;
+  if (problem) {
     throw new TypeError(
       `Invalid ${name}: must be a value from the server, got ${problem}`,
     );
@@ -68,11 +69,11 @@ function encodeSegment(name: string, value: unknown): string {
 /** The path of an endpoint that has no method; throws if it leads elsewhere. */
 export function relativePath(endpoint: string): Path {
   validate("endpoint", endpoint);
-  const text = endpoint.replace(/^\/(?:v1\/)?/, "");
+  const text = endpoint.replace(/^\/?(?:v1\/)?/, "");
   const segments = text.replace(/\/$/, "").split("/");
   const isValid = segments.every((segment) =>
     /^(?:[\w~!$&'()*+,;=:@.-]|%[0-9a-f]{2})+$/i.test(segment) &&
-    !/^(?:\.|%2e){1,2}$/i.test(segment)
+    !/^(?:\.|%2e){1,2}$|%(?:2f|00)/i.test(segment)
   );
   if (!isValid) {
     throw new TypeError(

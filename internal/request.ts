@@ -152,12 +152,14 @@ export class OutgoingRequest {
     if (signal.aborted) return signal.reason; // the caller's own
     if (thrown instanceof DecapodError) return thrown;
     const cause = redactError(thrown, (text) => this.redact(text));
-    const error = describeNetworkError(cause, this.isCustom);
-    const { isTimeout, mayHaveReachedServer } = error;
+    const error = describeNetworkError(cause, this.isCustom, this.url);
+    const { isTimeout, mayHaveReachedServer, isUnknown } = error;
     // After the headers, whatever the runtime says, the body broke off.
-    const text = response && !isTimeout
-      ? `the connection was lost while the response was read (${error.text})`
-      : error.text;
+    const text = !response || isTimeout
+      ? error.text
+      : `connection lost while reading the response${
+        isUnknown ? ` (${error.text})` : ""
+      }`;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,
       text + this.proxyHint() + this.sizeHint(),

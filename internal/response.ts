@@ -49,13 +49,14 @@ export class IncomingResponse {
     if (this.request.isCustom) this.#checkShape();
     const { type } = this.request;
     // Some runtimes do not notice that a compressed log is truncated.
-    return this.response.ok && this.#hasType(type) &&
+    return this.#isSuccess() && this.#hasType(type) &&
       (type !== "text/plain" || ["", "identity"].includes(this.#encoding()));
   }
 
   /** The error for any other response. */
   async error(): Promise<DecapodError> {
-    const { status, ok, type } = this.response;
+    const { status, type } = this.response;
+    const ok = this.#isSuccess();
     if (status === 204) return this.#unexpected(`has no content (${URL_HINT})`);
     if (ok && this.#hasType(this.request.type)) return this.#encodingError();
     if (ok) {
@@ -65,7 +66,7 @@ export class IncomingResponse {
       );
     }
     const location = this.#header("location")
-      .replace(/\/\/[^/?#]*@/g, `//${REDACTED}@`);
+      .replace(/[/\\]{2}[^/\\?#]*@/g, `//${REDACTED}@`);
     if (type === "opaqueredirect" || location && status < 400) {
       return this.#unexpected(
         `is a redirect to ${
@@ -80,7 +81,7 @@ export class IncomingResponse {
   async text(): Promise<string> {
     const { response, request: { deadline } } = this;
     if (!this.#isStreamed() && typeof response.arrayBuffer !== "function") {
-      return await deadline.race(response.text());
+      return await deadline.race(Promise.resolve(response.text()));
     }
     const bytes = this.#isStreamed()
       ? await this.#bytes()
@@ -98,7 +99,7 @@ export class IncomingResponse {
     const { response, request: { deadline, spec } } = this;
     const text = this.#isStreamed() || typeof response.text !== "function"
       ? await this.text()
-      : await deadline.race(response.text());
+      : await deadline.race(Promise.resolve(response.text()));
     const parsed = parseJson<T>(text);
     if (!parsed) {
       if (!DECODED.includes(this.#encoding())) throw this.#encodingError();
@@ -141,20 +142,28 @@ export class IncomingResponse {
     }
   }
 
+  #isSuccess(): boolean {
+    const { status } = this.response;
+    return status >= 200 && status < 300;
+  }
+
   #checkShape(): void {
-    const { status, headers, text, arrayBuffer }: Partial<FetchResponse> =
-      this.response ?? {};
+    const response: Partial<FetchResponse> = this.response ?? {};
+    const { status, headers, text, arrayBuffer, body, type } = response;
+    if (status === 0 && type === "error") throw new Error("network error");
     const missing = typeof status !== "number"
       ? "status"
       : typeof headers?.get !== "function"
       ? "headers"
       : typeof (text ?? arrayBuffer) !== "function"
       ? "text()"
+      : isStream(body) && body.locked
+      ? "an unread body"
       : undefined;
     if (missing === undefined) return;
     throw this.request.error(
       DecapodResponseError,
-      `the custom fetch did not return a Response: it lacks ${missing} (return a Response, such as Response.json({}))`,
+      `the custom fetch did not return a Response: it lacks ${missing} (return a new Response for each call, such as Response.json({}))`,
       { outcomeUnknown: true },
     );
   }

@@ -67,7 +67,8 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
   }
   const client = Deno.createHttpClient({ ...init.tls, poolMaxIdlePerHost: 0 });
   try {
-    return await abortable(fetch(url, { ...init, client }), init.signal);
+    const response = Promise.resolve(fetch(url, { ...init, client }));
+    return await abortable(response, init.signal);
   } finally {
     client.close(); // the body can still be read
   }
@@ -153,7 +154,8 @@ export class Transport {
     const deadline = this.openDeadline(spec, options);
     try {
       const headers = readHeaders(options?.headers); // pairs can be read once
-      return await work(deadline, { ...options, headers });
+      const { signal, timeout, retries } = options ?? {};
+      return await work(deadline, { signal, timeout, retries, headers });
     } finally {
       deadline.close();
     }
@@ -187,7 +189,14 @@ export class Transport {
 
   /** Ends everything under way but requests that are on the wire already. */
   cancelAll(): void {
-    for (const deadline of [...this.#deadlines]) deadline.cancel();
+    for (const deadline of [...this.#deadlines]) {
+      try {
+        deadline.cancel();
+      } catch {
+        // A Worker cannot abort what one of its earlier requests abandoned.
+        this.#deadlines.delete(deadline);
+      }
+    }
   }
 
   /** Closes this client's own connections. */

@@ -1,5 +1,7 @@
 /** Checks arguments and options before anything is sent. */
 
+import { singleLine } from "./redact.ts";
+
 /** What a value must be, how to test it, and the error's class. */
 export type Validator = [
   expected: string,
@@ -133,7 +135,7 @@ export function validateNames(
     const suggestion = similar ? `did you mean "${similar}"? ` : "";
     throw new TypeError(
       `Unknown ${kind} "${prefix}${
-        name.slice(0, 80)
+        singleLine(name, 80)
       }": ${suggestion}Known ${kind}s: ${known.join(", ")}`,
     );
   }
@@ -174,6 +176,12 @@ function isSimilar(known: string, given: string): boolean {
   }
   const different = Math.max(one.length, other.length) - start - end;
   return different <= Math.min(2, known.length / 3);
+}
+
+/** Whether an object has no class, so that its own members are all of it. */
+export function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
 }
 
 /** Whether a value is an object other than an array. */

@@ -311,3 +311,15 @@ Deno.test("login() that fails quickly is shared by all who join", async () => {
   await assertRejects(() => client.login(), DecapodAPIError, "401");
   assertEquals(server.logins, 2);
 });
+
+Deno.test("logout() twice at once deletes the token once, and both resolve", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.getUserSelf();
+  await Promise.all([
+    client.logout(),
+    client[Symbol.asyncDispose](),
+    client.logout(),
+  ]);
+  assertEquals(server.sent("DELETE", "/v1/auth/").length, 1);
+});

@@ -67,7 +67,7 @@ const UNSENT: [string, Error[]][] = [
     wrapped("bad port"),
   ]],
   ["Deno is not allowed to connect (run it with --allow-net)", [
-    new Error(
+    new Deno.errors.NotCapable(
       'Requires net access to "127.0.0.1:80", run again with the --allow-net flag',
     ),
   ]],
@@ -122,7 +122,19 @@ const UNSENT: [string, Error[]][] = [
   ["the TLS handshake failed", [
     coded("EPROTO", "EPROTO: The TLS handshake failed."),
   ]],
-  ["no connection could be opened", [coded("FailedToOpenSocket")]],
+  ["no connection could be opened", [
+    coded("FailedToOpenSocket"),
+    coded("ConnectionRefused"),
+  ]],
+  ["connection lost during the TLS handshake", [
+    wrapped(CONNECT + "tls handshake eof"),
+    wrapped(
+      coded(
+        "ECONNRESET",
+        "Client network socket disconnected before secure TLS connection was established",
+      ),
+    ),
+  ]],
   ["no connection in time", [
     wrapped(CONNECT + "tcp connect error: Connection timed out (os error 110)"),
     wrapped(coded("UND_ERR_CONNECT_TIMEOUT", "Connect Timeout Error")),
@@ -160,7 +172,6 @@ const SENT: [string, Error[]][] = [
       "client error (SendRequest): connection closed before message completed",
     ),
     wrapped("Connection reset by peer (os error 104)"),
-    wrapped(CONNECT + "tls handshake eof"),
     wrapped("peer closed connection without sending TLS close_notify"),
     new TypeError("error reading a body from connection"),
     coded("ECONNRESET", "ECONNRESET: The socket connection was closed"),

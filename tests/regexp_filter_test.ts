@@ -239,7 +239,9 @@ Deno.test("Listing forgets verified patterns when there are very many", async ()
     if (searchParams.get("filter")?.includes("no_such_field")) probes++;
   });
   const read = async (index: number) =>
-    await client.getUsers({ filter: { login: { regexp: `^${index}` } } });
+    await client.getUsers({
+      filter: { login: { regexp: `root|${index}` } },
+    });
   for (let index = 0; index < 1001; index++) await read(index);
   assertEquals(probes, 1001);
   await read(1000);
@@ -276,4 +278,17 @@ Deno.test("Listing says that a filter makes the URL too long", async () => {
     assert(error.message.length <= 500, error.message);
     assert(/the URL has \d{4,} characters/.test(error.message), error.message);
   }
+});
+
+Deno.test("Listing verifies a pattern again that it saw on an empty server", async () => {
+  await using server = new StandInServer({ servers: 0 });
+  await using client = server.client();
+  const filter = { name: { regexp: "(" } };
+  assertEquals(await client.getClusters({ filter }).toArray(), []);
+  await client.createCluster("ceph");
+  await assertRejects(
+    () => client.getClusters({ filter }).toArray(),
+    TypeError,
+    "Invalid filter.name.regexp",
+  );
 });

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { V1Client } from "../mod.ts";
-import { TestServer } from "./support/server.ts";
+import { StandInServer, TestServer } from "./support/server.ts";
 import { untyped } from "./support/untyped.ts";
 
 /** Values that JSON has no place for, and what the error calls them. */
@@ -166,4 +166,30 @@ Deno.test("request() rejects a body that refers to itself", async () => {
   body.self = body;
   await assertRejects(() => client.request("POST", "x/", { body }), TypeError);
   assertEquals(server.exchanges, []);
+});
+
+Deno.test("editUser() rejects objects that JSON would replace, and names the member", async () => {
+  await using server = new StandInServer();
+  await using client = server.client();
+  const { id } = await client.getUserSelf();
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  const values: [unknown, string][] = [
+    [Promise.resolve(1), "a Promise"],
+    [/x/, "a RegExp"],
+    [new Uint8Array(1), "a Uint8Array"],
+    [Object(NaN), "a Number"],
+    [Object(1n), "a BigInt"],
+    [new Date(NaN), "an object without a JSON value"],
+    [{ toJSON: () => undefined }, "an object without a JSON value"],
+    [cycle, "a circular structure"],
+  ];
+  for (const [value, problem] of values) {
+    await assertRejects(
+      () => client.editUser(id, (data) => ({ ...data, extra: untyped(value) })),
+      TypeError,
+      problem,
+    );
+  }
+  assertEquals(server.sent("PUT", `/v1/user/${id}/`), []);
 });

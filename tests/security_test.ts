@@ -113,7 +113,7 @@ Deno.test("login(), getUser() and others encode values so that none becomes a he
   await assertRejects(() => client.resetPassword(evil, evil));
   await assertRejects(() => client.requestPasswordReset(evil));
   const session = server.client({ headers: { authorization: "token" } });
-  await assertRejects(() => session.getUser(evil));
+  await assertRejects(() => session.getUser(evil.replaceAll("/", "")));
   await assertRejects(async () =>
     await session.getUsers({ filter: { login: evil }, perPage: 5 })
   );

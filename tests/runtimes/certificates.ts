@@ -1,4 +1,4 @@
-/** X.509 certificates that live as long as a test run, made here. */
+/** Creates X.509 certificates that are valid for a test run. */
 import { Buffer } from "node:buffer";
 
 /** A certificate and its key, as PEM text. */
@@ -7,19 +7,19 @@ export interface Identity {
   key: string;
 }
 
-/** What is to stand in a certificate. */
+/** What a certificate contains. */
 export interface CertificateOptions {
-  /** Host names and IPv4 addresses that it is for. */
+  /** Its host names and IPv4 addresses. */
   names?: string[];
   /** Whether it may sign others. */
   ca?: boolean;
-  /** From when it is valid; yesterday unless said. */
+  /** The start of its validity. @default Yesterday */
   from?: Date;
-  /** Until when it is valid; tomorrow unless said. */
+  /** The end of its validity. @default Tomorrow */
   until?: Date;
 }
 
-/** Someone who can sign. */
+/** A CA, or a certificate with its keys. */
 export interface Authority extends Identity {
   name: string;
   keys: CryptoKeyPair;
@@ -28,7 +28,7 @@ export interface Authority extends Identity {
 const DAY = 24 * 60 * 60 * 1000;
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** Makes a certificate that the given authority signs, or it itself. */
+/** Creates a certificate, signed by the issuer or self-signed. */
 export async function issue(
   name: string,
   options: CertificateOptions = {},
@@ -89,7 +89,7 @@ function pem(label: string, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${base64.trimEnd()}\n-----END ${label}-----\n`;
 }
 
-// DER, as far as it is needed here.
+// The DER encoding, as far as it is needed here.
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -2,7 +2,7 @@
 import { generateCloudConfig } from "@decapod/decapodlib";
 import { assert, assertRejects, section, test } from "./kit.ts";
 
-/** What the runner generates too, to compare. */
+/** The runner generates this too, to compare. */
 export const OPTIONS = {
   url: "https://decapod.example:9999",
   serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
@@ -15,14 +15,14 @@ export const OPTIONS = {
 
 section("cloud config");
 
-test("generated, byte for byte", (settings) => {
+test("generateCloudConfig() returns the same bytes on each runtime", (settings) => {
   assert(
     generateCloudConfig(OPTIONS) === settings.cloudConfig,
-    "The text is another one",
+    "Expected the same text",
   );
 });
 
-test("refused, by the option's name", async () => {
+test("generateCloudConfig() names an invalid option", async () => {
   await assertRejects(
     () => generateCloudConfig({ ...OPTIONS, username: "Not A User" }),
     RangeError,

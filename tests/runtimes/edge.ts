@@ -1,18 +1,22 @@
 /**
- * What stands in front of the stand-ins: TLS with all kinds of certificates,
- * and a proxy. It runs on Node, whose TLS can ask for a client certificate.
+ * TLS servers with all kinds of certificates in front of the stand-in servers,
+ * an HTTP/2 server and a proxy. Runs on Node, whose TLS servers can require a
+ * client certificate.
  *
  * Reads what to open from the environment, prints the ports as JSON, and ends
  * with its standard input.
  */
 import { createServer as createHttpServer, request } from "node:http";
+import { createSecureServer, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, connect, type Server } from "node:net";
 import process from "node:process";
+import { addAbortSignal } from "node:stream";
 import { createServer, type TlsOptions } from "node:tls";
+import { LOG_LINES } from "./kit.ts";
 
 /** What to open. */
 export interface Edge {
-  /** The port of the stand-ins. */
+  /** The port of the stand-in servers. */
   upstream: number;
   /** Settings of each TLS server, by its name. */
   tls: Record<string, TlsOptions>;
@@ -20,9 +24,12 @@ export interface Edge {
   hidden: string;
   /** The TLS server that is the hidden host's. */
   hiddenTls: string;
+  /** The TLS server whose certificate the HTTP/2 server has, if there is one. */
+  http2Tls?: string;
 }
 
 const HOST = "127.0.0.1";
+const LOG = LOG_LINES.join("\n") + "\n";
 const edge: Edge = JSON.parse(process.env.EDGE ?? "{}");
 
 async function listen(server: Server): Promise<number> {
@@ -30,6 +37,13 @@ async function listen(server: Server): Promise<number> {
   const { port } = server.address() as AddressInfo;
   return port;
 }
+
+/** Ways to make Node reset a stream with a code. */
+const RESETS: Record<string, (stream: ServerHttp2Stream) => void> = {
+  NO_ERROR: (stream) => stream.destroy(),
+  INTERNAL_ERROR: (stream) => stream.destroy(new Error("Cut off")),
+  CANCEL: (stream) => addAbortSignal(AbortSignal.abort(), stream),
+};
 
 const ports: Record<string, number> = {};
 for (const [name, options] of Object.entries(edge.tls)) {
@@ -46,6 +60,19 @@ for (const [name, options] of Object.entries(edge.tls)) {
   ports[name] = await listen(server);
 }
 
+/** Ends the stream of a log in the middle, with the code that is in the path. */
+const http2 = createSecureServer({ ...edge.tls[edge.http2Tls ?? ""] });
+http2.on("stream", (stream, { ":path": path }) => {
+  const reset = RESETS[path?.split("/")[1] ?? ""];
+  stream.on("error", () => {});
+  stream.respond({ ":status": 200, "content-type": "text/plain" });
+  if (reset) {
+    stream.write(LOG.slice(0, LOG.length / 2), () => reset(stream));
+  } else stream.end(LOG);
+});
+http2.on("sessionError", () => {});
+if (edge.http2Tls) ports.http2 = await listen(http2);
+
 const proxy = createHttpServer((incoming, outgoing) => {
   const { hostname, pathname, search } = new URL(incoming.url ?? "");
   if (hostname !== edge.hidden) {
@@ -54,12 +81,13 @@ const proxy = createHttpServer((incoming, outgoing) => {
   }
   const { method, headers } = incoming;
   const target = { host: HOST, port: edge.upstream, path: pathname + search };
-  incoming.pipe(request({ ...target, method, headers }, (answer) => {
-    outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-    answer.pipe(outgoing);
+  incoming.pipe(request({ ...target, method, headers }, (response) => {
+    outgoing.writeHead(response.statusCode ?? 502, response.headers);
+    response.pipe(outgoing);
   }));
 });
 proxy.on("connect", ({ url }, socket, head) => {
+  socket.on("error", () => {});
   const [host, port] = url?.split(":") ?? [];
   if (host !== edge.hidden) {
     socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");

@@ -1,30 +1,29 @@
 /**
- * What the suite is written against: tests in sections, a few asserts, and the
+ * What the suite is written with: tests in sections, assertions, and the
  * servers at the other end of the socket. Only what every runtime has.
  */
 
-/** What the suite runs on. */
+/** A runtime, whatever its version. */
 export type Runtime = "bun" | "deno" | "node" | "workerd";
 
 /** What the runner tells the suite. */
 export interface Settings {
-  /** Which runtime this is, whatever its version. */
   runtime: Runtime;
-  /** The URL of the servers; below it are all others. */
+  /** The URL of the servers; stand-in servers are below it. */
   servers: string;
-  /** The same for the server whose answers are faulty. */
+  /** The URL of the server that sends faulty responses. */
   faults: string;
-  /** What `generateCloudConfig` has to give. */
+  /** What `generateCloudConfig` has to return. */
   cloudConfig: string;
-  /** URLs of servers that speak TLS, by what is special about them. */
+  /** URLs of TLS servers, by what is special about them. */
   tls: Record<
     | "elsewhere"
     | "expired"
     | "future"
     | "good"
     | "self"
-    | "wantsCertificate"
-    | "wantsCertificate12",
+    | "requiresCertificate"
+    | "requiresCertificate12",
     string
   >;
   /** Certificates and keys, as PEM text. */
@@ -36,6 +35,8 @@ export interface Settings {
   proxy: string;
   /** Host and path that only the proxy can reach. */
   behindProxy: string;
+  /** The URL of the HTTP/2 server. */
+  http2: string;
 }
 
 /** How a test ended. */
@@ -50,22 +51,21 @@ interface Test {
   section: string;
   name: string;
   run: (settings: Settings) => Promise<void> | void;
-  /** Where it means something. */
   runtimes: readonly Runtime[];
 }
 
-/** Those whose fetch takes TLS settings, or that have one that does. */
+/** The runtimes on which TLS can be configured, on Node by a custom fetch. */
 export const WITH_TLS: Runtime[] = ["bun", "deno", "node"];
 
 const tests: Test[] = [];
 let current = "";
 
-/** Begins a section: what follows is counted under this name. */
+/** Begins a section: the tests below are counted under this name. */
 export function section(name: string): void {
   current = name;
 }
 
-/** Adds a test to the section; for all runtimes unless said. */
+/** Adds a test to the section. Defaults to all runtimes. */
 export function test(
   name: string,
   run: Test["run"],
@@ -74,29 +74,41 @@ export function test(
   tests.push({ section: current, name, run, runtimes });
 }
 
-/** A test that takes longer hangs, in milliseconds. */
-const LONGEST = 20_000;
+/** A test that takes longer hangs. */
+const LIMIT_MS = 20_000;
 
 /** Runs all tests, one after another. */
 export async function* runTests(settings: Settings): AsyncGenerator<Result> {
   for (const { section, name, run, runtimes } of tests) {
     if (!runtimes.includes(settings.runtime)) continue;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const hangs = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new Error(`it hangs: no end within ${LONGEST} ms`)),
-        LONGEST,
-      );
-    });
     try {
-      await Promise.race([run(settings), hangs]);
+      await within(LIMIT_MS, Promise.resolve(settings).then(run));
       yield { section, name };
     } catch (error) {
       yield { section, name, failure: describe(error) };
-    } finally {
-      clearTimeout(timer);
     }
   }
+}
+
+/** Rejects if a promise does not settle in time. */
+export async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const hangs = new Promise<never>((_, reject) => {
+    const error = new Error(`Not settled within ${ms} ms`);
+    timer = setTimeout(() => reject(error), ms);
+  });
+  return await Promise.race([promise, hangs])
+    .finally(() => clearTimeout(timer));
+}
+
+/** A promise that is resolved from outside. */
+export function deferred<T = void>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+} {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((resolvePromise) => resolve = resolvePromise);
+  return { promise, resolve };
 }
 
 function describe(error: unknown): string {
@@ -104,7 +116,7 @@ function describe(error: unknown): string {
   const cause = error.cause === undefined
     ? ""
     : `\ncaused by ${describe(error.cause)}`;
-  return `${error.stack ?? error}${cause}`;
+  return `${error.stack ?? error}\n${error.message}${cause}`;
 }
 
 /** Fails unless the condition holds. */
@@ -112,7 +124,7 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(message);
 }
 
-/** Fails unless both look the same as JSON. */
+/** Fails unless both are the same as JSON. */
 export function assertEquals(actual: unknown, expected: unknown): void {
   const [left, right] = [actual, expected].map((value) =>
     JSON.stringify(value, null, 1) ?? "undefined"
@@ -128,18 +140,13 @@ export function assertMatch(text: string, pattern: RegExp): void {
   );
 }
 
-/** Fails unless the work is refused with an error of this very class. */
+/** Fails unless the work throws an error of this class. */
 export async function assertRejects<E extends Error>(
   work: () => unknown,
   Class: new (...args: never[]) => E,
   pattern = /./,
 ): Promise<E> {
-  let error: unknown;
-  try {
-    await work();
-  } catch (thrown) {
-    error = thrown;
-  }
+  const error = await rejection(work);
   assert(
     error instanceof Class,
     `Expected a ${Class.name}, got ${describe(error)}`,
@@ -148,14 +155,22 @@ export async function assertRejects<E extends Error>(
   return error;
 }
 
-/** A request that a server got. */
-export interface Seen {
-  method: string;
-  path: string;
-  authorization: string | null;
+/** What the work throws or rejects with; undefined if it succeeds. */
+export async function rejection(work: () => unknown): Promise<unknown> {
+  return await Promise.resolve().then(work).then(
+    () => undefined,
+    (error) => error,
+  );
 }
 
-/** A stand-in Decapod of one test's own. */
+/** A request that a server received. */
+export interface Received {
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+}
+
+/** A stand-in server that belongs to one test. */
 export class Server {
   /** The base URL for a client. */
   readonly url: string;
@@ -164,48 +179,62 @@ export class Server {
     this.url = url;
   }
 
-  /** What it was asked for, in order. */
-  async seen(): Promise<Seen[]> {
-    const response = await fetch(`${this.url}/control/seen`);
+  /** The requests so far, in order. */
+  async received(): Promise<Received[]> {
+    const response = await fetch(`${this.url}/control/received`);
     return JSON.parse(await response.text());
   }
 
   /** The same, each as `GET /v1/cluster/`. */
   async requests(): Promise<string[]> {
-    return (await this.seen()).map(({ method, path }) => `${method} ${path}`);
+    return (await this.received())
+      .map(({ method, path }) => `${method} ${path}`);
   }
 
-  /** Calls a method of the stand-in or reads a property of it. */
+  /** Calls a method of the stand-in server or reads a property. */
   async do<T>(member: string, ...args: unknown[]): Promise<T> {
     const response = await this.#post("do", { member, args });
     return JSON.parse(await response.text());
   }
 
-  /** Answers the next requests like this instead, one after another. */
-  async answerWith(...answers: Answer[]): Promise<void> {
-    await this.#post("answers", answers);
+  /** Overrides the responses to the next requests, one after another. */
+  async respondWith(...responses: CannedResponse[]): Promise<void> {
+    await this.#post("responses", responses);
   }
 
-  async #post(what: string, body: unknown): Promise<Response> {
-    const response = await fetch(`${this.url}/control/${what}`, {
+  /** Waits until a response is held back. */
+  async held(): Promise<void> {
+    await this.#post("held");
+  }
+
+  /** Sends the responses that are held back. */
+  async release(): Promise<void> {
+    await this.#post("release");
+  }
+
+  async #post(control: string, body: unknown = {}): Promise<Response> {
+    const response = await fetch(`${this.url}/control/${control}`, {
       method: "POST",
       body: JSON.stringify(body),
     });
     if (response.ok) return response;
-    throw new Error(`The server refused: ${await response.text()}`);
+    throw new Error(`The server failed: ${await response.text()}`);
   }
 }
 
-/** An answer that the stand-in would not give. */
-export interface Answer {
-  status: number;
+/** A response that replaces that of the stand-in server. */
+export interface CannedResponse {
+  /** Only for requests with this method. Defaults to any. */
+  method?: string;
+  /** Defaults to the status and the body of the stand-in server. */
+  status?: number;
   headers?: Record<string, string>;
   body?: string;
-  /** Only requests with such a method; of any unless said. */
-  method?: string;
+  /** Whether to wait for `release()`. */
+  isHeld?: boolean;
 }
 
-/** Opens a stand-in with these options of its constructor. */
+/** Opens a stand-in server with these options. */
 export async function openServer(
   { servers }: Settings,
   options: Record<string, unknown> = {},
@@ -216,3 +245,9 @@ export async function openServer(
   });
   return new Server(`${servers}${await response.text()}`);
 }
+
+/** The lines of the log that the faulty server sends. */
+export const LOG_LINES: string[] = Array.from(
+  { length: 2000 },
+  (_, index) => `line ${index}: ${(index * 7919) % 10_007}`,
+);

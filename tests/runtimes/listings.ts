@@ -1,19 +1,22 @@
 /** Listings, executions that are followed, and logs. */
 import {
-  DecapodConnectionError,
+  Client,
+  DecapodAPIError,
   DecapodExecutionError,
   DecapodWaitTimeoutError,
 } from "@decapod/decapodlib";
-import { Client } from "@decapod/decapodlib";
 import {
   assert,
   assertEquals,
   assertMatch,
   assertRejects,
   openServer,
+  rejection,
   section,
+  type Server,
   type Settings,
   test,
+  within,
 } from "./kit.ts";
 import { connect } from "./sessions.ts";
 
@@ -21,7 +24,7 @@ const CLUSTERS = 60;
 
 section("listings");
 
-test("awaited, one page as the wire has it", async (settings) => {
+test("Listing returns one page when it is awaited", async (settings) => {
   const server = await openServer(settings, { clusters: CLUSTERS });
   const client = connect(server);
   const listing = client.getClusters({ page: 2, perPage: 7 });
@@ -33,7 +36,18 @@ test("awaited, one page as the wire has it", async (settings) => {
   assertEquals((await server.requests()).length, 2);
 });
 
-test("iterated, each item once", async (settings) => {
+test("Listing that failed asks again when it is awaited again", async (settings) => {
+  const server = await openServer(settings, { clusters: CLUSTERS });
+  const client = connect(server);
+  await client.login();
+  await server.respondWith({ status: 500 });
+  const listing = client.getClusters();
+  await assertRejects(() => listing, DecapodAPIError);
+  assertEquals((await listing).total, CLUSTERS);
+  assertEquals((await listing.finally(() => {})).total, CLUSTERS);
+});
+
+test("Listing yields each item once", async (settings) => {
   const server = await openServer(settings, { clusters: CLUSTERS });
   const client = connect(server);
   const names = new Set<string>();
@@ -52,7 +66,7 @@ test("iterated, each item once", async (settings) => {
   assertEquals((await client.getClusters().toArray()).length, CLUSTERS);
 });
 
-test("left early, nothing goes on", async (settings) => {
+test("Listing sends nothing after the loop was left", async (settings) => {
   const server = await openServer(settings, { clusters: CLUSTERS });
   const client = connect(server);
   for await (const _ of client.getClusters({ perPage: 2 })) break;
@@ -61,7 +75,7 @@ test("left early, nothing goes on", async (settings) => {
   assertEquals((await server.requests()).length, before + 1);
 });
 
-test("filtered and sorted", async (settings) => {
+test("Listing is filtered and sorted by the server", async (settings) => {
   const server = await openServer(settings, { clusters: CLUSTERS });
   const client = connect(server);
   const { items, total } = await client.getClusters({
@@ -74,21 +88,21 @@ test("filtered and sorted", async (settings) => {
 
 section("following");
 
-/** An execution that is on its way. */
-async function execute(settings: Settings, fail: boolean) {
+/** An execution that runs. */
+async function execute(settings: Settings, failures: object[] = []) {
   const server = await openServer(settings, { pace: 10 });
-  if (fail) await server.do("failTask");
   const client = connect(server);
   const { id } = await server.do<{ id: string }>("seedExecution", {
     servers: 2,
     steps: 6,
     duration: 300,
+    failures,
   });
   return { server, client, id };
 }
 
-test("waiting gives the completed execution", async (settings) => {
-  const { client, id } = await execute(settings, false);
+test("waitForExecution() returns the completed execution", async (settings) => {
+  const { client, id } = await execute(settings);
   const states: string[] = [];
   const execution = await client.waitForExecution(id, {
     interval: 20,
@@ -98,9 +112,8 @@ test("waiting gives the completed execution", async (settings) => {
   assertEquals(states.at(-1), "completed");
 });
 
-test("waiting for what fails throws it", async (settings) => {
-  const { client, id } = await execute(settings, false);
-  await client.cancelExecution(id);
+test("waitForExecution() rejects with a failed execution", async (settings) => {
+  const { client, id } = await execute(settings, [{}]);
   const error = await assertRejects(
     () => client.waitForExecution(id, { interval: 20 }),
     DecapodExecutionError,
@@ -108,7 +121,7 @@ test("waiting for what fails throws it", async (settings) => {
   assert(error.execution.id === id, "Expected the execution");
 });
 
-test("waiting ends at its timeout", async (settings) => {
+test("waitForExecution() rejects at its timeout", async (settings) => {
   const server = await openServer(settings, { pace: 10 });
   const client = connect(server);
   const { id } = await server.do<{ id: string }>("seedExecution", {});
@@ -116,11 +129,11 @@ test("waiting ends at its timeout", async (settings) => {
     () => client.waitForExecution(id, { interval: 20, timeout: 200 }),
     DecapodWaitTimeoutError,
   );
-  assert(error.execution?.id === id, "Expected the execution as it was seen");
+  assert(error.execution?.id === id, "Expected the execution as last polled");
 });
 
-test("following gives states and steps, the end last", async (settings) => {
-  const { client, id } = await execute(settings, false);
+test("followExecution() yields states and steps, the last state at the end", async (settings) => {
+  const { client, id } = await execute(settings);
   const events: string[] = [];
   for await (const event of client.followExecution(id, { interval: 20 })) {
     events.push(
@@ -133,9 +146,9 @@ test("following gives states and steps, the end last", async (settings) => {
 
 section("logs");
 
-test("streamed by line", async (settings) => {
-  const { server, client, id } = await execute(settings, false);
-  // Bytes of a character come in different packets somewhere in there.
+test("streamExecutionLog() yields lines", async (settings) => {
+  const { server, client, id } = await execute(settings);
+  // Somewhere in it the bytes of one character arrive in two packets.
   const lines = Array.from(
     { length: 20_000 },
     (_, index) => `${index} größer € 𝒜 ${"x".repeat(index % 50)}`,
@@ -151,7 +164,7 @@ test("streamed by line", async (settings) => {
   assertEquals(text.length, lines.join("\r\n").length + 1);
 });
 
-/** A client for a server whose answers are broken. */
+/** A client of the server that sends faulty responses. */
 export function connectToFault(
   { faults }: Settings,
   fault: string,
@@ -160,40 +173,29 @@ export function connectToFault(
   return new Client(`${faults}/${fault}`, {
     login: "root",
     password: "root",
-    // With a header of one's own nobody is logged in.
-    headers: { authorization: "own" },
+    headers: { authorization: "own" }, // so that nothing logs in
     ...options,
   });
 }
 
-test("torn off, an error and no torn line", async (settings) => {
-  const client = connectToFault(settings, "torn");
-  const lines: string[] = [];
-  await assertRejects(async () => {
-    for await (const line of client.streamExecutionLog("id")) lines.push(line);
-  }, DecapodConnectionError);
-  // A stream that fails may drop what nobody has read yet.
-  assert(lines.length === 0 || lines.join() === "first", lines.join());
-});
-
-test("aborted, at once and with the reason", async (settings) => {
+test("streamExecutionLog() stops at once when it is aborted", async (settings) => {
   const client = connectToFault(settings, "hang-log");
   const controller = new AbortController();
   const reason = new Error("enough");
   const lines: string[] = [];
-  const error = await (async () => {
+  const error = await rejection(async () => {
     const log = client.streamExecutionLog("id", { signal: controller.signal });
     for await (const line of log) {
       lines.push(line);
       controller.abort(reason);
     }
-  })().catch((error) => error);
+  });
   assert(error === reason, `Expected the reason, got ${error}`);
   assertEquals(lines, ["first"]);
   await fetch(`${settings.servers}/closed`);
 });
 
-test("left early, the connection is closed", async (settings) => {
+test("streamExecutionLog() closes the connection when the loop is left", async (settings) => {
   const client = connectToFault(settings, "hang-log");
   for await (const line of client.streamExecutionLog("id")) {
     assertMatch(line, /first/);
@@ -201,3 +203,67 @@ test("left early, the connection is closed", async (settings) => {
   }
   await fetch(`${settings.servers}/closed`);
 });
+
+section("iterators");
+
+/** Iterations whose next() waits for a response. */
+const ITERATIONS: Record<
+  string,
+  (client: Client, id: string) => AsyncGenerator<unknown>
+> = {
+  "getClusters()": (client) => client.getClusters()[Symbol.asyncIterator](),
+  "getClusters().pages()": (client) => client.getClusters().pages(),
+  "streamExecutionLog()": (client, id) => client.streamExecutionLog(id),
+  "followExecution()": (client, id) => client.followExecution(id),
+};
+
+/** The ways to leave an iteration. */
+const LEAVES: Record<string, (items: AsyncGenerator) => Promise<unknown>> = {
+  "return()": (items) => items.return(undefined),
+  // TypeScript 5.4 does not know the method.
+  "asyncDispose()": async (items) =>
+    await Reflect.apply(Reflect.get(items, Symbol.asyncDispose), items, []),
+};
+
+for (const [iteration, iterate] of Object.entries(ITERATIONS)) {
+  for (const [name, leave] of Object.entries(LEAVES)) {
+    test(`${iteration} ends at ${name} while next() is pending`, async (settings) => {
+      const { server, client, id } = await pendingRequest(settings);
+      const items = iterate(client, id);
+      const next = items.next();
+      await server.held();
+      await within(1000, leave(items));
+      const { done } = await within(1000, next);
+      assert(done, "Expected the end of the iteration");
+      await assertNothingFollows(server);
+    });
+  }
+  test(`${iteration} ends when a stream of it is canceled`, async (settings) => {
+    const { from } = ReadableStream as {
+      from?: (items: AsyncIterable<unknown>) => ReadableStream;
+    };
+    if (!from) return; // Bun 1.2 and Node 20.0 have none
+    const { server, client, id } = await pendingRequest(settings);
+    const reader = from.call(ReadableStream, iterate(client, id)).getReader();
+    const read = reader.read();
+    await server.held();
+    await within(1000, reader.cancel());
+    await within(1000, read);
+    await assertNothingFollows(server);
+  });
+}
+
+/** A client whose next request gets no response. */
+async function pendingRequest(settings: Settings) {
+  const { server, client, id } = await execute(settings);
+  await client.login();
+  await server.respondWith({ isHeld: true });
+  return { server, client, id };
+}
+
+async function assertNothingFollows(server: Server): Promise<void> {
+  const { length } = await server.requests();
+  await server.release();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assertEquals((await server.requests()).length, length);
+}

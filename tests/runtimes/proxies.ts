@@ -1,17 +1,17 @@
-/** Proxies: of the environment where the runtime heeds it, else injected. */
+/** Proxies: from the environment, or on Node by a custom fetch. */
 import { Client, type ClientOptions } from "@decapod/decapodlib";
 import { assertEquals, section, test } from "./kit.ts";
 
 let injected: ClientOptions["fetch"];
 
-/** Tells the suite to reach the proxy with a fetch of its own. */
+/** Sets the fetch that connects through the proxy. */
 export function useProxyFetch(fetch: NonNullable<ClientOptions["fetch"]>) {
   injected = fetch;
 }
 
 section("proxies");
 
-test("reach what only they can reach", async ({ pem, behindProxy }) => {
+test("Client connects through a proxy", async ({ pem, behindProxy }) => {
   for (const protocol of ["http", "https"]) {
     const { ca } = pem;
     await using client = new Client(`${protocol}://${behindProxy}`, {

@@ -26,6 +26,7 @@ import { generateCloudConfig } from "../../mod.ts";
 import { issue } from "./certificates.ts";
 import { OPTIONS } from "./cloud_config.ts";
 import type { Edge } from "./edge.ts";
+import { checkHints } from "./hints.ts";
 import type { Result, Runtime, Settings } from "./kit.ts";
 import { Servers } from "./servers.ts";
 import type { End } from "./suite.ts";
@@ -64,6 +65,8 @@ interface Use {
     program: string,
     target: Target,
   ) => Promise<Output>;
+  /** The arguments that run the probe with more flags. */
+  probe?: (flags: string[]) => string[];
 }
 
 /** Packages for TLS and types on Node. */
@@ -78,6 +81,14 @@ const USES: Record<Kind, Use> = {
         ["run", "--allow-net", "--allow-env", "--no-prompt", "main.ts"],
         { env: environment(world, "deno"), signal: world.limit() },
       ),
+    probe: (flags) => [
+      "run",
+      "--allow-net",
+      "--allow-env",
+      "--no-prompt",
+      ...flags,
+      "probe.ts",
+    ],
   },
   bun: {
     consumer: ({ registry }, program) => bunConsumer(registry, program),
@@ -87,6 +98,7 @@ const USES: Record<Kind, Use> = {
         cwd: consumer.folder,
         signal: world.limit(),
       }),
+    probe: (flags) => ["run", ...flags, "probe.ts"],
   },
   node: {
     consumer: ({ registry }) => npmConsumer(registry, NODE_PACKAGES),
@@ -98,6 +110,7 @@ const USES: Record<Kind, Use> = {
         signal: world.limit(),
       });
     },
+    probe: (flags) => [...flags, "probe.js"],
   },
   workerd: {
     consumer: ({ registry }, program) => denoConsumer(registry, program),
@@ -181,6 +194,7 @@ async function runTarget(
   await using consumer = await use.consumer(world, program);
   await copySuite(consumer);
   await consumer.write("ca.pem", world.settings.pem.ca);
+  await consumer.write("self.pem", world.settings.pem.self);
   const results = await use.types?.(world, consumer, program) ?? [];
   if (!use.run) return results;
   const { code, stdout, stderr } = await use.run(
@@ -205,6 +219,17 @@ async function runTarget(
   );
   const foreign = await foreignModules(world, target, consumer, end?.library);
   check("nothing is from elsewhere", foreign === "", foreign);
+  if (use.probe) {
+    const hints = await checkHints({
+      kind: target.kind,
+      target: target.name,
+      settings: world.settings,
+      folder: consumer.folder,
+      command: (flags) => [program, ...use.probe?.(flags) ?? []],
+      env: consumer.env,
+    });
+    results.push(...hints);
+  }
   return results;
 }
 
@@ -269,7 +294,7 @@ async function prepare(node: string) {
       issue("client", {}, otherCa),
     ]);
   const shown = ({ cert, key }: typeof good) => ({ cert, key });
-  const wantsCertificate = {
+  const requiresCertificate = {
     ...shown(good),
     ca: ca.cert,
     requestCert: true,
@@ -281,14 +306,15 @@ async function prepare(node: string) {
     upstream: servers.port,
     hidden: "decapod.invalid",
     hiddenTls: "good",
+    http2Tls: "good",
     tls: {
       good: shown(good),
       elsewhere: shown(elsewhere),
       expired: shown(expired),
       future: shown(future),
       self: shown(self),
-      wantsCertificate,
-      wantsCertificate12: { ...wantsCertificate, maxVersion: "TLSv1.2" },
+      requiresCertificate,
+      requiresCertificate12: { ...requiresCertificate, maxVersion: "TLSv1.2" },
     },
   });
   const url = (name: string) => `https://localhost:${edge.ports[name]}${path}`;
@@ -299,14 +325,15 @@ async function prepare(node: string) {
     cloudConfig: generateCloudConfig(OPTIONS),
     proxy: `http://127.0.0.1:${edge.ports.proxy}`,
     behindProxy: `decapod.invalid${path}`,
+    http2: `https://localhost:${edge.ports.http2}`,
     tls: {
       elsewhere: url("elsewhere"),
       expired: url("expired"),
       future: url("future"),
       good: url("good"),
       self: url("self"),
-      wantsCertificate: url("wantsCertificate"),
-      wantsCertificate12: url("wantsCertificate12"),
+      requiresCertificate: url("requiresCertificate"),
+      requiresCertificate12: url("requiresCertificate12"),
     },
     pem: {
       ca: ca.cert,

@@ -1,15 +1,16 @@
-/** Login, logout, and tokens that die. */
+/** Logins and tokens that are refused. */
 import {
   Client,
   type ClientOptions,
   DecapodAPIError,
-  DecapodError,
 } from "@decapod/decapodlib";
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertRejects,
   openServer,
+  rejection,
   section,
   type Server,
   test,
@@ -18,7 +19,7 @@ import {
 const ACCOUNT = { login: "root", password: "root" };
 const LOGIN = "POST /v1/auth/";
 
-/** A client for a server of this suite. */
+/** A client for a stand-in server. */
 export function connect(
   server: Server,
   options: Partial<ClientOptions> = {},
@@ -28,7 +29,7 @@ export function connect(
 
 section("login");
 
-test("many calls at once log in once", async (settings) => {
+test("login() happens once for many calls at once", async (settings) => {
   const server = await openServer(settings);
   const client = connect(server);
   assertEquals((await server.requests()).length, 0);
@@ -40,7 +41,7 @@ test("many calls at once log in once", async (settings) => {
   assertEquals(requests.length, 11);
 });
 
-test("a failed login fails who waited and is forgotten", async (settings) => {
+test("login() that fails rejects all calls that wait and is forgotten", async (settings) => {
   const server = await openServer(settings);
   const client = connect(server, { password: "changed" });
   const outcomes = await Promise.allSettled(
@@ -59,7 +60,7 @@ test("a failed login fails who waited and is forgotten", async (settings) => {
   assertEquals((await client.getUserSelf()).data.login, "root");
 });
 
-test("who aborts stops waiting, the login goes on", async (settings) => {
+test("login() continues for others if the call that began it aborts", async (settings) => {
   const server = await openServer(settings);
   const client = connect(server);
   const controller = new AbortController();
@@ -68,62 +69,37 @@ test("who aborts stops waiting, the login goes on", async (settings) => {
   const second = client.getUserSelf();
   controller.abort(reason);
   assert(
-    await first.catch((error) => error) === reason,
+    await rejection(() => first) === reason,
     "Expected the signal's reason",
   );
   assertEquals((await second).data.login, "root");
+  assertEquals(await server.requests(), [LOGIN, "GET /v1/user/self/"]);
 });
 
-test("logout ends the session, and the next call opens another", async (settings) => {
+test("login() that another call began delays a call by half its timeout", async (settings) => {
   const server = await openServer(settings);
   const client = connect(server);
-  await client.logout();
-  assertEquals(await server.requests(), []);
-  await client.login();
-  await client.logout();
-  await client.getUserSelf();
-  assertEquals(await server.requests(), [
-    LOGIN,
-    "DELETE /v1/auth/",
-    LOGIN,
-    "GET /v1/user/self/",
-  ]);
+  await server.respondWith({ isHeld: true });
+  const first = client.getUserSelf();
+  await server.held();
+  const second = await client.getUserSelf({ timeout: 1000 });
+  assertEquals(second.data.login, "root");
+  await server.release();
+  assertEquals((await first).data.login, "root");
 });
 
-test("logout rejects who waits for the login", async (settings) => {
-  const server = await openServer(settings);
-  const client = connect(server);
-  const waiting = client.getUserSelf();
-  waiting.catch(() => {});
-  await client.logout();
-  await assertRejects(() => waiting, DecapodError, /logout/);
-});
-
-test("disposing logs out and never throws", async (settings) => {
-  const server = await openServer(settings);
-  const client = connect(server);
-  await client.login();
-  await client[Symbol.asyncDispose]();
-  assertEquals(await server.requests(), [LOGIN, "DELETE /v1/auth/"]);
-  const lost = new Client(`${settings.faults}/close`, {
-    ...ACCOUNT,
-    retries: 0,
-  });
-  await lost.login().catch(() => {});
-  await lost[Symbol.asyncDispose]();
-});
-
-test("fromEnv reads the environment", (settings) => {
+test("fromEnv() reads the environment", (settings) => {
   assertEquals(Client.fromEnv().url, settings.servers);
 }, ["bun", "deno", "node"]);
 
-test("fromEnv without an environment says what is missing", async () => {
-  await assertRejects(() => Client.fromEnv(), TypeError, /set DECAPOD_URL/);
+test("fromEnv() names the bindings where there is no environment", async () => {
+  const error = await assertRejects(() => Client.fromEnv(), TypeError);
+  assertMatch(error.message, /new Client\(env\.DECAPOD_URL, /);
 }, ["workerd"]);
 
 section("401");
 
-test("a dead token is replaced, whatever the method", async (settings) => {
+test("V1Auth replaces a refused token, whatever the method", async (settings) => {
   const server = await openServer(settings);
   const client = connect(server);
   await client.login();
@@ -138,7 +114,7 @@ test("a dead token is replaced, whatever the method", async (settings) => {
   ]);
 });
 
-test("calls with the same dead token log in once", async (settings) => {
+test("V1Auth logs in once for calls with the same refused token", async (settings) => {
   const server = await openServer(settings);
   const client = connect(server);
   await client.login();
@@ -148,12 +124,12 @@ test("calls with the same dead token log in once", async (settings) => {
   assertEquals(requests.filter((one) => one === LOGIN).length, 2);
 });
 
-test("a second 401 is the caller's", async (settings) => {
+test("V1Auth leaves a second 401 to the caller", async (settings) => {
   const server = await openServer(settings);
   const client = connect(server);
   await client.login();
   const refusal = { status: 401, method: "GET" };
-  await server.answerWith(refusal, refusal);
+  await server.respondWith(refusal, refusal);
   const error = await assertRejects(
     () => client.getUserSelf(),
     DecapodAPIError,

@@ -1,8 +1,11 @@
-/** The whole suite, and how it tells its results: a line of JSON each. */
+/** The whole suite; its results are lines of JSON. */
 import "./sessions.ts";
+import "./logout.ts";
 import "./methods.ts";
 import "./listings.ts";
+import "./truncation.ts";
 import "./failures.ts";
+import "./options.ts";
 import "./cloud_config.ts";
 import "./tls.ts";
 import "./proxies.ts";
@@ -11,11 +14,11 @@ import { type Result, runTests, type Settings } from "./kit.ts";
 /** The last line. */
 export interface End {
   end: true;
-  /** Where the library comes from. */
+  /** The URL of the library. */
   library: string;
 }
 
-/** Runs all tests and gives the lines to print. */
+/** Runs all tests and yields the lines to print. */
 export async function* lines(
   settings: string | undefined,
   library: string,

@@ -1,4 +1,4 @@
-/** TLS with certificates of one's own, and all that can be wrong with them. */
+/** TLS: private CAs, client certificates, and everything that can be wrong. */
 import {
   Client,
   type ClientOptions,
@@ -6,21 +6,25 @@ import {
   type TlsOptions,
 } from "@decapod/decapodlib";
 import {
+  assert,
   assertEquals,
+  assertMatch,
   assertRejects,
+  rejection,
   type Runtime,
   section,
+  Server,
   type Settings,
   test,
   WITH_TLS,
 } from "./kit.ts";
 
-/** How Node's users set TLS up: a fetch with a dispatcher of undici. */
+/** On Node: creates a fetch with these settings, which needs undici. */
 let fetchWith:
   | ((tls: TlsOptions) => NonNullable<ClientOptions["fetch"]>)
   | undefined;
 
-/** Tells the suite that the runtime's own fetch takes no TLS settings. */
+/** Sets how to create a fetch where the runtime's own has no TLS settings. */
 export function useFetchWith(make: NonNullable<typeof fetchWith>): void {
   fetchWith = make;
 }
@@ -35,62 +39,83 @@ function connect(url: string, tls: TlsOptions): Client {
 
 section("tls");
 
-test("with a private CA, and with a client certificate", async (settings) => {
-  const { pem: { ca, cert, key }, tls } = settings;
-  await using plain = connect(tls.good, { ca });
-  assertEquals((await plain.getUserSelf()).data.login, "root");
-  await using known = connect(tls.wantsCertificate, { ca, cert, key });
-  assertEquals((await known.getUserSelf()).data.login, "root");
-  await known.logout();
-  assertEquals((await known.getUserSelf()).data.login, "root");
-}, WITH_TLS);
+test(
+  "Client accepts a private CA and sends a client certificate",
+  async (settings) => {
+    const { pem: { ca, cert, key }, tls } = settings;
+    await using plain = connect(tls.good, { ca });
+    assertEquals((await plain.getUserSelf()).data.login, "root");
+    await using known = connect(tls.requiresCertificate, { ca, cert, key });
+    assertEquals((await known.getUserSelf()).data.login, "root");
+    await known.logout();
+    assertEquals((await known.getUserSelf()).data.login, "root");
+  },
+  WITH_TLS,
+);
 
-test("refused where fetch takes no such settings", async ({ runtime, pem }) => {
-  const { ca, cert, key } = pem;
-  const account = { login: "root", password: "root" };
-  for (const tls of [{ ca }, { ca, cert, key }, { verify: false }]) {
-    await assertRejects(
-      () => new Client("https://decapod.example", { ...account, tls }),
-      TypeError,
-      runtime === "node" ? /Cannot use tls: .*undici/ : /mTLS binding/,
-    );
-  }
-}, ["node", "workerd"]);
+test(
+  "Client rejects tls where fetch has no TLS settings",
+  async ({ runtime, pem }) => {
+    const { ca, cert, key } = pem;
+    const account = { login: "root", password: "root" };
+    for (const tls of [{ ca }, { ca, cert, key }, { verify: false }]) {
+      await assertRejects(
+        () => new Client("https://decapod.example", { ...account, tls }),
+        TypeError,
+        runtime === "node"
+          ? /NODE_EXTRA_CA_CERTS .*fetch of undici/
+          : /mTLS binding/,
+      );
+    }
+  },
+  ["node", "workerd"],
+);
 
-test("closed while a call is under way", async (settings) => {
-  const { pem: { ca }, tls } = settings;
-  const client = connect(tls.good, { ca });
-  await client.login();
-  const call = client.getUserSelf();
-  await client[Symbol.asyncDispose]();
-  assertEquals((await call).data.login, "root");
-}, WITH_TLS);
+test(
+  "asyncDispose() lets a TLS request that was sent finish",
+  async (settings) => {
+    const { pem: { ca }, tls } = settings;
+    const server = new Server(tls.good.replace(/.*(?=\/)/, settings.servers));
+    const client = connect(tls.good, { ca });
+    await server.respondWith({ isHeld: true });
+    const call = client.getInfo();
+    await server.held();
+    await client[Symbol.asyncDispose]();
+    await server.release();
+    await call;
+  },
+  WITH_TLS,
+);
 
-test("without verification", async ({ tls }) => {
+test("tls.verify: false turns verification off", async ({ tls }) => {
   await using client = connect(tls.good, { verify: false });
   assertEquals((await client.getUserSelf()).data.login, "root");
 }, ["bun", "node"]);
 
-test("without verification, refused", async ({ tls }) => {
-  await assertRejects(
-    () => connect(tls.good, { verify: false }),
-    TypeError,
-    /--unsafely-ignore-certificate-errors=HOST.*tls\.ca/,
-  );
-}, ["deno"]);
+test(
+  "tls.verify: false is rejected with what to do instead",
+  async ({ tls }) => {
+    await assertRejects(
+      () => connect(tls.good, { verify: false }),
+      TypeError,
+      /--unsafely-ignore-certificate-errors=HOST.*tls\.ca/,
+    );
+  },
+  ["deno"],
+);
 
 interface Wrong {
   name: string;
   server: keyof Settings["tls"];
-  /** What has to be said of it, on some runtimes in their own way. */
   message: RegExp;
+  /** Instead of `message` on these runtimes. */
   own?: Partial<Record<Runtime, RegExp>>;
-  /** The CA to trust; the right one unless said. */
+  /** The CA to trust. @default The right one */
   ca?: keyof Settings["pem"];
   runtimes?: Runtime[];
 }
 
-/** What can be wrong with certificates. */
+/** Certificates that are not accepted. */
 const WRONG: Wrong[] = [
   {
     name: "another CA",
@@ -116,100 +141,119 @@ const WRONG: Wrong[] = [
   },
   {
     name: "no client certificate",
-    server: "wantsCertificate",
-    message: /it wants a client certificate/,
+    server: "requiresCertificate",
+    message: /does it require a client certificate\?/,
     own: {
-      bun: /no TLS is spoken there, or the server wants a client certificate/,
-      node: /the server may want another client certificate, or one at all/,
+      bun: /requires? (?:a|another) client certificate/,
+      node:
+        /connection lost \(the server may require another client certificate/,
     },
   },
   {
     name: "no client certificate, TLS 1.2",
-    server: "wantsCertificate12",
-    message: /it wants a client certificate/,
+    server: "requiresCertificate12",
+    message: /does it require a client certificate\?/,
     own: {
-      bun: /no TLS is spoken there, or the server wants a client certificate/,
+      bun: /requires a client certificate|whether the server uses TLS/,
     },
   },
   {
     name: "a CA's own certificate",
     server: "self",
     ca: "self",
-    message: /certificate is that of a CA/,
+    message: /certificate is a CA certificate/,
     runtimes: ["deno"],
   },
 ];
 
-/** workerd tells a program no more than this. */
-const WORKERD = /TLS failed .*workerd's own log says which/;
+/** workerd tells a program only this. */
+const WORKERD = /TLS failed .*see the log of workerd/;
 
 for (const { name, server, ca = "ca", message, own, runtimes } of WRONG) {
-  test(name, async ({ runtime, pem, tls }) => {
-    const url = tls[server];
-    // workerd has been told to trust the CA.
-    await using client = connect(
-      url,
-      runtime === "workerd" ? {} : {
-        ca: pem[ca],
-      },
-    );
-    const error = await assertRejects(
-      () => client.getInfo(),
-      DecapodConnectionError,
-      runtime === "workerd" ? WORKERD : own?.[runtime] ?? message,
-    );
-    assertEquals(error.url, `${url}/v1/info/`);
-  }, runtimes);
+  test(
+    `DecapodConnectionError names ${name}`,
+    async ({ runtime, pem, tls }) => {
+      const url = tls[server];
+      // workerd trusts the CA by its configuration.
+      await using client = connect(
+        url,
+        runtime === "workerd" ? {} : {
+          ca: pem[ca],
+        },
+      );
+      const error = await assertRejects(
+        () => client.getInfo(),
+        DecapodConnectionError,
+        runtime === "workerd" ? WORKERD : own?.[runtime] ?? message,
+      );
+      assertEquals(error.url, `${url}/v1/info/`);
+    },
+    runtimes,
+  );
 }
 
-test("a CA's own certificate, taken", async ({ pem, tls }) => {
-  await using client = connect(tls.self, { ca: pem.self });
-  assertEquals((await client.getUserSelf()).data.login, "root");
-}, ["bun", "node"]);
+test(
+  "Client accepts a CA certificate as the server's",
+  async ({ pem, tls }) => {
+    await using client = connect(tls.self, { ca: pem.self });
+    assertEquals((await client.getUserSelf()).data.login, "root");
+  },
+  ["bun", "node"],
+);
 
-test("another client certificate", async ({ pem, tls }) => {
-  for (const url of [tls.wantsCertificate, tls.wantsCertificate12]) {
-    await using client = connect(url, {
-      ca: pem.ca,
-      cert: pem.otherCert,
-      key: pem.otherKey,
-    });
-    await assertRejects(
-      () => client.getInfo(),
-      DecapodConnectionError,
-      /client certificate/,
-    );
-  }
-}, WITH_TLS);
-
-test("texts that are no certificates", async ({ pem, tls }) => {
-  const broken: [TlsOptions, RegExp][] = [
-    [{ ca: "/etc/ca.pem" }, /Invalid tls\.ca: PEM text is needed/],
-    [{ ca: "" }, /Invalid tls\.ca: PEM text is needed/],
-    [{ cert: pem.cert }, /cert and key go together/],
-  ];
-  for (const [options, pattern] of broken) {
-    await assertRejects(() => connect(tls.good, options), TypeError, pattern);
-  }
-}, ["bun", "deno"]);
-
-test("texts that look like certificates", async ({ runtime, pem, tls }) => {
-  const ca = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-  const mixed = { ca: pem.ca, cert: pem.cert, key: pem.otherKey };
-  for (const options of [{ ca }, mixed]) {
-    if (runtime === "deno") {
-      await assertRejects(
-        () => connect(tls.good, options),
-        TypeError,
-        /^Invalid tls: /,
-      );
-    } else {
-      await using client = connect(tls.good, options);
+test(
+  "DecapodConnectionError names a client certificate of another CA",
+  async ({ pem, tls }) => {
+    for (const url of [tls.requiresCertificate, tls.requiresCertificate12]) {
+      await using client = connect(url, {
+        ca: pem.ca,
+        cert: pem.otherCert,
+        key: pem.otherKey,
+      });
       await assertRejects(
         () => client.getInfo(),
         DecapodConnectionError,
-        /tls\.ca, tls\.cert and tls\.key/,
+        /client certificate|tls\.ca, tls\.cert and tls\.key/,
       );
     }
-  }
-}, ["bun", "deno"]);
+  },
+  WITH_TLS,
+);
+
+test(
+  "TypeError names tls settings that are not PEM text",
+  async ({ pem, tls }) => {
+    const broken: [TlsOptions, RegExp][] = [
+      [{ ca: "/etc/ca.pem" }, /Invalid tls\.ca: must be PEM text/],
+      [{ ca: "" }, /Invalid tls\.ca: must be PEM text/],
+      [{ cert: pem.cert }, /cert and key must be set together/],
+    ];
+    for (const [options, pattern] of broken) {
+      await assertRejects(() => connect(tls.good, options), TypeError, pattern);
+    }
+  },
+  ["bun", "deno"],
+);
+
+test(
+  "tls settings that are not certificates are an error",
+  async ({ pem, tls }) => {
+    const ca = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    const mixed = { ca: pem.ca, cert: pem.cert, key: pem.otherKey };
+    for (const options of [{ ca }, mixed]) {
+      const error = await rejection(async () => {
+        await using client = connect(tls.requiresCertificate, options);
+        await client.getInfo();
+      });
+      assert(
+        error instanceof TypeError || error instanceof DecapodConnectionError,
+        `Got ${error}`,
+      );
+      assertMatch(
+        error.message,
+        /^Invalid tls: |tls\.ca, tls\.cert and tls\.key|client certificate/,
+      );
+    }
+  },
+  ["bun", "deno"],
+);

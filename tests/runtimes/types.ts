@@ -17,6 +17,17 @@ const SETUPS = [
   },
 ];
 
+/** Client certificates on Node, as the documentation shows it. */
+const UNDICI = `import { Client } from "@decapod/decapodlib";
+import { Agent, fetch } from "undici";
+
+const dispatcher = new Agent({ connect: { ca: "", cert: "", key: "" } });
+export const client: Client = Client.fromEnv({
+  fetch: (url, init) =>
+    fetch(url, { ...init, headers: [...init.headers], dispatcher }),
+});
+`;
+
 /** Checks the suite with Deno's own compiler. */
 export async function checkWithDeno(consumer: Consumer): Promise<Result[]> {
   const args = ["check", "--no-lock", "suite.ts"];
@@ -30,6 +41,7 @@ export async function checkWithTypeScript(
   tsc: string,
 ): Promise<Result[]> {
   const results: Result[] = [];
+  await consumer.write("undici.ts", UNDICI);
   for (const setup of SETUPS) {
     const config = {
       compilerOptions: {
@@ -42,7 +54,9 @@ export async function checkWithTypeScript(
         verbatimModuleSyntax: true,
         target: "esnext",
       },
-      files: ["suite.ts"],
+      files: setup.types.includes("node")
+        ? ["suite.ts", "undici.ts"]
+        : ["suite.ts"],
     };
     await consumer.write("tsconfig.json", JSON.stringify(config));
     results.push(result(

@@ -1,10 +1,12 @@
 /**
  * Runs the bundled suite in workerd: `node workerd.ts BUNDLE`, with the
- * settings in the environment. Runs on Node, as Miniflare does.
+ * settings in the environment. Miniflare needs Node.
  */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import process from "node:process";
+import { runTests } from "./kit.ts";
+import { testWorker } from "./worker.ts";
 
 /** What is used of Miniflare. */
 interface Worker {
@@ -22,6 +24,12 @@ const worker = new Miniflare({
   compatibilityDate: COMPATIBILITY_DATE,
   bindings: { SETTINGS },
 });
-const { body } = await worker.dispatchFetch("http://suite.invalid/");
+const dispatch = (path: string) =>
+  worker.dispatchFetch(`http://suite.invalid${path}`);
+testWorker(dispatch);
+for await (const result of runTests(JSON.parse(SETTINGS))) {
+  console.log(JSON.stringify(result));
+}
+const { body } = await dispatch("/");
 for await (const chunk of body ?? []) process.stdout.write(chunk);
 await worker.dispose();
