@@ -39,8 +39,8 @@ const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
 const DEFAULT_TIMEOUT = 60_000;
 const DEFAULT_RETRIES = 2;
 
-/** How many secrets are remembered to redact them. */
-const MAX_SECRETS = 17;
+/** How many tokens are remembered to redact them. */
+const MAX_TOKENS = 16;
 
 /** Exponential backoff with full jitter, in ms. */
 export function backoff(attempt: number, first = 200, max = 8000): number {
@@ -255,8 +255,8 @@ export class Transport {
         }
       }
     } catch (error) {
-      const isEnded = error === deadline.signal.reason;
-      throw request && isEnded ? request.toError(error) : error;
+      if (!request || error !== deadline.signal.reason) throw error;
+      throw request.toError(error);
     } finally {
       if (!outer) deadline.close();
     }
@@ -339,11 +339,11 @@ export class Transport {
       : fetchOnce(url, { ...init, method });
   }
 
-  /** Keeps a token to redact it, and drops the oldest one. */
   #remember(token: string): void {
     if (this.#secrets.includes(token)) return;
-    this.#secrets.push(token);
-    if (this.#secrets.length > MAX_SECRETS) this.#secrets.splice(1, 1);
+    const [password = "", ...tokens] = this.#secrets;
+    const latest = [token, ...tokens].slice(0, MAX_TOKENS);
+    this.#secrets.splice(0, Infinity, password, ...latest);
   }
 }
 
