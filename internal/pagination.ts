@@ -1,7 +1,7 @@
 /** Creates listings: reads page after page, one ahead of its consumer. */
 
 import type { Deadline } from "./deadline.ts";
-import { regexpsOf, verifyFilter } from "./filter_probe.ts";
+import { getFilteredPage, regexpsOf } from "./filter_probe.ts";
 import { flattenWithin } from "./generators.ts";
 import { readHeaders } from "./headers.ts";
 import { Listing } from "../listing.ts";
@@ -43,22 +43,16 @@ export function createListing<T extends HasId>(
   const getPage = async (wanted: ListOptionsLike, signal?: AbortSignal) => {
     const request = requestOptions();
     if (signal) request.signal = signal;
-    const page = { ...spec, query: encodeQuery(wanted) };
     if (regexpsOf(wanted).length === 0) {
+      const page = { ...spec, query: encodeQuery(wanted) };
       return await transport.json<Page<T>>(page, request);
     }
-    return await transport.withDeadline(spec, request, async (deadline) => {
-      const remember = await verifyFilter(
-        transport,
-        spec,
-        wanted,
-        request,
-        deadline,
-      );
-      const found = await transport.json<Page<T>>(page, request, deadline);
-      if (found.total > 0) remember();
-      return found;
-    });
+    return await transport.withDeadline(
+      spec,
+      request,
+      (deadline) =>
+        getFilteredPage<T>(transport, spec, wanted, request, deadline),
+    );
   };
 
   /** @param limit How many items are wanted. */
