@@ -63,19 +63,27 @@ export interface Authenticator {
 export type Login = (signal: AbortSignal) => Promise<Token>;
 
 /** A login under way, or the session that it led to. */
-interface Session {
+class Session {
   /** When the login started, on the clock of `performance.now()`. */
-  readonly start: number;
+  readonly start = performance.now();
+  /** Cancels the login. */
+  readonly controller = new AbortController();
   /** The result of the login itself. */
   readonly login: Promise<Token>;
   /** The result for those who wait: it rejects at logout. */
   readonly result: Promise<Token>;
-  /** Ends the wait at logout. */
-  readonly logout: AbortController;
-  /** Cancels the login. */
-  readonly controller: AbortController;
-  waiters: number;
+  reject?: (error: Error) => void;
+  waiters = 0;
   token?: string;
+
+  constructor(login: Login) {
+    this.login = login(this.controller.signal);
+    this.result = new Promise((resolve, reject) => {
+      this.reject = reject;
+      this.login.then(resolve, reject);
+    });
+    this.result.catch(() => {}); // perhaps no call waits any more
+  }
 }
 
 /**
@@ -176,8 +184,13 @@ export class V1Auth implements Authenticator {
       const result = signal ? abortable(own, signal) : own;
       if (!isJoining || maxWait === undefined) return await result;
       const age = performance.now() - session.start;
-      const wait = Math.min(maxWait, 2 * maxWait - age);
-      if (await isSettledWithin(result, wait)) return await result;
+      const wait = Math.max(0, Math.min(maxWait, 2 * maxWait - age));
+      const late = AbortSignal.timeout(wait);
+      try {
+        return await abortable(result, late);
+      } catch (error) {
+        if (!late.aborted) throw error;
+      }
       // On an edge runtime the request that started the login may have ended,
       // and its login with it.
       this.#forget(session);
@@ -216,13 +229,9 @@ export class V1Auth implements Authenticator {
     if (session === undefined) return undefined;
     this.#session = undefined;
     session.waiters++; // the caller waits for its token
-    try {
-      session.logout.abort(
-        new DecapodError("Cannot log in: canceled by logout() or disposal"),
-      );
-    } catch {
-      // A Worker cannot abort what one of its earlier requests began.
-    }
+    session.reject?.(
+      new DecapodError("Cannot log in: canceled by logout() or disposal"),
+    );
     return signal
       ? abortable(session.login, signal).catch((error) => {
         if (signal.aborted) session.controller.abort();
@@ -232,19 +241,8 @@ export class V1Auth implements Authenticator {
   }
 
   #open(login: Login): Session {
-    const controller = new AbortController();
-    const logout = new AbortController();
-    const promise = login(controller.signal);
-    const session: Session = {
-      start: performance.now(),
-      login: promise,
-      result: abortable(promise, logout.signal),
-      logout,
-      controller,
-      waiters: 0,
-    };
-    session.result.catch(() => {}); // perhaps no call waits any more
-    promise.then(
+    const session = new Session(login);
+    session.login.then(
       (token) => session.token = token.id,
       () => this.#forget(session),
     );
@@ -254,20 +252,6 @@ export class V1Auth implements Authenticator {
   #forget(session: Session): void {
     if (this.#session === session) this.#session = undefined;
   }
-}
-
-/** Whether a promise is fulfilled or rejected within so many milliseconds. */
-async function isSettledWithin(
-  promise: Promise<unknown>,
-  wait: number,
-): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), wait);
-  });
-  const settled = promise.then(() => true, () => true);
-  return await Promise.race([settled, timeout])
-    .finally(() => clearTimeout(timer));
 }
 
 /**

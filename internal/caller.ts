@@ -5,9 +5,9 @@ import { DecapodError } from "../errors.ts";
 /** Adds the frames of an error that was created where the caller called. */
 export function addCaller(error: unknown, caller: Error): void {
   if (!(error instanceof DecapodError || error instanceof TypeError)) return;
-  const frames = caller.stack?.split("\n").slice(1) ?? [];
-  const stack = error.stack ?? "";
-  if (!stack.includes(frames.at(-1) ?? "")) {
+  const [, ...frames] = `${caller.stack}`.split("\n");
+  const stack = `${error.stack}`;
+  if (!stack.includes(`${frames.at(-1)}`)) {
     error.stack = [stack, ...frames].join("\n");
   }
 }

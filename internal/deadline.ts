@@ -40,10 +40,6 @@ export class Deadline {
   readonly signal: AbortSignal = this.#controller.signal;
   /** Why the library ended the call, if it did. */
   ending: Ending | undefined;
-  readonly #timeout: number;
-  readonly #toError: (ending: Ending) => Error;
-  readonly #open: OpenDeadlines;
-  readonly #caller: AbortSignal | undefined;
   readonly #unsubscribe: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #alarm: AbortSignal | undefined;
@@ -58,16 +54,12 @@ export class Deadline {
    * @param open Contains the deadline until it is closed.
    */
   constructor(
-    timeout: number,
-    toError: (ending: Ending) => Error,
-    open: OpenDeadlines,
-    caller?: AbortSignal,
+    readonly timeout: number,
+    readonly toError: (ending: Ending) => Error,
+    readonly open: OpenDeadlines,
+    readonly caller?: AbortSignal,
   ) {
     caller?.throwIfAborted();
-    this.#timeout = timeout;
-    this.#toError = toError;
-    this.#open = open;
-    this.#caller = caller;
     open.add(this);
     // AbortSignal.any is not reliable: Node 20 loses its aborts.
     if (caller) {
@@ -91,9 +83,9 @@ export class Deadline {
   /** Starts the time limit again. */
   restart(): void {
     this.pause();
-    this.#end = performance.now() + this.#timeout;
-    if (this.#timeout === Infinity) return;
-    this.#timer = setTimeout(() => this.handleEvent(), this.#timeout);
+    this.#end = performance.now() + this.timeout;
+    if (this.timeout === Infinity) return;
+    this.#timer = setTimeout(() => this.handleEvent(), this.timeout);
   }
 
   /** Stops the timer. */
@@ -107,7 +99,7 @@ export class Deadline {
   close(): void {
     this.pause();
     this.#unsubscribe?.();
-    this.#open.delete(this);
+    this.open.delete(this);
   }
 
   /** Rejects when the call has to end; for one promise at a time. */
@@ -124,7 +116,7 @@ export class Deadline {
     this.#finish({
       ErrorClass: DecapodTimeoutError,
       reason:
-        `no response within ${this.#timeout} ms (the server is slow or the timeout too short)`,
+        `no response within ${this.timeout} ms (the server is slow or the timeout too short)`,
     });
   }
 
@@ -151,7 +143,7 @@ export class Deadline {
 
   /** Excludes it from what logout() cancels. */
   detach(): void {
-    this.#open.delete(this);
+    this.open.delete(this);
   }
 
   /** Aborts the signal. */
@@ -162,8 +154,8 @@ export class Deadline {
 
   #finish(ending: Ending): void {
     if (this.signal.aborted) return;
-    if (this.#caller?.aborted) return this.abort(this.#caller.reason);
+    if (this.caller?.aborted) return this.abort(this.caller.reason);
     this.ending = ending;
-    this.abort(this.#toError(ending));
+    this.abort(this.toError(ending));
   }
 }

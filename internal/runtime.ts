@@ -28,12 +28,10 @@ export function detectRuntime(): Runtime {
 export function userAgent(): string {
   const { Bun, process }: Globals = globalThis;
   const runtime = detectRuntime();
-  const versions: Record<Runtime, string | undefined> = {
+  const versions: Partial<Record<Runtime, string | undefined>> = {
     Deno: "Deno" in globalThis ? Deno.version.deno : undefined,
     Bun: Bun?.version,
     Node: process?.versions?.node,
-    workerd: undefined,
-    other: undefined,
   };
   const version = versions[runtime];
   return `decapodlib/${VERSION} ${runtime}${version ? `/${version}` : ""}`;

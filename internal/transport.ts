@@ -39,8 +39,8 @@ const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
 const DEFAULT_TIMEOUT = 60_000;
 const DEFAULT_RETRIES = 2;
 
-/** How many secrets are remembered to redact them. */
-const MAX_SECRETS = 17;
+/** How many tokens are remembered to redact them. */
+const MAX_TOKENS = 16;
 
 /** Exponential backoff with full jitter, in ms. */
 export function backoff(attempt: number, first = 200, max = 8000): number {
@@ -76,9 +76,6 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
 
 /** Sends requests to one server. */
 export class Transport {
-  readonly #base: string;
-  readonly #auth: Authenticator;
-  readonly #options: TransportOptions;
   readonly #headers: HeaderRecord;
   readonly #tls: TlsSession | undefined;
   /** The password and the latest tokens, to redact them. */
@@ -86,15 +83,12 @@ export class Transport {
   readonly #deadlines: OpenDeadlines = new Set();
 
   constructor(
-    base: string,
+    readonly base: string,
     password: string,
-    auth: Authenticator,
-    options: TransportOptions,
+    readonly auth: Authenticator,
+    readonly options: TransportOptions,
   ) {
-    this.#base = base;
     this.#secrets = [password];
-    this.#auth = auth;
-    this.#options = options;
     this.#headers = {
       "user-agent": userAgent(),
       ...readHeaders(options.headers),
@@ -170,11 +164,11 @@ export class Transport {
   /** Opens the deadline of one call, which cancelAll() ends. */
   openDeadline(spec: RequestSpec, options?: RequestOptions): Deadline {
     if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
-    const timeout = options?.timeout ?? this.#options.timeout ??
+    const timeout = options?.timeout ?? this.options.timeout ??
       DEFAULT_TIMEOUT;
     return this.openLongDeadline(
       ({ ErrorClass, reason }) =>
-        requestError(this.#base, spec, ErrorClass, reason, {}),
+        requestError(this.base, spec, ErrorClass, reason, {}),
       options?.signal,
       timeout,
     );
@@ -225,20 +219,20 @@ export class Transport {
     let request: OutgoingRequest | undefined;
     try {
       request = new OutgoingRequest(
-        this.#base,
+        this.base,
         spec,
         type,
         { ...this.#headers, ...readHeaders(options?.headers) },
         deadline,
         this.#secrets,
         // A test tool may have replaced the global fetch.
-        this.#options.fetch !== undefined || fetch !== nativeFetch,
+        this.options.fetch !== undefined || fetch !== nativeFetch,
       );
       const { headers } = request;
       const auth = spec.auth ??
-        ("authorization" in headers ? noAuth : this.#auth);
+        ("authorization" in headers ? noAuth : this.auth);
       const retries = options?.retries ??
-        (isUnsafe(spec) ? 0 : this.#options.retries ?? DEFAULT_RETRIES);
+        (isUnsafe(spec) ? 0 : this.options.retries ?? DEFAULT_RETRIES);
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
@@ -261,8 +255,8 @@ export class Transport {
         }
       }
     } catch (error) {
-      const isEnded = error === deadline.signal.reason;
-      throw request && isEnded ? request.toError(error) : error;
+      if (!request || error !== deadline.signal.reason) throw error;
+      throw request.toError(error);
     } finally {
       if (!outer) deadline.close();
     }
@@ -275,7 +269,7 @@ export class Transport {
     read: (response: IncomingResponse) => Promise<T> | T,
   ): Promise<T> {
     const { deadline } = request;
-    const { onAttempt } = this.#options;
+    const { onAttempt } = this.options;
     const start = onAttempt ? performance.now() : 0;
     let pending: Promise<FetchResponse> | undefined;
     let response: FetchResponse | undefined;
@@ -311,9 +305,9 @@ export class Transport {
   ): Promise<void> {
     const { status } = response ?? {};
     try {
-      await this.#options.onAttempt?.({
+      await this.options.onAttempt?.({
         method: spec.method,
-        url: requestUrl(this.#base, spec, spec.secrets),
+        url: requestUrl(this.base, spec, spec.secrets),
         attempt,
         duration: performance.now() - start,
         ...typeof status === "number" && { status },
@@ -327,7 +321,7 @@ export class Transport {
   #fetch(
     { spec: { method }, url, headers, body, deadline }: OutgoingRequest,
   ): Promise<FetchResponse> {
-    const { fetch: custom } = this.#options;
+    const { fetch: custom } = this.options;
     const init: Init = {
       headers,
       redirect: "manual", // workerd does not support "error"
@@ -345,11 +339,11 @@ export class Transport {
       : fetchOnce(url, { ...init, method });
   }
 
-  /** Keeps a token to redact it, and drops the oldest one. */
   #remember(token: string): void {
     if (this.#secrets.includes(token)) return;
-    this.#secrets.push(token);
-    if (this.#secrets.length > MAX_SECRETS) this.#secrets.splice(1, 1);
+    const [password = "", ...tokens] = this.#secrets;
+    const latest = [token, ...tokens].slice(0, MAX_TOKENS);
+    this.#secrets.splice(0, Infinity, password, ...latest);
   }
 }
 

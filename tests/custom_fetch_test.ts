@@ -232,6 +232,22 @@ for (const [name, value, lacks] of POOR) {
   });
 }
 
+Deno.test("fetch that returns Response.error() failed on the network", async () => {
+  const client = clientOf(() => Promise.resolve(Response.error()));
+  await assertRejects(() => client.getInfo(), DecapodConnectionError);
+});
+
+Deno.test("fetch that returns one Response twice is refused", async () => {
+  const response = Response.json({});
+  const client = clientOf(() => Promise.resolve(response));
+  await client.getInfo();
+  await assertRejects(
+    () => client.getInfo(),
+    DecapodResponseError,
+    "lacks an unread body",
+  );
+});
+
 /** Responses without a web stream that are good enough. */
 const READABLE: Record<string, (text: string) => object> = {
   "text()": (text) => ({ text: () => Promise.resolve(text) }),

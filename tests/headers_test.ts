@@ -199,3 +199,14 @@ Deno.test("headers that are invalid are rejected by name, without their values",
     }
   }
 });
+
+Deno.test("headers with the same name are sent as one", async () => {
+  await using server = new StandInServer();
+  const client = server.client({
+    headers: [["x-a", "1"], ["cookie", "a=1"], ["X-A", "2"], ["cookie", "b=2"]],
+  });
+  await client.getInfo();
+  const headers = server.exchanges.at(-1)?.headers;
+  assertEquals(headers?.get("x-a"), "1, 2");
+  assertEquals(headers?.get("cookie"), "a=1; b=2");
+});
