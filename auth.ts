@@ -185,16 +185,18 @@ export class V1Auth implements Authenticator {
       if (!isJoining || maxWait === undefined) return await result;
       const age = performance.now() - session.start;
       const wait = Math.max(0, Math.min(maxWait, 2 * maxWait - age));
-      const late = AbortSignal.timeout(wait);
+      const late = AbortSignal.timeout(Math.ceil(wait)); // Node: an integer
       try {
         return await abortable(result, late);
       } catch (error) {
         if (!late.aborted) throw error;
       }
       // On an edge runtime the request that started the login may have ended,
-      // and its login with it.
+      // and its login with it. Another call may have logged in since.
       this.#forget(session);
-      const second = this.login(signal, login);
+      const second = this.#session?.token === undefined
+        ? this.login(signal, login)
+        : this.#session.result;
       return await Promise.any([second, result]).catch(() => second);
     } finally {
       if (--session.waiters === 0 && session.token === undefined) {

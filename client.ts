@@ -74,6 +74,7 @@ import {
   type NewServer,
   type NewUser,
   type PageOptions,
+  REQUEST_OPTIONS,
   type RequestOptions,
   type WaitOptions,
 } from "./options.ts";
@@ -251,7 +252,8 @@ export class V1Client extends Client {
    * connections. It never throws.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.logout().catch(() => {}); // the token expires by itself
+    // A server that does not respond must not hold the program up.
+    await this.logout({ timeout: DISPOSAL_TIMEOUT }).catch(() => {});
   }
 
   // Session
@@ -300,6 +302,7 @@ export class V1Client extends Client {
    * ```
    */
   async logout(options?: RequestOptions): Promise<void> {
+    if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
     this.#transport.cancelAll();
     // A call that is aborted before it begins forgets the token, too.
     if (options?.signal?.aborted) this.#auth.revokeToken();
@@ -1329,6 +1332,9 @@ const LOGOUT: RequestSpec = { method: "DELETE", path: path`auth` };
 function logOf(id: string): RequestSpec {
   return { method: "GET", path: path`execution/${id}/log` };
 }
+
+/** Milliseconds for the logout of a disposal; the token expires by itself. */
+const DISPOSAL_TIMEOUT = 5000;
 
 const QUERY_VALUE: Validator = [
   "a string, a finite number or a boolean",

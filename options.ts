@@ -370,7 +370,7 @@ export type Change<Data> = (data: Data) => Data | Promise<Data>;
 /** Options of {@linkcode V1Client.request}. */
 export interface CustomRequestOptions extends RequestOptions {
   /** The query parameters. */
-  query?: Record<string, string | number | boolean> | undefined;
+  query?: Record<string, string | number | boolean | undefined> | undefined;
   /** The body, sent as JSON. */
   body?: object | undefined;
 }

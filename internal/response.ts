@@ -174,14 +174,14 @@ export class IncomingResponse {
   }
 
   /** The bytes of the body, or its first ones. */
-  async #bytes(maxBytes = Infinity): Promise<ArrayBuffer> {
+  async #bytes(maxBytes = Number.MAX_SAFE_INTEGER): Promise<ArrayBuffer> {
     const chunks: BlobPart[] = [];
     let size = 0;
     for await (const chunk of this.chunks()) {
       chunks.push(chunk);
       if ((size += chunk.length) >= maxBytes) break;
     }
-    return await new Blob(chunks).arrayBuffer();
+    return await new Blob(chunks).slice(0, maxBytes).arrayBuffer();
   }
 
   /** Some runtimes report a truncated body as complete. */

@@ -26,7 +26,7 @@ import {
   requestUrl,
 } from "./request.ts";
 import { IncomingResponse, isStream } from "./response.ts";
-import { userAgent } from "./runtime.ts";
+import { isDeno, userAgent } from "./runtime.ts";
 import { openTls, type TlsSession } from "./tls.ts";
 import { validateOptions } from "./validate.ts";
 
@@ -62,7 +62,7 @@ interface Init extends Omit<FetchInit, "headers" | "method"> {
  * `keepalive`, on Deno by an HTTP client that keeps none.
  */
 async function fetchOnce(url: string, init: Init): Promise<Response> {
-  if (!("Deno" in globalThis) || !Deno.createHttpClient) {
+  if (!isDeno() || !Deno.createHttpClient) {
     return await fetch(url, { ...init, keepalive: false });
   }
   const client = Deno.createHttpClient({ ...init.tls, poolMaxIdlePerHost: 0 });
@@ -319,11 +319,13 @@ export class Transport {
   }
 
   #fetch(
-    { spec: { method }, url, headers, body, deadline }: OutgoingRequest,
+    { spec: { method }, url, headers, body, deadline, isCustom }:
+      OutgoingRequest,
   ): Promise<FetchResponse> {
     const { fetch: custom } = this.options;
     const init: Init = {
-      headers,
+      // A patched fetch may add to them, and the next attempt has them again.
+      headers: isCustom ? { ...headers } : headers,
       redirect: "manual", // workerd does not support "error"
       signal: deadline.signal,
     };

@@ -366,3 +366,20 @@ Deno.test("fetch is called as the global one is", async () => {
   assertInstanceOf(create.init.headers, Headers);
   assertEquals(create.init.headers.get("authorization"), server.token);
 });
+
+Deno.test("headers that a replaced globalThis.fetch adds are not in the next attempt", async () => {
+  const seen: (string | null)[] = [];
+  const { fetch } = globalThis;
+  await using server = new StandInServer({}, ({ headers }) => {
+    seen.push(headers.get("baggage"));
+    return new Response("", { status: seen.length < 3 ? 503 : 404 });
+  });
+  using _ = replace(globalThis, "fetch", (input, init) => {
+    const headers: Record<string, string> = untyped(init?.headers);
+    headers.baggage = [headers.baggage ?? [], "key=value"].flat().join();
+    return fetch(input, init);
+  });
+  const client = server.client({ headers: { authorization: "token" } });
+  await assertRejects(() => client.getInfo(), DecapodError, "404");
+  assertEquals(seen, ["key=value", "key=value", "key=value"]);
+});

@@ -168,6 +168,9 @@ const INVALID: [name: string, headers: unknown][] = [
   ["a name with a space", { "x a": SECRET }],
   ["a name with a line break", { "x-a\r\nx-b": SECRET }],
   ["an empty name", { "": SECRET }],
+  ["the length of the body", { "Content-Length": SECRET }],
+  ["the encoding of the body", { "transfer-encoding": SECRET }],
+  ["an expectation", { expect: SECRET }],
 ];
 
 Deno.test("headers that are invalid are rejected by name, without their values", async () => {
