@@ -11,6 +11,7 @@ import {
 } from "@std/assert";
 import {
   type ClientOptions,
+  DecapodAPIError,
   DecapodConnectionError,
   DecapodError,
   DecapodResponseError,
@@ -382,4 +383,15 @@ Deno.test("headers that a replaced globalThis.fetch adds are not in the next att
   const client = server.client({ headers: { authorization: "token" } });
   await assertRejects(() => client.getInfo(), DecapodError, "404");
   assertEquals(seen, ["key=value", "key=value", "key=value"]);
+});
+
+Deno.test("DecapodAPIError is created in time from a large page in one chunk", async () => {
+  const headers = { "content-type": "text/html" };
+  const page = "<title ".repeat(150_000);
+  const client = clientOf(() =>
+    Promise.resolve(new Response(page, { status: 400, headers }))
+  );
+  const start = performance.now();
+  await assertRejects(() => client.getInfo(), DecapodAPIError);
+  assert(performance.now() - start < 1000);
 });
