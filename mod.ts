@@ -65,7 +65,7 @@
  */
 
 export { type Authenticator, type Login, noAuth, V1Auth } from "./auth.ts";
-export { type ClientClass, V1Client, V1Client as Client } from "./client.ts";
+export { type ClientClass, V1Client as Client, V1Client } from "./client.ts";
 export {
   type CloudConfigOptions,
   generateCloudConfig,

@@ -246,7 +246,7 @@ export interface Interval {
 /** The names of {@linkcode Interval}. */
 export const INTERVAL = ["min", "max"];
 
-/** Options of {@linkcode V1Client.followExecution}. */
+/** Options of {@linkcode Client.followExecution}. */
 export interface FollowOptions {
   /**
    * Milliseconds to follow. Defaults to no limit. Each poll also has the
@@ -271,7 +271,7 @@ export interface FollowOptions {
 /** The names of {@linkcode FollowOptions}. */
 export const FOLLOW_OPTIONS = ["timeout", "interval", "signal", "headers"];
 
-/** Options of {@linkcode V1Client.waitForExecution}. */
+/** Options of {@linkcode Client.waitForExecution}. */
 export interface WaitOptions extends FollowOptions {
   /**
    * Called with the execution on the first poll and after each change. It is
@@ -289,7 +289,7 @@ export interface WaitOptions extends FollowOptions {
 /** The names of {@linkcode WaitOptions}. */
 export const WAIT_OPTIONS = [...FOLLOW_OPTIONS, "onUpdate", "expect"];
 
-/** Options of {@linkcode V1Client.getCinderIntegration}. */
+/** Options of {@linkcode Client.getCinderIntegration}. */
 export interface CinderOptions extends RequestOptions {
   /**
    * The folder that the files are for.
@@ -367,7 +367,7 @@ export const NEW_PLAYBOOK_CONFIGURATION = [
  */
 export type Change<Data> = (data: Data) => Data | Promise<Data>;
 
-/** Options of {@linkcode V1Client.request}. */
+/** Options of {@linkcode Client.request}. */
 export interface CustomRequestOptions extends RequestOptions {
   /** The query parameters. */
   query?: Record<string, string | number | boolean | undefined> | undefined;

@@ -145,6 +145,11 @@ export class Transport {
     yield decoder.decode();
   }
 
+  /** A request as it is logged. */
+  describe(spec: RequestSpec): string {
+    return `${spec.method} ${requestUrl(this.base, spec, spec.secrets)}`;
+  }
+
   /** Does something within the deadline of one call. */
   async withDeadline<T>(
     spec: RequestSpec,
