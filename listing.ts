@@ -51,6 +51,7 @@ import { TO_ARRAY_OPTIONS, type ToArrayOptions } from "./options.ts";
  * to whatever has a `then`. Return `{ listing }`, or make the function not
  * `async`.
  *
+ * @category Client
  * @typeParam T The type of the items.
  *
  * @example
