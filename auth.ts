@@ -22,6 +22,7 @@ import type { Token } from "./models.ts";
 /**
  * Provides the token for a request.
  *
+ * @category Client
  * @example
  * ```ts
  * import type { Authenticator } from "@decapod/decapodlib";
@@ -58,24 +59,33 @@ export interface Authenticator {
 /**
  * Gets a token from the server.
  *
+ * @category Client
  * @param signal Aborted when no call waits for the token any more.
  */
 export type Login = (signal: AbortSignal) => Promise<Token>;
 
 /** A login under way, or the session that it led to. */
-interface Session {
+class Session {
   /** When the login started, on the clock of `performance.now()`. */
-  readonly start: number;
+  readonly start = performance.now();
+  /** Cancels the login. */
+  readonly controller = new AbortController();
   /** The result of the login itself. */
   readonly login: Promise<Token>;
   /** The result for those who wait: it rejects at logout. */
   readonly result: Promise<Token>;
-  /** Ends the wait at logout. */
-  readonly logout: AbortController;
-  /** Cancels the login. */
-  readonly controller: AbortController;
-  waiters: number;
+  reject?: (error: Error) => void;
+  waiters = 0;
   token?: string;
+
+  constructor(login: Login) {
+    this.login = login(this.controller.signal);
+    this.result = new Promise((resolve, reject) => {
+      this.reject = reject;
+      this.login.then(resolve, reject);
+    });
+    this.result.catch(() => {}); // perhaps no call waits any more
+  }
 }
 
 /**
@@ -83,6 +93,7 @@ interface Session {
  * keeps the token. A failed login fails all calls that wait for it and is
  * forgotten: the next call logs in again.
  *
+ * @category Client
  * @example
  * ```ts
  * import { type Token, V1Auth } from "@decapod/decapodlib";
@@ -176,12 +187,19 @@ export class V1Auth implements Authenticator {
       const result = signal ? abortable(own, signal) : own;
       if (!isJoining || maxWait === undefined) return await result;
       const age = performance.now() - session.start;
-      const wait = Math.min(maxWait, 2 * maxWait - age);
-      if (await isSettledWithin(result, wait)) return await result;
+      const wait = Math.max(0, Math.min(maxWait, 2 * maxWait - age));
+      const late = AbortSignal.timeout(Math.ceil(wait)); // Node: an integer
+      try {
+        return await abortable(result, late);
+      } catch (error) {
+        if (!late.aborted) throw error;
+      }
       // On an edge runtime the request that started the login may have ended,
-      // and its login with it.
+      // and its login with it. Another call may have logged in since.
       this.#forget(session);
-      const second = this.login(signal, login);
+      const second = this.#session?.token === undefined
+        ? this.login(signal, login)
+        : this.#session.result;
       return await Promise.any([second, result]).catch(() => second);
     } finally {
       if (--session.waiters === 0 && session.token === undefined) {
@@ -216,13 +234,9 @@ export class V1Auth implements Authenticator {
     if (session === undefined) return undefined;
     this.#session = undefined;
     session.waiters++; // the caller waits for its token
-    try {
-      session.logout.abort(
-        new DecapodError("Cannot log in: canceled by logout() or disposal"),
-      );
-    } catch {
-      // A Worker cannot abort what one of its earlier requests began.
-    }
+    session.reject?.(
+      new DecapodError("Cannot log in: canceled by logout() or disposal"),
+    );
     return signal
       ? abortable(session.login, signal).catch((error) => {
         if (signal.aborted) session.controller.abort();
@@ -232,19 +246,8 @@ export class V1Auth implements Authenticator {
   }
 
   #open(login: Login): Session {
-    const controller = new AbortController();
-    const logout = new AbortController();
-    const promise = login(controller.signal);
-    const session: Session = {
-      start: performance.now(),
-      login: promise,
-      result: abortable(promise, logout.signal),
-      logout,
-      controller,
-      waiters: 0,
-    };
-    session.result.catch(() => {}); // perhaps no call waits any more
-    promise.then(
+    const session = new Session(login);
+    session.login.then(
       (token) => session.token = token.id,
       () => this.#forget(session),
     );
@@ -256,23 +259,10 @@ export class V1Auth implements Authenticator {
   }
 }
 
-/** Whether a promise is fulfilled or rejected within so many milliseconds. */
-async function isSettledWithin(
-  promise: Promise<unknown>,
-  wait: number,
-): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), wait);
-  });
-  const settled = promise.then(() => true, () => true);
-  return await Promise.race([settled, timeout])
-    .finally(() => clearTimeout(timer));
-}
-
 /**
  * Sends no token, for requests that need none.
  *
+ * @category Client
  * @example
  * ```ts
  * import { noAuth } from "@decapod/decapodlib";

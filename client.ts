@@ -74,19 +74,16 @@ import {
   type NewServer,
   type NewUser,
   type PageOptions,
+  REQUEST_OPTIONS,
   type RequestOptions,
   type WaitOptions,
 } from "./options.ts";
 
-export type {
-  CinderOptions,
-  ClientOptions,
-  NewPlaybookConfiguration,
-  NewServer,
-  NewUser,
-} from "./options.ts";
-
-/** A constructor of clients. */
+/**
+ * A constructor of clients.
+ *
+ * @category Client
+ */
 export type ClientClass<T> = new (
   url: string | URL,
   options: ClientOptions,
@@ -184,6 +181,7 @@ export abstract class Client implements AsyncDisposable {
  * `getInfo()`. A client has private fields, so it cannot be wrapped in a
  * `Proxy`; mark it as raw in reactive frameworks.
  *
+ * @category Client
  * @example
  * ```ts
  * import { Client } from "@decapod/decapodlib";
@@ -259,7 +257,8 @@ export class V1Client extends Client {
    * connections. It never throws.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.logout().catch(() => {}); // the token expires by itself
+    // A server that does not respond must not hold the program up.
+    await this.logout({ timeout: DISPOSAL_TIMEOUT }).catch(() => {});
   }
 
   // Session
@@ -272,9 +271,8 @@ export class V1Client extends Client {
    * @returns The token, whose `id` is a secret, with the user.
    */
   async login(options: RequestOptions = {}): Promise<Token> {
-    const spec = { ...LOGIN, idempotent: true };
     return await this.#transport.withDeadline(
-      spec,
+      LOGIN,
       options,
       // The caller's timeout limits its wait; other calls may wait longer.
       ({ signal, remaining }, { retries, headers }) =>
@@ -309,13 +307,13 @@ export class V1Client extends Client {
    * ```
    */
   async logout(options?: RequestOptions): Promise<void> {
-    const spec = { method: "DELETE", path: path`auth` } as const;
+    if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
     this.#transport.cancelAll();
     // A call that is aborted before it begins forgets the token, too.
     if (options?.signal?.aborted) this.#auth.revokeToken();
     try {
       await this.#transport.withDeadline(
-        spec,
+        LOGOUT,
         options,
         async (deadline, own) => {
           const { signal } = deadline;
@@ -325,7 +323,7 @@ export class V1Client extends Client {
             ?.catch(() => signal.throwIfAborted());
           if (!token) return;
           const headers = { ...own.headers, authorization: token.id };
-          await this.#transport.json(spec, { ...own, headers }, deadline)
+          await this.#transport.json(LOGOUT, { ...own, headers }, deadline)
             .catch((error) => {
               if (!isUnauthorized(error)) throw error;
             });
@@ -1060,8 +1058,7 @@ export class V1Client extends Client {
    * @throws {DecapodAPIError} 404 until the execution has ended.
    */
   getExecutionLog(id: string, options?: RequestOptions): Promise<string> {
-    const spec = { method: "GET", path: path`execution/${id}/log` } as const;
-    return this.#transport.text(spec, options);
+    return this.#transport.text(logOf(id), options);
   }
 
   /**
@@ -1093,8 +1090,7 @@ export class V1Client extends Client {
     id: string,
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
-    const spec = { method: "GET", path: path`execution/${id}/log` } as const;
-    return this.#transport.lines(spec, options);
+    return this.#transport.lines(logOf(id), options);
   }
 
   /**
@@ -1200,9 +1196,12 @@ export class V1Client extends Client {
     options?: RequestOptions,
   ): Promise<Message> {
     validate("login", login);
-    const spec = { method: "POST", path: path`password_reset` } as const;
-    const body = { login };
-    return await this.#transport.json({ ...spec, body, auth: noAuth }, options);
+    return await this.#transport.json({
+      method: "POST",
+      path: path`password_reset`,
+      body: { login },
+      auth: noAuth,
+    }, options);
   }
 
   /**
@@ -1322,13 +1321,25 @@ export class V1Client extends Client {
       ...LOGIN,
       body: this.#credentials,
       auth: noAuth,
-      idempotent: true,
       isValid: isToken,
     }, options);
   }
 }
 
-const LOGIN = { method: "POST", path: path`auth` } as const;
+const LOGIN: RequestSpec = {
+  method: "POST",
+  path: path`auth`,
+  idempotent: true,
+};
+
+const LOGOUT: RequestSpec = { method: "DELETE", path: path`auth` };
+
+function logOf(id: string): RequestSpec {
+  return { method: "GET", path: path`execution/${id}/log` };
+}
+
+/** Milliseconds for the logout of a disposal; the token expires by itself. */
+const DISPOSAL_TIMEOUT = 5000;
 
 const QUERY_VALUE: Validator = [
   "a string, a finite number or a boolean",

@@ -5,11 +5,12 @@ import { DecapodError } from "../errors.ts";
 /** Adds the frames of an error that was created where the caller called. */
 export function addCaller(error: unknown, caller: Error): void {
   if (!(error instanceof DecapodError || error instanceof TypeError)) return;
-  const frames = caller.stack?.split("\n").slice(1) ?? [];
-  const stack = error.stack ?? "";
-  if (!stack.includes(frames.at(-1) ?? "")) {
-    error.stack = [stack, ...frames].join("\n");
-  }
+  const { stack } = error;
+  // Error.prepareStackTrace may have made it something other than a string.
+  if (typeof caller.stack !== "string" || typeof stack !== "string") return;
+  const frames = caller.stack.split("\n").slice(1);
+  if (stack.includes(frames.at(-1) ?? "")) return;
+  Reflect.set(error, "stack", [stack, ...frames].join("\n")); // may be frozen
 }
 
 /** A copy of an error that several callers get, with a stack of its own. */

@@ -30,33 +30,25 @@ export function regexpsOf(
     .filter(([, condition]) => isObject(condition) && "regexp" in condition);
 }
 
-/**
- * Throws if the server would ignore a filter because of a `regexp`.
- *
- * @returns A function that remembers the filter. A server without any items
- * lists none even if it ignores the filter, so call it if there are some.
- */
-export async function verifyFilter(
+/** Gets a page. Throws if the server would ignore its filter. */
+export async function getFilteredPage<T>(
   transport: Transport,
   spec: RequestSpec,
-  listOptions: ListOptionsLike,
+  wanted: ListOptionsLike,
   options: RequestOptions,
   deadline: Deadline,
-): Promise<() => void> {
-  const patterns = regexpsOf(listOptions);
+): Promise<Page<T>> {
+  const list = (listOptions: ListOptionsLike): Promise<Page<T>> => {
+    const query = encodeQuery(listOptions);
+    return transport.json({ ...spec, query }, options, deadline);
+  };
+  const patterns = regexpsOf(wanted);
   const verified = verifiedFilters.get(transport) ?? new Set();
   verifiedFilters.set(transport, verified);
   const key = JSON.stringify([spec.path, patterns]);
-  if (verified.has(key)) return () => {};
-  const query = encodeQuery({
-    filter: { ...listOptions.filter, [NO_SUCH_FIELD]: 0 },
-    perPage: 1,
-  });
-  const { total } = await transport.json<Page<unknown>>(
-    { ...spec, query },
-    options,
-    deadline,
-  );
+  if (verified.has(key)) return await list(wanted);
+  const filter = { ...wanted.filter, [NO_SUCH_FIELD]: 0 };
+  const { total } = await list({ filter, perPage: 1 });
   if (total > 0) {
     const names = patterns.map(([field]) => `filter.${field}.regexp`);
     throw new TypeError(
@@ -65,8 +57,11 @@ export async function verifyFilter(
       }: must be a regular expression in Python's syntax, the server would ignore the whole filter`,
     );
   }
-  return () => {
+  const page = await list(wanted);
+  // A server without any items lists none even if it ignores the filter.
+  if (page.total > 0) {
     if (verified.size >= MAX_VERIFIED) verified.clear();
     verified.add(key);
-  };
+  }
+  return page;
 }

@@ -9,6 +9,10 @@ export type HeaderRecord = Record<string, string>;
 /** Header names whose values are secret. */
 const SECRET_NAMES = /auth|cookie|token|secret|key|password|session/i;
 
+/** Headers of the connection and the body; Node rejects them or hangs. */
+const RUNTIME_NAMES =
+  /^(?:content-length|transfer-encoding|expect|keep-alive|upgrade)$/i;
+
 /** Reads headers; throws if one is invalid, without showing its value. */
 export function readHeaders(headers: HeadersOption | undefined): HeaderRecord {
   if (headers === undefined) return {};
@@ -45,6 +49,9 @@ function readPair(pair: unknown): [name: string, value: string] {
       `Invalid ${label}: must contain only characters that HTTP allows`,
     );
   }
+  if (RUNTIME_NAMES.test(name)) {
+    throw new TypeError(`Invalid ${label}: must be left to the runtime`);
+  }
   return [name.toLowerCase(), value.replace(/^[\t ]+|[\t ]+$/g, "")];
 }
 
@@ -63,5 +70,5 @@ function isIterable(value: object): value is Iterable<unknown> {
 export function headerSecrets(headers: HeaderRecord): string[] {
   return Object.entries(headers)
     .filter(([name]) => SECRET_NAMES.test(name))
-    .flatMap(([, value]) => [value, value.replace(/^.*[\t ]/, "")]);
+    .flatMap(([, value]) => [value, ...value.split(/[\t ;,]+|^[^=;]*=/)]);
 }

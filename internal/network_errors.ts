@@ -74,6 +74,15 @@ const ROWS: Row[] = [
     /UNREACH|is unreachable|unreachable network|No route/,
     "the host is unreachable (check the network and the URL)",
   ],
+  [
+    /instance of AbortSignal|of type AbortSignal/,
+    "fetch does not accept the global AbortController (does a test environment such as jsdom replace it?)",
+  ],
+  [
+    /HEADERS?_OVERFLOW|head is too large/,
+    "the response has more headers than the runtime accepts (does a proxy add cookies?)",
+    true,
+  ],
   [/bad port|are blocked/, "fetch does not allow this port (use another one)"],
   [
     /Requires net/,

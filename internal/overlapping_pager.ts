@@ -51,14 +51,14 @@ export function overlappingPager<T extends HasId>(
     const isShort = rows.length < per_page;
     const isLast = overlaps && position >= from + rows.length &&
       (position === total || isShort && (position > total || !items.length));
-    if (isLast) return { items, total, next: undefined };
+    if (isLast) return { items, next: undefined };
     if (items.length > 0) {
       emptyPages = 0;
       furthest = Math.max(furthest, position);
     } else if (++emptyPages > furthest / size + MAX_EMPTY_PAGES) {
       throw repeatedItemsError();
     }
-    return { items, total, next: nextPage() };
+    return { items, next: nextPage() };
   };
 
   /** The new items of a page, no more than the caller's page size. */

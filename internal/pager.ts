@@ -19,8 +19,9 @@ export interface Pager<T> {
 /** The new items of a page, and what to request next if anything follows. */
 export interface Step<T> {
   items: T[];
-  total: number;
   next: ListOptionsLike | undefined;
+  /** Defaults to that of the page. */
+  total?: number;
 }
 
 /** Requests in a row that may bring nothing new. */

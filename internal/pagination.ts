@@ -1,7 +1,7 @@
 /** Creates listings: reads page after page, one ahead of its consumer. */
 
 import type { Deadline } from "./deadline.ts";
-import { regexpsOf, verifyFilter } from "./filter_probe.ts";
+import { getFilteredPage, regexpsOf } from "./filter_probe.ts";
 import { flattenWithin } from "./generators.ts";
 import { readHeaders } from "./headers.ts";
 import { Listing } from "../listing.ts";
@@ -43,22 +43,16 @@ export function createListing<T extends HasId>(
   const getPage = async (wanted: ListOptionsLike, signal?: AbortSignal) => {
     const request = requestOptions();
     if (signal) request.signal = signal;
-    const page = { ...spec, query: encodeQuery(wanted) };
     if (regexpsOf(wanted).length === 0) {
+      const page = { ...spec, query: encodeQuery(wanted) };
       return await transport.json<Page<T>>(page, request);
     }
-    return await transport.withDeadline(spec, request, async (deadline) => {
-      const remember = await verifyFilter(
-        transport,
-        spec,
-        wanted,
-        request,
-        deadline,
-      );
-      const found = await transport.json<Page<T>>(page, request, deadline);
-      if (found.total > 0) remember();
-      return found;
-    });
+    return await transport.withDeadline(
+      spec,
+      request,
+      (deadline) =>
+        getFilteredPage<T>(transport, spec, wanted, request, deadline),
+    );
   };
 
   /** @param limit How many items are wanted. */
@@ -77,6 +71,7 @@ export function createListing<T extends HasId>(
     () => getPage(options),
     pages,
     isObject(options) ? options.signal : undefined,
+    () => transport.describe({ ...spec, query: encodeQuery(options) }),
   );
 }
 
@@ -95,7 +90,7 @@ async function* readAhead<T>(
   while (prefetched !== undefined) {
     const page: Page<T> = await prefetched;
     perPage ??= page.per_page;
-    const { items, total, next } = advance(page);
+    const { items, next, total = page.total } = advance(page);
     count += items.length;
     prefetched = next && count < limit ? getPage(next, signal) : undefined;
     prefetched?.catch(() => {}); // it is awaited in the next round
@@ -121,23 +116,15 @@ function choosePager<T extends HasId>(
   // Equal items must not change places between two pages.
   const order = isKeyed ? { model_id: 1 } : { ...sortBy, _id: 1, ...sortBy };
   const first = kind === "version" ? options : { ...options, sortBy: order };
-  if (all) return singlePage(first);
+  if (all) {
+    return { first, advance: ({ items }) => ({ items, next: undefined }) };
+  }
   if (isKeyed) return keysetPager(first, condition);
-  if (kind === "version") return numberedPager<T>(first, newestFirst());
-  if (kind === "step") return numberedPager<T>(first, unseen());
+  if (kind !== "model") return numberedPager(first);
   return overlappingPager(
     first,
     ({ id, version }) => isLatest ? id : `${id}/${version}`,
   );
-}
-
-function singlePage<T>(first: ListOptionsLike): Pager<T> {
-  const advance = ({ items, total }: Page<T>) => ({
-    items,
-    total,
-    next: undefined,
-  });
-  return { first, advance };
 }
 
 /**
@@ -152,21 +139,18 @@ function keysetPager<T extends HasId>(
   let count = 0;
   const advance = ({ items, page, per_page, total }: Page<T>): Step<T> => {
     const isSorted = isAscending(items, lastId);
-    if (lastId && !isSorted) {
-      throw pagingError("the server returns other ids than it was asked for");
-    }
     const end = (lastId ? 0 : (page - 1) * per_page) + items.length;
     const isLast = items.length === 0 || end === total ||
       end > total && items.length < per_page;
-    if (!isLast && !isSorted) {
+    if (!isSorted && (lastId || !isLast)) {
       throw pagingError("the server does not sort by model_id");
     }
     lastId = items.at(-1)?.id ?? lastId;
     const filter = { ...first.filter, model_id: { ...condition, gt: lastId } };
     const next = isLast ? undefined : { ...first, page: undefined, filter };
-    const step = { items, total: count + total, next };
+    const before = count;
     count += end;
-    return step;
+    return { items, next, total: before + total };
   };
   return { first, advance };
 }
@@ -176,40 +160,30 @@ function isAscending(items: HasId[], after: string): boolean {
   return items.every(({ id }, index) => id > (items[index - 1]?.id ?? after));
 }
 
-/** Requests page after page of items that are never deleted. */
-function numberedPager<T extends HasId>(
-  first: ListOptionsLike,
-  isNew: (item: HasId) => boolean,
-): Pager<T> {
+/**
+ * Requests page after page of items that are never deleted. New versions appear
+ * in front and move the others to later pages.
+ */
+function numberedPager<T extends HasId>(first: ListOptionsLike): Pager<T> {
+  const seen = new Set<string>();
   let emptyPages = 0;
+  const isNew = ({ id, version }: T) => {
+    const { size } = seen;
+    return seen.add(`${id}/${version}`).size > size;
+  };
   const advance = (page: Page<T>): Step<T> => {
     const { items: rows, page: number, per_page: size, total } = page;
     const items = rows.filter(isNew);
     if ((number - 1) * size + rows.length >= total) {
-      return { items, total, next: undefined };
+      return { items, next: undefined };
     }
     emptyPages = items.length > 0 ? 0 : emptyPages + 1;
     if (emptyPages > MAX_EMPTY_PAGES) throw repeatedItemsError();
     // A short page has grown since: it is read again.
     const next = rows.length < size ? number : number + 1;
-    return { items, total, next: { ...first, page: next } };
+    return { items, next: { ...first, page: next } };
   };
   return { first, advance };
-}
-
-/** New versions appear in front and move the others back. */
-function newestFirst(): (item: HasId) => boolean {
-  let lowest = Infinity;
-  return ({ version }) => {
-    if (version >= lowest) return false;
-    lowest = version;
-    return true;
-  };
-}
-
-function unseen(): (item: HasId) => boolean {
-  const ids = new Set<string>();
-  return ({ id }) => !ids.has(id) && Boolean(ids.add(id));
 }
 
 function isPage(body: object): boolean {

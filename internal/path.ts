@@ -9,11 +9,11 @@ export interface Path {
   values: (string | number)[];
 }
 
-/** The argument's name by the word before its value. Others are ids. */
+/** The argument's name by the text before its value. Others are ids. */
 const ARGUMENT_NAMES: Record<string, string> = {
-  cinder_integration: "clusterId",
-  password_reset: "resetToken",
-  version: "version",
+  "cinder_integration/": "clusterId",
+  "password_reset/": "resetToken",
+  "/version/": "version",
 };
 
 /** A path below `/v1/`; encodePath() validates it. */
@@ -34,17 +34,17 @@ export function encodePath(
   secrets?: readonly string[],
 ): string {
   let text = `/v1/${strings[0]}`;
-  for (const [index, value] of values.entries()) {
-    const segment = encodeSegment(`${strings[index]}`, value);
-    text += secrets?.includes(`${value}`) ? REDACTED : segment;
+  for (let index = 0; index < values.length; index++) {
+    const name = ARGUMENT_NAMES[`${strings[index]}`] ?? "id";
+    const segment = encodeSegment(name, values[index]);
+    const isSecret = secrets?.includes(`${values[index]}`);
+    text += isSecret ? REDACTED : segment;
     text += strings[index + 1];
   }
   return text.endsWith("/") ? text : `${text}/`;
 }
 
-/** @param before The text before the value. */
-function encodeSegment(before: string, value: unknown): string {
-  const name = ARGUMENT_NAMES[before.split("/").at(-2) ?? ""] ?? "id";
+function encodeSegment(name: string, value: unknown): string {
   validate(name, value);
   const text = String(value);
   // These would lead elsewhere even if they are percent-encoded: Decapod's

@@ -62,22 +62,35 @@ export function redactError(
   redact: Redact,
   depth = 0,
 ): unknown {
-  if (!(error instanceof Error)) return redact(toText(error));
+  if (!isError(error)) return redact(toText(error));
   const copy = new Error(redact(error.message));
-  copy.name = redact(error.name);
-  copy.stack = redact(error.stack ?? "");
+  // An assignment fails if a program froze Error.prototype.
+  Object.defineProperty(copy, "name", {
+    value: redact(error.name),
+    configurable: true,
+    writable: true,
+  });
+  copy.stack = redact(toText(error.stack ?? "")); // a hook may make it an array
   if ("code" in error) {
     const { code } = error;
     const safe = typeof code === "number" ? code : redact(toText(code));
     Object.assign(copy, { code: safe });
   }
-  const cause = error instanceof AggregateError && error.cause === undefined
-    ? error.errors[0]
-    : error.cause;
+  const [first] = "errors" in error && Array.isArray(error.errors)
+    ? error.errors
+    : [];
+  const cause = error.cause ?? first;
   if (cause !== undefined && depth < MAX_DEPTH) {
     copy.cause = redactError(cause, redact, depth + 1);
   }
   return copy;
+}
+
+/** Whether a value is an error, also of another realm, as in Jest. */
+function isError(value: unknown): value is Error {
+  return typeof value === "object" && value !== null && "message" in value &&
+    typeof value.message === "string" && "name" in value &&
+    typeof value.name === "string";
 }
 
 /** A thrown value as text. */

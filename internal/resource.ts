@@ -17,28 +17,22 @@ const MAX_ATTEMPTS = 50;
 
 /** Lists, reads and changes the models of one kind. */
 export class Resource<M extends Model<string, object>> {
-  readonly #transport: Transport;
-  readonly #name: M["model"];
-
   /** @param name The model's name, which is also its path. */
-  constructor(transport: Transport, name: M["model"]) {
-    this.#transport = transport;
-    this.#name = name;
-  }
+  constructor(readonly transport: Transport, readonly name: M["model"]) {}
 
   list(options?: ListOptionsLike): Listing<M> {
-    const models = path`${this.#name}`;
-    return createListing(this.#transport, models, "model", options);
+    const models = path`${this.name}`;
+    return createListing(this.transport, models, "model", options);
   }
 
   listVersions(id: string, options?: ListOptionsLike): Listing<M> {
-    const versions = path`${this.#name}/${id}/version`;
-    return createListing(this.#transport, versions, "version", options);
+    const versions = path`${this.name}/${id}/version`;
+    return createListing(this.transport, versions, "version", options);
   }
 
   get(id: string, options?: RequestOptions): Promise<M> {
-    const one = path`${this.#name}/${id}`;
-    return this.#transport.json({ method: "GET", path: one }, options);
+    const one = path`${this.name}/${id}`;
+    return this.transport.json({ method: "GET", path: one }, options);
   }
 
   getVersion(
@@ -46,29 +40,29 @@ export class Resource<M extends Model<string, object>> {
     version: number,
     options?: RequestOptions,
   ): Promise<M> {
-    const one = path`${this.#name}/${id}/version/${version}`;
-    return this.#transport.json({ method: "GET", path: one }, options);
+    const one = path`${this.name}/${id}/version/${version}`;
+    return this.transport.json({ method: "GET", path: one }, options);
   }
 
   create<T extends object = M>(
     body: object,
     options?: RequestOptions,
   ): Promise<T> {
-    const all = path`${this.#name}`;
-    return this.#transport.json({ method: "POST", path: all, body }, options);
+    const all = path`${this.name}`;
+    return this.transport.json({ method: "POST", path: all, body }, options);
   }
 
   async update(model: M, options?: RequestOptions): Promise<M> {
     if (!isObject(model) || "then" in model) {
       throw new TypeError(
-        `Invalid ${this.#name}: must be a whole model as it was read, got ${
+        `Invalid ${this.name}: must be a whole model as it was read, got ${
           isObject(model) ? "a promise (is an await missing?)" : typeof model
         }`,
       );
     }
-    const one = path`${this.#name}/${model.id}`;
+    const one = path`${this.name}/${model.id}`;
     const spec = { method: "PUT", path: one, body: model } as const;
-    return await this.#transport.json(spec, options);
+    return await this.transport.json(spec, options);
   }
 
   /** Reads, changes and writes; again if someone else wrote meanwhile. */
@@ -77,12 +71,12 @@ export class Resource<M extends Model<string, object>> {
     change: Change<M["data"]>,
     options?: RequestOptions,
   ): Promise<M> {
-    const one = path`${this.#name}/${id}`;
+    const one = path`${this.name}/${id}`;
     const get = { method: "GET", path: one, isValid: hasData } as const;
     const put = { method: "PUT", path: one } as const;
-    return this.#transport.withDeadline(put, options, async (deadline, own) => {
+    return this.transport.withDeadline(put, options, async (deadline, own) => {
       validate("change", change);
-      const read = () => this.#transport.json<M>(get, own, deadline);
+      const read = () => this.transport.json<M>(get, own, deadline);
       // A retried write could undo what another editor wrote meanwhile.
       const once = { ...own, retries: 0 };
       let model = await read();
@@ -90,7 +84,7 @@ export class Resource<M extends Model<string, object>> {
         const data = await changed(model, change, deadline);
         try {
           const body = { ...model, data };
-          return await this.#transport.json<M>(
+          return await this.transport.json<M>(
             { ...put, body },
             once,
             deadline,
@@ -109,8 +103,8 @@ export class Resource<M extends Model<string, object>> {
   }
 
   delete(id: string, options?: RequestOptions): Promise<M> {
-    const one = path`${this.#name}/${id}`;
-    return this.#transport.json({ method: "DELETE", path: one }, options);
+    const one = path`${this.name}/${id}`;
+    return this.transport.json({ method: "DELETE", path: one }, options);
   }
 }
 

@@ -8,6 +8,7 @@ export type Runtime = "Deno" | "Bun" | "Node" | "workerd" | "other";
 /** What this room reads of the global object. */
 interface Globals {
   Bun?: { version?: string };
+  Deno?: { version?: { deno?: string } };
   navigator?: { userAgent?: string };
   process?: {
     env?: Record<string, string | undefined>;
@@ -15,10 +16,16 @@ interface Globals {
   };
 }
 
+/** Whether this is Deno: packages leave a partial `Deno` elsewhere. */
+export function isDeno(): boolean {
+  const { Deno }: Globals = globalThis;
+  return Deno?.version?.deno !== undefined;
+}
+
 /** Detects the runtime. */
 export function detectRuntime(): Runtime {
   const { navigator, process }: Globals = globalThis;
-  if ("Deno" in globalThis) return "Deno";
+  if (isDeno()) return "Deno";
   if ("Bun" in globalThis) return "Bun";
   if (navigator?.userAgent === "Cloudflare-Workers") return "workerd";
   return process?.versions?.node ? "Node" : "other";
@@ -26,14 +33,12 @@ export function detectRuntime(): Runtime {
 
 /** The User-Agent header, such as `decapodlib/1.1.0 Deno/2.9.6`. */
 export function userAgent(): string {
-  const { Bun, process }: Globals = globalThis;
+  const { Bun, Deno: deno, process }: Globals = globalThis;
   const runtime = detectRuntime();
-  const versions: Record<Runtime, string | undefined> = {
-    Deno: "Deno" in globalThis ? Deno.version.deno : undefined,
+  const versions: Partial<Record<Runtime, string | undefined>> = {
+    Deno: deno?.version?.deno,
     Bun: Bun?.version,
     Node: process?.versions?.node,
-    workerd: undefined,
-    other: undefined,
   };
   const version = versions[runtime];
   return `decapodlib/${VERSION} ${runtime}${version ? `/${version}` : ""}`;
@@ -47,7 +52,7 @@ export function readVariable(name: string): string | undefined {
 
 /** The same, but undefined where Deno would ask the user for permission. */
 export function readOptionalVariable(variable: string): string | undefined {
-  if ("Deno" in globalThis) {
+  if (isDeno()) {
     const { state } = Deno.permissions.querySync({ name: "env", variable });
     if (state !== "granted") return undefined;
   }

@@ -33,9 +33,8 @@ export function openTls(
 ): TlsSession | undefined {
   validateOptions(tls, TLS_OPTIONS, "tls", "tls.");
   const { verify = true, ca, cert, key } = tls;
-  const texts = { ca, cert, key };
   for (const [name, marker] of PEM) {
-    const text = texts[name];
+    const text = tls[name];
     if (text !== undefined && !String(text).includes(marker)) {
       throw new TypeError(
         `Invalid tls.${name}: must be PEM text that contains ${marker} (read the file and pass its text)`,

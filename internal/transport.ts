@@ -26,7 +26,7 @@ import {
   requestUrl,
 } from "./request.ts";
 import { IncomingResponse, isStream } from "./response.ts";
-import { userAgent } from "./runtime.ts";
+import { isDeno, userAgent } from "./runtime.ts";
 import { openTls, type TlsSession } from "./tls.ts";
 import { validateOptions } from "./validate.ts";
 
@@ -39,8 +39,8 @@ const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
 const DEFAULT_TIMEOUT = 60_000;
 const DEFAULT_RETRIES = 2;
 
-/** How many secrets are remembered to redact them. */
-const MAX_SECRETS = 17;
+/** How many tokens are remembered to redact them. */
+const MAX_TOKENS = 16;
 
 /** Exponential backoff with full jitter, in ms. */
 export function backoff(attempt: number, first = 200, max = 8000): number {
@@ -62,7 +62,7 @@ interface Init extends Omit<FetchInit, "headers" | "method"> {
  * `keepalive`, on Deno by an HTTP client that keeps none.
  */
 async function fetchOnce(url: string, init: Init): Promise<Response> {
-  if (!("Deno" in globalThis) || !Deno.createHttpClient) {
+  if (!isDeno() || !Deno.createHttpClient) {
     return await fetch(url, { ...init, keepalive: false });
   }
   const client = Deno.createHttpClient({ ...init.tls, poolMaxIdlePerHost: 0 });
@@ -76,9 +76,6 @@ async function fetchOnce(url: string, init: Init): Promise<Response> {
 
 /** Sends requests to one server. */
 export class Transport {
-  readonly #base: string;
-  readonly #auth: Authenticator;
-  readonly #options: TransportOptions;
   readonly #headers: HeaderRecord;
   readonly #tls: TlsSession | undefined;
   /** The password and the latest tokens, to redact them. */
@@ -86,15 +83,12 @@ export class Transport {
   readonly #deadlines: OpenDeadlines = new Set();
 
   constructor(
-    base: string,
+    readonly base: string,
     password: string,
-    auth: Authenticator,
-    options: TransportOptions,
+    readonly auth: Authenticator,
+    readonly options: TransportOptions,
   ) {
-    this.#base = base;
     this.#secrets = [password];
-    this.#auth = auth;
-    this.#options = options;
     this.#headers = {
       "user-agent": userAgent(),
       ...readHeaders(options.headers),
@@ -151,6 +145,11 @@ export class Transport {
     yield decoder.decode();
   }
 
+  /** A request as it is logged. */
+  describe(spec: RequestSpec): string {
+    return `${spec.method} ${requestUrl(this.base, spec, spec.secrets)}`;
+  }
+
   /** Does something within the deadline of one call. */
   async withDeadline<T>(
     spec: RequestSpec,
@@ -170,11 +169,11 @@ export class Transport {
   /** Opens the deadline of one call, which cancelAll() ends. */
   openDeadline(spec: RequestSpec, options?: RequestOptions): Deadline {
     if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
-    const timeout = options?.timeout ?? this.#options.timeout ??
+    const timeout = options?.timeout ?? this.options.timeout ??
       DEFAULT_TIMEOUT;
     return this.openLongDeadline(
       ({ ErrorClass, reason }) =>
-        requestError(this.#base, spec, ErrorClass, reason, {}),
+        requestError(this.base, spec, ErrorClass, reason, {}),
       options?.signal,
       timeout,
     );
@@ -225,20 +224,20 @@ export class Transport {
     let request: OutgoingRequest | undefined;
     try {
       request = new OutgoingRequest(
-        this.#base,
+        this.base,
         spec,
         type,
         { ...this.#headers, ...readHeaders(options?.headers) },
         deadline,
         this.#secrets,
         // A test tool may have replaced the global fetch.
-        this.#options.fetch !== undefined || fetch !== nativeFetch,
+        this.options.fetch !== undefined || fetch !== nativeFetch,
       );
       const { headers } = request;
       const auth = spec.auth ??
-        ("authorization" in headers ? noAuth : this.#auth);
+        ("authorization" in headers ? noAuth : this.auth);
       const retries = options?.retries ??
-        (isUnsafe(spec) ? 0 : this.#options.retries ?? DEFAULT_RETRIES);
+        (isUnsafe(spec) ? 0 : this.options.retries ?? DEFAULT_RETRIES);
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
@@ -261,8 +260,8 @@ export class Transport {
         }
       }
     } catch (error) {
-      const isEnded = error === deadline.signal.reason;
-      throw request && isEnded ? request.toError(error) : error;
+      if (!request || error !== deadline.signal.reason) throw error;
+      throw request.toError(error);
     } finally {
       if (!outer) deadline.close();
     }
@@ -275,7 +274,7 @@ export class Transport {
     read: (response: IncomingResponse) => Promise<T> | T,
   ): Promise<T> {
     const { deadline } = request;
-    const { onAttempt } = this.#options;
+    const { onAttempt } = this.options;
     const start = onAttempt ? performance.now() : 0;
     let pending: Promise<FetchResponse> | undefined;
     let response: FetchResponse | undefined;
@@ -311,9 +310,9 @@ export class Transport {
   ): Promise<void> {
     const { status } = response ?? {};
     try {
-      await this.#options.onAttempt?.({
+      await this.options.onAttempt?.({
         method: spec.method,
-        url: requestUrl(this.#base, spec, spec.secrets),
+        url: requestUrl(this.base, spec, spec.secrets),
         attempt,
         duration: performance.now() - start,
         ...typeof status === "number" && { status },
@@ -325,11 +324,13 @@ export class Transport {
   }
 
   #fetch(
-    { spec: { method }, url, headers, body, deadline }: OutgoingRequest,
+    { spec: { method }, url, headers, body, deadline, isCustom }:
+      OutgoingRequest,
   ): Promise<FetchResponse> {
-    const { fetch: custom } = this.#options;
+    const { fetch: custom } = this.options;
     const init: Init = {
-      headers,
+      // A patched fetch may add to them, and the next attempt has them again.
+      headers: isCustom ? { ...headers } : headers,
       redirect: "manual", // workerd does not support "error"
       signal: deadline.signal,
     };
@@ -345,11 +346,11 @@ export class Transport {
       : fetchOnce(url, { ...init, method });
   }
 
-  /** Keeps a token to redact it, and drops the oldest one. */
   #remember(token: string): void {
     if (this.#secrets.includes(token)) return;
-    this.#secrets.push(token);
-    if (this.#secrets.length > MAX_SECRETS) this.#secrets.splice(1, 1);
+    const [password = "", ...tokens] = this.#secrets;
+    const latest = [token, ...tokens].slice(0, MAX_TOKENS);
+    this.#secrets.splice(0, Infinity, password, ...latest);
   }
 }
 

@@ -667,6 +667,17 @@ Deno.test("V1Auth starts another login if a joined one takes more than half of t
   assertEquals(logins.length, 2);
 });
 
+Deno.test("V1Auth shares the next login with all that waited for one that never ends", async () => {
+  const { auth, logins } = controlledAuth();
+  auth.token().catch(() => {});
+  const waits = [10, 30, 50, 70];
+  const joined = waits.map((wait) => auth.token(undefined, wait));
+  while (logins.length < 2) await new Promise((next) => setTimeout(next, 1));
+  logins[1]?.resolve(tokenOf("second"));
+  assertEquals(await Promise.all(joined), waits.map(() => "second"));
+  assertEquals(logins.length, 2);
+});
+
 Deno.test("V1Auth takes the joined login if it is faster than the other one", async () => {
   const { auth, logins } = controlledAuth();
   const first = auth.token();

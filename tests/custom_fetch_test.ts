@@ -11,6 +11,7 @@ import {
 } from "@std/assert";
 import {
   type ClientOptions,
+  DecapodAPIError,
   DecapodConnectionError,
   DecapodError,
   DecapodResponseError,
@@ -232,6 +233,22 @@ for (const [name, value, lacks] of POOR) {
   });
 }
 
+Deno.test("fetch that returns Response.error() failed on the network", async () => {
+  const client = clientOf(() => Promise.resolve(Response.error()));
+  await assertRejects(() => client.getInfo(), DecapodConnectionError);
+});
+
+Deno.test("fetch that returns one Response twice is refused", async () => {
+  const response = Response.json({});
+  const client = clientOf(() => Promise.resolve(response));
+  await client.getInfo();
+  await assertRejects(
+    () => client.getInfo(),
+    DecapodResponseError,
+    "lacks an unread body",
+  );
+});
+
 /** Responses without a web stream that are good enough. */
 const READABLE: Record<string, (text: string) => object> = {
   "text()": (text) => ({ text: () => Promise.resolve(text) }),
@@ -349,4 +366,32 @@ Deno.test("fetch is called as the global one is", async () => {
   assertInstanceOf(create.init.signal, AbortSignal);
   assertInstanceOf(create.init.headers, Headers);
   assertEquals(create.init.headers.get("authorization"), server.token);
+});
+
+Deno.test("headers that a replaced globalThis.fetch adds are not in the next attempt", async () => {
+  const seen: (string | null)[] = [];
+  const { fetch } = globalThis;
+  await using server = new StandInServer({}, ({ headers }) => {
+    seen.push(headers.get("baggage"));
+    return new Response("", { status: seen.length < 3 ? 503 : 404 });
+  });
+  using _ = replace(globalThis, "fetch", (input, init) => {
+    const headers: Record<string, string> = untyped(init?.headers);
+    headers.baggage = [headers.baggage ?? [], "key=value"].flat().join();
+    return fetch(input, init);
+  });
+  const client = server.client({ headers: { authorization: "token" } });
+  await assertRejects(() => client.getInfo(), DecapodError, "404");
+  assertEquals(seen, ["key=value", "key=value", "key=value"]);
+});
+
+Deno.test("DecapodAPIError is created in time from a large page in one chunk", async () => {
+  const headers = { "content-type": "text/html" };
+  const page = "<title ".repeat(150_000);
+  const client = clientOf(() =>
+    Promise.resolve(new Response(page, { status: 400, headers }))
+  );
+  const start = performance.now();
+  await assertRejects(() => client.getInfo(), DecapodAPIError);
+  assert(performance.now() - start < 1000);
 });

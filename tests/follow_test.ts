@@ -216,6 +216,23 @@ Deno.test("waitForExecution() resolves at once with canceled if it is expected",
   assertEquals(execution.polls, 1);
 });
 
+Deno.test("waitForExecution() ignores an outdated copy of the execution", async () => {
+  const execution = new ScriptedExecution("created", "started");
+  const states = [...execution.states];
+  execution.onPoll = (poll) => {
+    const now = poll === 2 ? states.slice(0, 1) : states;
+    execution.states.splice(0, Infinity, ...now);
+    if (poll === 3) execution.states.push("completed");
+  };
+  const seen: string[] = [];
+  await withExecution(execution, async (client) => {
+    await client.waitForExecution(ID, {
+      onUpdate: ({ data }) => void seen.push(data.state),
+    });
+  });
+  assertEquals(seen, ["started", "completed"]);
+});
+
 Deno.test("followExecution() ignores an outdated copy of the execution", async () => {
   const execution = new ScriptedExecution("created", "started");
   const states = [...execution.states];

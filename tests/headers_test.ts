@@ -168,6 +168,9 @@ const INVALID: [name: string, headers: unknown][] = [
   ["a name with a space", { "x a": SECRET }],
   ["a name with a line break", { "x-a\r\nx-b": SECRET }],
   ["an empty name", { "": SECRET }],
+  ["the length of the body", { "Content-Length": SECRET }],
+  ["the encoding of the body", { "transfer-encoding": SECRET }],
+  ["an expectation", { expect: SECRET }],
 ];
 
 Deno.test("headers that are invalid are rejected by name, without their values", async () => {
@@ -198,4 +201,15 @@ Deno.test("headers that are invalid are rejected by name, without their values",
       assertNoSecrets(error, [SECRET]);
     }
   }
+});
+
+Deno.test("headers with the same name are sent as one", async () => {
+  await using server = new StandInServer();
+  const client = server.client({
+    headers: [["x-a", "1"], ["cookie", "a=1"], ["X-A", "2"], ["cookie", "b=2"]],
+  });
+  await client.getInfo();
+  const headers = server.exchanges.at(-1)?.headers;
+  assertEquals(headers?.get("x-a"), "1, 2");
+  assertEquals(headers?.get("cookie"), "a=1; b=2");
 });

@@ -7,9 +7,14 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { DecapodAPIError, DecapodError, type V1Client } from "../mod.ts";
+import {
+  DecapodAPIError,
+  DecapodError,
+  type RequestOptions,
+  type V1Client,
+} from "../mod.ts";
 import { type Gate, gate } from "./support/gate.ts";
-import { apiError, INFO, StandInServer } from "./support/server.ts";
+import { apiError, INFO, makeClient, StandInServer } from "./support/server.ts";
 
 /** How a session ends. */
 const ENDINGS: Record<string, (client: V1Client) => Promise<void>> = {
@@ -322,4 +327,20 @@ Deno.test("logout() twice at once deletes the token once, and both resolve", asy
     client.logout(),
   ]);
   assertEquals(server.sent("DELETE", "/v1/auth/").length, 1);
+});
+
+Deno.test("asyncDispose does not wait for a login that never ends", async () => {
+  const timeouts: number[] = [];
+  const client = makeClient("http://decapod", {
+    fetch: () => new Promise(() => {}),
+  });
+  const call = client.getUserSelf().catch(() => {});
+  const { logout } = client;
+  client.logout = (options?: RequestOptions) => {
+    timeouts.push(options?.timeout ?? Infinity);
+    return logout.call(client, { timeout: 10 });
+  };
+  await client[Symbol.asyncDispose]();
+  await call;
+  assertEquals(timeouts.map((timeout) => timeout <= 5000), [true]);
 });

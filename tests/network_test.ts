@@ -135,7 +135,20 @@ const UNSENT: [string, Error[]][] = [
       ),
     ),
   ]],
+  ["the global AbortController", [
+    new TypeError(
+      'RequestInit: Expected signal ("AbortSignal {}") to be an instance of AbortSignal.',
+    ),
+    new TypeError("signal is not of type AbortSignal."),
+  ]],
   ["no connection in time", [
+    wrapped(
+      new AggregateError([
+        coded("ETIMEDOUT", "connect ETIMEDOUT 127.0.0.1:80"),
+        coded("ECONNREFUSED", "connect ECONNREFUSED ::1:80"),
+      ]),
+    ),
+    wrapped(coded("ETIMEDOUT", "connect ETIMEDOUT 127.0.0.1:80")),
     wrapped(CONNECT + "tcp connect error: Connection timed out (os error 110)"),
     wrapped(coded("UND_ERR_CONNECT_TIMEOUT", "Connect Timeout Error")),
   ]],
@@ -155,6 +168,10 @@ const UNSENT: [string, Error[]][] = [
 
 /** Errors after which the request may have been received. */
 const SENT: [string, Error[]][] = [
+  ["more headers than the runtime accepts", [
+    wrapped(coded("UND_ERR_HEADERS_OVERFLOW", "Headers Overflow Error")),
+    new TypeError("client error (SendRequest): message head is too large"),
+  ]],
   ["the host does not respond", [coded("ETIMEDOUT", "read ETIMEDOUT")]],
   ["the server does not use HTTP", [
     wrapped("client error (SendRequest): invalid HTTP version parsed"),
@@ -238,6 +255,15 @@ Deno.test("describeNetworkError() says how to trust a CA on the runtime at hand"
       const { text } = describe(error, false);
       assert(text.includes(hint), text);
     });
+  }
+});
+
+Deno.test("describeNetworkError() names client certificates if an HTTPS connection is lost", () => {
+  const error = coded("ECONNRESET");
+  for (const scheme of ["http", "https"]) {
+    const url = `${scheme}://decapod.example/`;
+    const { text } = describeNetworkError(error, false, url);
+    assertEquals(text.includes("client certificate"), scheme === "https");
   }
 });
 
@@ -388,6 +414,10 @@ const AGENTS: [Record<string, unknown>, agent: string][] = [
   [{ process: { versions: { node: "26.0.0" } } }, "Node/26.0.0"],
   [{ navigator: { userAgent: "Cloudflare-Workers" } }, "workerd"],
   [{ process: undefined }, "other"],
+  [
+    { Deno: { env: {} }, process: { versions: { node: "26.0.0" } } },
+    "Node/26.0.0",
+  ],
 ];
 
 Deno.test("userAgent() names the version and the runtime", () => {

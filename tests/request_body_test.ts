@@ -193,3 +193,14 @@ Deno.test("editUser() rejects objects that JSON would replace, and names the mem
   }
   assertEquals(server.sent("PUT", `/v1/user/${id}/`), []);
 });
+
+Deno.test("request() rejects a body for GET before anything is sent", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await assertRejects(
+    () => client.request("GET", "user/", { body: {} }),
+    TypeError,
+    "Invalid body: must not be set for GET",
+  );
+  assertEquals(server.exchanges, []);
+});
