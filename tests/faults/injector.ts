@@ -24,7 +24,6 @@ export class FaultInjector implements Disposable {
 
   constructor() {
     const { setTimeout, clearTimeout } = globalThis;
-    const { parse, stringify } = JSON;
     this.#patches = [
       replace(
         globalThis,
@@ -49,14 +48,8 @@ export class FaultInjector implements Disposable {
           clearTimeout(timer);
         }, clearTimeout),
       ),
-      replace(JSON, "parse", (...args: Parameters<typeof parse>) => {
-        if (this.#quiet === 0) this.#tick("parse");
-        return parse(...args);
-      }),
-      replace(JSON, "stringify", (value: unknown) => {
-        if (this.#quiet === 0) this.#tick("stringify");
-        return stringify(value);
-      }),
+      replace(JSON, "parse", this.#counted(JSON.parse)),
+      replace(JSON, "stringify", this.#counted(JSON.stringify)),
     ];
   }
 
@@ -130,6 +123,16 @@ export class FaultInjector implements Disposable {
   #tick(kind: string): void {
     const number = this.calls.push(kind) - 1;
     this.onCall(number);
+  }
+
+  /** The same function, counted under its name. */
+  #counted<T extends CallableFunction>(work: T): T {
+    return new Proxy(work, {
+      apply: (target, self, args) => {
+        if (this.#quiet === 0) this.#tick(work.name);
+        return Reflect.apply(target, self, args);
+      },
+    });
   }
 
   #fails(kind: string): boolean {
