@@ -1,38 +1,16 @@
 /** docs/runtimes.md: its scripts and settings work on each runtime. */
 
 import { assertEquals } from "@std/assert";
-import { fileURLToPath } from "node:url";
 import type { Consumer } from "../.dev/jsr/consumers.ts";
 import { issue } from "./runtimes/certificates.ts";
-import type { Edge } from "./runtimes/edge.ts";
 import { StandIn } from "./standin/mod.ts";
 import { provideProgram } from "../.dev/tools.ts";
+import { startEdge } from "./support/edge.ts";
 import { block, read } from "./support/markdown.ts";
 import { Published, serve, SKIPPED } from "./support/published.ts";
 import { RawServer } from "./support/raw.ts";
 
 const LOGGED_IN = "Logged in as Root User\n";
-
-/** Starts TLS servers and a proxy in front of a port, on Node. */
-async function startEdge(node: string, edge: Edge) {
-  const child = new Deno.Command(node, {
-    args: [fileURLToPath(new URL("runtimes/edge.ts", import.meta.url))],
-    env: { EDGE: JSON.stringify(edge) },
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const { value = "" } = await reader.read();
-  const ports: Record<string, number> = JSON.parse(value);
-  return {
-    ports,
-    async [Symbol.asyncDispose]() {
-      await child.stdin.close();
-      await reader.cancel();
-      await child.status;
-    },
-  };
-}
 
 Deno.test({
   name: "docs/runtimes.md: TLS and proxies work as described",

@@ -19,7 +19,12 @@ import {
   type V1Client,
   VERSION,
 } from "../mod.ts";
-import { fixedRandom, replace, without } from "./support/patch.ts";
+import {
+  fixedRandom,
+  recordUnhandled,
+  replace,
+  without,
+} from "./support/patch.ts";
 import { http, type Peer, RawServer } from "./support/raw.ts";
 import {
   apiError,
@@ -616,25 +621,16 @@ const FAILING_HOOKS: Record<string, () => unknown> = {
 
 for (const [name, hook] of Object.entries(FAILING_HOOKS)) {
   Deno.test(`onAttempt that ${name} changes nothing`, async () => {
-    const unhandled: unknown[] = [];
-    const note = (event: PromiseRejectionEvent) => {
-      event.preventDefault();
-      unhandled.push(event.reason);
-    };
-    addEventListener("unhandledrejection", note);
-    try {
-      await using server = new StandInServer();
-      const client = server.client({ onAttempt: untyped(hook) });
-      assertEquals((await client.getUserSelf()).data.login, "root");
-      await assertRejects(() => client.getUser("id"), DecapodAPIError, "404");
-      const { id } = server.standIn.seedExecution({ duration: 1 });
-      server.clock.advance(5000);
-      await Array.fromAsync(client.streamExecutionLog(String(id)));
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    } finally {
-      removeEventListener("unhandledrejection", note);
-    }
-    assertEquals(unhandled, []);
+    using unhandled = recordUnhandled();
+    await using server = new StandInServer();
+    const client = server.client({ onAttempt: untyped(hook) });
+    assertEquals((await client.getUserSelf()).data.login, "root");
+    await assertRejects(() => client.getUser("id"), DecapodAPIError, "404");
+    const { id } = server.standIn.seedExecution({ duration: 1 });
+    server.clock.advance(5000);
+    await Array.fromAsync(client.streamExecutionLog(String(id)));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(unhandled.reasons, []);
   });
 }
 

@@ -25,9 +25,9 @@ import config from "../../deno.json" with { type: "json" };
 import { generateCloudConfig } from "../../mod.ts";
 import { issue } from "./certificates.ts";
 import { OPTIONS } from "./cloud_config.ts";
-import type { Edge } from "./edge.ts";
 import { checkHints } from "./hints.ts";
 import type { Result, Runtime, Settings } from "./kit.ts";
+import { startEdge } from "../support/edge.ts";
 import { Servers } from "./servers.ts";
 import type { End } from "./suite.ts";
 import { printTable } from "./table.ts";
@@ -273,27 +273,6 @@ async function foreignModules(
   return specifiers.filter((specifier) =>
     !specifier.startsWith(own) && !specifier.startsWith(registry.url)
   ).join("\n");
-}
-
-/** Starts the TLS servers and the proxy in front of the stand-in servers. */
-async function startEdge(node: string, edge: Edge) {
-  const child = new Deno.Command(node, {
-    args: [fileURLToPath(new URL("edge.ts", import.meta.url))],
-    env: { EDGE: JSON.stringify(edge) },
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const { value = "" } = await reader.read();
-  const ports: Record<string, number> = JSON.parse(value);
-  return {
-    ports,
-    async [Symbol.asyncDispose]() {
-      await child.stdin.close();
-      await reader.cancel();
-      await child.status;
-    },
-  };
 }
 
 /** Creates certificates, servers and the settings for them. */

@@ -28,6 +28,20 @@ export function fixedRandom(value: number): Disposable {
   return replace(Math, "random", () => value);
 }
 
+/** Records promises that reject without a handler. */
+export function recordUnhandled(): Disposable & { reasons: unknown[] } {
+  const reasons: unknown[] = [];
+  const record = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    reasons.push(event.reason);
+  };
+  addEventListener("unhandledrejection", record);
+  return {
+    reasons,
+    [Symbol.dispose]: () => removeEventListener("unhandledrejection", record),
+  };
+}
+
 /** A signal that counts its listeners. */
 export class CountedSignal {
   readonly controller = new AbortController();
