@@ -8,7 +8,8 @@ export class InjectedFailure extends Error {
 }
 
 type Timer = Parameters<typeof clearTimeout>[0];
-type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+/** A `fetch` function. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Observes all calls that can fail until it is disposed of. */
 export class FaultInjector implements Disposable {
@@ -18,6 +19,8 @@ export class FaultInjector implements Disposable {
   onCall: (number: number) => void = () => {};
   /** The callbacks of pending timers. */
   readonly #timers = new Map<Timer, () => void>();
+  readonly #frozen = Promise.withResolvers<void>();
+  #isFrozen = false;
   #bodies = 0;
   #quiet = 0;
   readonly #patches: Disposable[];
@@ -32,6 +35,7 @@ export class FaultInjector implements Disposable {
           if (this.#quiet > 0) return setTimeout(callback, wait);
           const early = this.#fails("timer");
           const go = () => {
+            if (this.#isFrozen) return;
             this.#timers.delete(timer);
             callback();
           };
@@ -58,6 +62,17 @@ export class FaultInjector implements Disposable {
     return this.#timers.size + this.#bodies;
   }
 
+  /** Resolves when nothing arrives any more. */
+  get frozen(): Promise<void> {
+    return this.#frozen.promise;
+  }
+
+  /** From now on nothing arrives and no timer fires. */
+  freeze(): void {
+    this.#isFrozen = true;
+    this.#frozen.resolve();
+  }
+
   /** Fires all pending timers at once. */
   expire(): void {
     for (const [timer, go] of [...this.#timers]) {
@@ -79,10 +94,11 @@ export class FaultInjector implements Disposable {
       } finally {
         this.#quiet--;
       }
+      await this.#aborted(init.signal);
       init.signal?.throwIfAborted();
       this.#tick("response");
       const { status, headers } = response;
-      return new Response(this.#body(bytes), { status, headers });
+      return new Response(this.#body(bytes, init.signal), { status, headers });
     };
   }
 
@@ -90,8 +106,20 @@ export class FaultInjector implements Disposable {
     for (const patch of this.#patches) patch[Symbol.dispose]();
   }
 
+  /** If nothing arrives any more, waits for the abort of the request. */
+  async #aborted(signal: RequestInit["signal"]): Promise<void> {
+    if (!this.#isFrozen) return;
+    await new Promise((_, reject) => {
+      if (signal?.aborted) reject(signal.reason);
+      signal?.addEventListener("abort", () => reject(signal.reason));
+    });
+  }
+
   /** A body in three chunks. */
-  #body(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  #body(
+    bytes: Uint8Array,
+    signal: RequestInit["signal"],
+  ): ReadableStream<Uint8Array> {
     const size = Math.max(1, Math.ceil(bytes.length / 3));
     let at = 0;
     let open = true;
@@ -101,9 +129,10 @@ export class FaultInjector implements Disposable {
       open = false;
     };
     return new ReadableStream({
-      pull: (controller) => {
+      pull: async (controller) => {
         try {
           this.#tick("read");
+          await this.#aborted(signal);
         } catch (error) {
           close();
           throw error;
