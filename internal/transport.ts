@@ -233,6 +233,7 @@ export class Transport {
         ("authorization" in headers ? noAuth : this.auth);
       const retries = options?.retries ??
         (isUnsafe(spec) ? 0 : this.options.retries ?? DEFAULT_RETRIES);
+      let result: T;
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
@@ -240,7 +241,8 @@ export class Transport {
         if (token !== undefined) this.#remember(headers.authorization = token);
         try {
           if (!outer) deadline.beginRequest();
-          return await this.#attempt(request, attempt, read);
+          result = await this.#attempt(request, attempt, read);
+          break;
         } catch (error) {
           const isExpired = !reauthenticated && token !== undefined &&
             isUnauthorized(error);
@@ -254,6 +256,7 @@ export class Transport {
           } else await delay(wait, { signal: deadline.signal });
         }
       }
+      return result;
     } catch (error) {
       if (!request || error !== deadline.signal.reason) throw error;
       throw request.toError(error);
