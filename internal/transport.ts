@@ -333,6 +333,8 @@ export class Transport {
       headers: isCustom ? { ...headers } : headers,
       redirect: "manual", // workerd does not support "error"
       signal: deadline.signal,
+      // Older versions of Bun have a limit of their own, which is 300 s.
+      ...("Bun" in globalThis && { timeout: false }),
     };
     if (body !== undefined) init.body = body;
     if (this.#tls) Object.assign(init, this.#tls.init());
