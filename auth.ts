@@ -22,6 +22,7 @@ import type { Token } from "./models.ts";
 /**
  * Provides the token for a request.
  *
+ * @category Client
  * @example
  * ```ts
  * import type { Authenticator } from "@decapod/decapodlib";
@@ -58,6 +59,7 @@ export interface Authenticator {
 /**
  * Gets a token from the server.
  *
+ * @category Client
  * @param signal Aborted when no call waits for the token any more.
  */
 export type Login = (signal: AbortSignal) => Promise<Token>;
@@ -91,6 +93,7 @@ class Session {
  * keeps the token. A failed login fails all calls that wait for it and is
  * forgotten: the next call logs in again.
  *
+ * @category Client
  * @example
  * ```ts
  * import { type Token, V1Auth } from "@decapod/decapodlib";
@@ -259,6 +262,7 @@ export class V1Auth implements Authenticator {
 /**
  * Sends no token, for requests that need none.
  *
+ * @category Client
  * @example
  * ```ts
  * import { noAuth } from "@decapod/decapodlib";

@@ -79,7 +79,11 @@ import {
   type WaitOptions,
 } from "./options.ts";
 
-/** A constructor of clients. */
+/**
+ * A constructor of clients.
+ *
+ * @category Client
+ */
 export type ClientClass<T> = new (
   url: string | URL,
   options: ClientOptions,
@@ -177,6 +181,7 @@ export abstract class Client implements AsyncDisposable {
  * `getInfo()`. A client has private fields, so it cannot be wrapped in a
  * `Proxy`; mark it as raw in reactive frameworks.
  *
+ * @category Client
  * @example
  * ```ts
  * import { Client } from "@decapod/decapodlib";

@@ -30,7 +30,11 @@ import {
   validateNames,
 } from "./internal/validate.ts";
 
-/** Options of {@linkcode generateCloudConfig}. */
+/**
+ * Options of {@linkcode generateCloudConfig}.
+ *
+ * @category User-data
+ */
 export interface CloudConfigOptions {
   /**
    * The API's base URL, as the hosts reach it, with or without scheme (default:
@@ -113,6 +117,7 @@ const NAMES: Record<keyof CloudConfigOptions, true> = {
  * The text is a `#cloud-config` document for cloud-init on Ubuntu 16.04 and
  * newer and Debian 12 and newer. It contains the token: treat it as a secret.
  *
+ * @category User-data
  * @example
  * ```ts
  * import { generateCloudConfig } from "@decapod/decapodlib";

@@ -25,7 +25,11 @@
 
 import type { Execution, ExecutionStep } from "./models.ts";
 
-/** The properties of a {@linkcode DecapodError} besides its message. */
+/**
+ * The properties of a {@linkcode DecapodError} besides its message.
+ *
+ * @category Errors
+ */
 export interface DecapodErrorOptions {
   /** The error that caused this one. */
   cause?: unknown;
@@ -48,6 +52,7 @@ export interface DecapodErrorOptions {
  * fields: send {@linkcode DecapodError.toJSON}. If two copies of this package
  * can meet, compare `name` instead of using `instanceof`.
  *
+ * @category Errors
  * @example
  * ```ts
  * import { DecapodError } from "@decapod/decapodlib";
@@ -104,7 +109,11 @@ export class DecapodError extends Error {
   }
 }
 
-/** The properties of a {@linkcode DecapodAPIError} besides its message. */
+/**
+ * The properties of a {@linkcode DecapodAPIError} besides its message.
+ *
+ * @category Errors
+ */
 export interface DecapodAPIErrorOptions extends DecapodErrorOptions {
   /** The HTTP status. */
   code: number;
@@ -116,7 +125,11 @@ export interface DecapodAPIErrorOptions extends DecapodErrorOptions {
   retryAfter?: number;
 }
 
-/** An error as the server describes it. */
+/**
+ * An error as the server describes it.
+ *
+ * @category Errors
+ */
 export interface APIErrorBody {
   /** The HTTP status. */
   code: number;
@@ -131,6 +144,7 @@ export interface APIErrorBody {
 /**
  * The server, or a proxy in front of it, responded with an error status.
  *
+ * @category Errors
  * @example
  * ```ts
  * import { Client, DecapodAPIError } from "@decapod/decapodlib";
@@ -182,6 +196,7 @@ export class DecapodAPIError extends DecapodError {
  * the connection was lost, or TLS failed. `cause` is a copy of the runtime's
  * own error.
  *
+ * @category Errors
  * @example
  * ```ts
  * import { Client, DecapodConnectionError } from "@decapod/decapodlib";
@@ -200,6 +215,7 @@ export class DecapodConnectionError extends DecapodError {
 /**
  * The response did not arrive, or not all of it, within the timeout.
  *
+ * @category Errors
  * @example
  * ```ts
  * import { Client, DecapodTimeoutError } from "@decapod/decapodlib";
@@ -223,6 +239,7 @@ export class DecapodTimeoutError extends DecapodError {
  * A response that Decapod does not send: HTML, invalid JSON, a redirect. Often
  * the URL is that of another server.
  *
+ * @category Errors
  * @example
  * ```ts
  * import { Client, DecapodResponseError } from "@decapod/decapodlib";
@@ -246,7 +263,11 @@ export class DecapodResponseError extends DecapodError {
   override readonly name: string = "DecapodResponseError";
 }
 
-/** The properties of a {@linkcode DecapodExecutionError}. */
+/**
+ * The properties of a {@linkcode DecapodExecutionError}.
+ *
+ * @category Errors
+ */
 export interface DecapodExecutionErrorOptions extends DecapodErrorOptions {
   /** The execution as it ended. */
   execution: Execution;
@@ -257,6 +278,7 @@ export interface DecapodExecutionErrorOptions extends DecapodErrorOptions {
 /**
  * An execution ended in another state than expected.
  *
+ * @category Errors
  * @example
  * ```ts
  * import { DecapodExecutionError } from "@decapod/decapodlib";
@@ -308,7 +330,11 @@ export class DecapodExecutionError extends DecapodError {
   }
 }
 
-/** The properties of a {@linkcode DecapodWaitTimeoutError}. */
+/**
+ * The properties of a {@linkcode DecapodWaitTimeoutError}.
+ *
+ * @category Errors
+ */
 export interface DecapodWaitTimeoutErrorOptions extends DecapodErrorOptions {
   /** The execution as last seen. */
   execution?: Execution;
@@ -319,6 +345,7 @@ export interface DecapodWaitTimeoutErrorOptions extends DecapodErrorOptions {
 /**
  * An execution did not end within the timeout of the wait. It continues.
  *
+ * @category Errors
  * @example
  * ```ts
  * import { Client, DecapodWaitTimeoutError } from "@decapod/decapodlib";

@@ -51,6 +51,7 @@ import { TO_ARRAY_OPTIONS, type ToArrayOptions } from "./options.ts";
  * to whatever has a `then`. Return `{ listing }`, or make the function not
  * `async`.
  *
+ * @category Client
  * @typeParam T The type of the items.
  *
  * @example
@@ -84,15 +85,27 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * @param get Gets the page to await.
    * @param walk Yields all pages, or enough for a number of items.
    * @param signal Ends an iteration.
+   * @param describe Returns what `console.log` shows of the listing.
    */
   constructor(
     get: () => Promise<Page<T>>,
     walk: (limit?: number) => AsyncGenerator<Page<T>>,
     signal?: AbortSignal,
+    describe: () => string = () => "",
   ) {
     this.#get = get;
     this.#walk = walk;
     this.#signal = signal;
+    const value = () => {
+      try {
+        return `Listing { ${describe()} }`;
+      } catch {
+        return "Listing {}"; // its arguments are invalid
+      }
+    };
+    for (const name of ["nodejs.util.inspect.custom", "Deno.customInspect"]) {
+      Object.defineProperty(this, Symbol.for(name), { value });
+    }
   }
 
   /**

@@ -65,7 +65,9 @@
  */
 
 export { type Authenticator, type Login, noAuth, V1Auth } from "./auth.ts";
-export { type ClientClass, V1Client, V1Client as Client } from "./client.ts";
+// First, so that the documentation has it under this name.
+export { V1Client as Client } from "./client.ts";
+export { type ClientClass, V1Client } from "./client.ts";
 export {
   type CloudConfigOptions,
   generateCloudConfig,

@@ -19,10 +19,18 @@
  * @module
  */
 
-/** Another string: a newer server may have more values. */
+/**
+ * Another string: a newer server may have more values.
+ *
+ * @category Models
+ */
 export type OtherString = string & Record<never, never>;
 
-/** A JSON value. */
+/**
+ * A JSON value.
+ *
+ * @category Models
+ */
 export type JsonValue =
   | string
   | number
@@ -31,7 +39,11 @@ export type JsonValue =
   | JsonValue[]
   | JsonObject;
 
-/** A JSON object. */
+/**
+ * A JSON object.
+ *
+ * @category Models
+ */
 export interface JsonObject {
   /** The value under a key. */
   [key: string]: JsonValue;
@@ -41,6 +53,7 @@ export interface JsonObject {
  * What all models have in common. Every change and every deletion creates a new
  * version.
  *
+ * @category Models
  * @typeParam Name The model's name on the wire.
  * @typeParam Data The fields of this kind of model.
  */
@@ -61,7 +74,11 @@ export interface Model<Name extends string, Data> {
   data: Data;
 }
 
-/** The fields of a {@linkcode User}. */
+/**
+ * The fields of a {@linkcode User}.
+ *
+ * @category Models
+ */
 export interface UserData {
   /** The name to log in with; unique. */
   login: string;
@@ -73,10 +90,18 @@ export interface UserData {
   role_id: string | null;
 }
 
-/** A user of Decapod. */
+/**
+ * A user of Decapod.
+ *
+ * @category Models
+ */
 export type User = Model<"user", UserData>;
 
-/** Permissions of one class. */
+/**
+ * Permissions of one class.
+ *
+ * @category Models
+ */
 export interface PermissionGroup {
   /** The class: `api` for endpoints, `playbook` for playbooks to run. */
   name: "api" | "playbook" | OtherString;
@@ -84,7 +109,11 @@ export interface PermissionGroup {
   permissions: string[];
 }
 
-/** The fields of a {@linkcode Role}. */
+/**
+ * The fields of a {@linkcode Role}.
+ *
+ * @category Models
+ */
 export interface RoleData {
   /** The role's name; unique. */
   name: string;
@@ -92,10 +121,18 @@ export interface RoleData {
   permissions: PermissionGroup[];
 }
 
-/** A named set of permissions. */
+/**
+ * A named set of permissions.
+ *
+ * @category Models
+ */
 export type Role = Model<"role", RoleData>;
 
-/** One server in a cluster's layout. */
+/**
+ * One server in a cluster's layout.
+ *
+ * @category Models
+ */
 export interface ClusterServer {
   /** The server's id. */
   server_id: string;
@@ -112,7 +149,11 @@ export interface ClusterServer {
   server_name: string;
 }
 
-/** The fields of a {@linkcode Cluster}. */
+/**
+ * The fields of a {@linkcode Cluster}.
+ *
+ * @category Models
+ */
 export interface ClusterData {
   /** The cluster's name; letters and digits only. */
   name: string;
@@ -120,10 +161,18 @@ export interface ClusterData {
   configuration: Record<string, ClusterServer[]>;
 }
 
-/** A Ceph cluster. */
+/**
+ * A Ceph cluster.
+ *
+ * @category Models
+ */
 export type Cluster = Model<"cluster", ClusterData>;
 
-/** Whether Decapod may change a server. */
+/**
+ * Whether Decapod may change a server.
+ *
+ * @category Models
+ */
 export type ServerState =
   | "operational"
   | "off"
@@ -131,7 +180,11 @@ export type ServerState =
   | "maintenance_reconfig"
   | OtherString;
 
-/** The fields of a {@linkcode Server}. */
+/**
+ * The fields of a {@linkcode Server}.
+ *
+ * @category Models
+ */
 export interface ServerData {
   /** The name to show; the only field that a PUT changes. */
   name: string;
@@ -152,10 +205,18 @@ export interface ServerData {
   facts: JsonObject;
 }
 
-/** A host that Decapod manages. Its id is the host's system UUID. */
+/**
+ * A host that Decapod manages. Its id is the host's system UUID.
+ *
+ * @category Models
+ */
 export type Server = Model<"server", ServerData>;
 
-/** The variables and the inventory of a playbook. */
+/**
+ * The variables and the inventory of a playbook.
+ *
+ * @category Models
+ */
 export interface PlaybookSettings {
   /** Ansible's extra variables. */
   global_vars: JsonObject;
@@ -163,7 +224,11 @@ export interface PlaybookSettings {
   inventory: JsonObject;
 }
 
-/** The fields of a {@linkcode PlaybookConfiguration}. */
+/**
+ * The fields of a {@linkcode PlaybookConfiguration}.
+ *
+ * @category Models
+ */
 export interface PlaybookConfigurationData {
   /** The name to show. */
   name: string;
@@ -180,7 +245,11 @@ export interface PlaybookConfigurationData {
   created_execution_id?: string | null;
 }
 
-/** A playbook that is configured for servers of a cluster. */
+/**
+ * A playbook that is configured for servers of a cluster.
+ *
+ * @category Models
+ */
 export type PlaybookConfiguration = Model<
   "playbook_configuration",
   PlaybookConfigurationData
@@ -189,6 +258,8 @@ export type PlaybookConfiguration = Model<
 /**
  * The state of an execution. `completed` and `failed` are terminal, `canceled`
  * as well unless the execution had not started.
+ *
+ * @category Models
  */
 export type ExecutionState =
   | "created"
@@ -199,7 +270,11 @@ export type ExecutionState =
   | "failed"
   | OtherString;
 
-/** The playbook configuration of an execution. */
+/**
+ * The playbook configuration of an execution.
+ *
+ * @category Models
+ */
 export interface ExecutedConfiguration {
   /** The playbook configuration's id. */
   id: string;
@@ -209,7 +284,11 @@ export interface ExecutedConfiguration {
   playbook_name: string;
 }
 
-/** The fields of an {@linkcode Execution}. */
+/**
+ * The fields of an {@linkcode Execution}.
+ *
+ * @category Models
+ */
 export interface ExecutionData {
   /** The state. */
   state: ExecutionState;
@@ -217,10 +296,18 @@ export interface ExecutionData {
   playbook_configuration: ExecutedConfiguration;
 }
 
-/** An execution of a playbook configuration. */
+/**
+ * An execution of a playbook configuration.
+ *
+ * @category Models
+ */
 export type Execution = Model<"execution", ExecutionData>;
 
-/** The result of a step. */
+/**
+ * The result of a step.
+ *
+ * @category Models
+ */
 export type StepResult =
   | "ok"
   | "error"
@@ -229,7 +316,11 @@ export type StepResult =
   | "unknown"
   | OtherString;
 
-/** The fields of an {@linkcode ExecutionStep}. */
+/**
+ * The fields of an {@linkcode ExecutionStep}.
+ *
+ * @category Models
+ */
 export interface ExecutionStepData {
   /** The execution that the step belongs to. */
   execution_id: string;
@@ -249,10 +340,18 @@ export interface ExecutionStepData {
   time_finished: number;
 }
 
-/** One Ansible task on one server. Its id is 24 hexadecimal digits. */
+/**
+ * One Ansible task on one server. Its id is 24 hexadecimal digits.
+ *
+ * @category Models
+ */
 export type ExecutionStep = Model<"execution_step", ExecutionStepData>;
 
-/** Something that happened to an execution. */
+/**
+ * Something that happened to an execution.
+ *
+ * @category Models
+ */
 export type ExecutionEvent =
   | {
     /** The execution has a new state. */
@@ -267,7 +366,11 @@ export type ExecutionEvent =
     step: ExecutionStep;
   };
 
-/** The fields of a {@linkcode Token}. */
+/**
+ * The fields of a {@linkcode Token}.
+ *
+ * @category Models
+ */
 export interface TokenData {
   /** When an unused token expires, in UNIX seconds with a fraction. */
   expires_at: number;
@@ -275,10 +378,18 @@ export interface TokenData {
   user: User;
 }
 
-/** A session. The token itself is the model's `id`, which is a secret. */
+/**
+ * A session. The token itself is the model's `id`, which is a secret.
+ *
+ * @category Models
+ */
 export type Token = Model<"token", TokenData>;
 
-/** A parameter of a playbook. */
+/**
+ * A parameter of a playbook.
+ *
+ * @category Models
+ */
 export interface PlaybookHint {
   /** The hint's id. */
   id: string;
@@ -292,7 +403,11 @@ export interface PlaybookHint {
   values: JsonValue[];
 }
 
-/** A playbook of the server. */
+/**
+ * A playbook of the server.
+ *
+ * @category Models
+ */
 export interface Playbook {
   /** The playbook's id. */
   id: string;
@@ -308,7 +423,11 @@ export interface Playbook {
   hints: PlaybookHint[];
 }
 
-/** A value for a {@linkcode PlaybookHint}. */
+/**
+ * A value for a {@linkcode PlaybookHint}.
+ *
+ * @category Models
+ */
 export interface HintValue {
   /** The hint's id. */
   id: string;
@@ -316,7 +435,11 @@ export interface HintValue {
   value: string | number | boolean;
 }
 
-/** The server's time and version. */
+/**
+ * The server's time and version.
+ *
+ * @category Models
+ */
 export interface Info {
   /** The server's clock. */
   time: {
@@ -331,19 +454,31 @@ export interface Info {
   version: string;
 }
 
-/** A message of the server. */
+/**
+ * A message of the server.
+ *
+ * @category Models
+ */
 export interface Message {
   /** The message. */
   message: string;
 }
 
-/** A list without pages. */
+/**
+ * A list without pages.
+ *
+ * @category Models
+ */
 export interface Items<T> {
   /** The items. */
   items: T[];
 }
 
-/** One page of a listing. */
+/**
+ * One page of a listing.
+ *
+ * @category Models
+ */
 export interface Page<T> extends Items<T> {
   /** The number of the page, from 1. */
   page: number;
@@ -353,10 +488,18 @@ export interface Page<T> extends Items<T> {
   total: number;
 }
 
-/** The values of a filter. Numbers must be integers. */
+/**
+ * The values of a filter. Numbers must be integers.
+ *
+ * @category Models
+ */
 export type FilterValue = string | number | boolean;
 
-/** The operators of a filter. If a field has several, all must match. */
+/**
+ * The operators of a filter. If a field has several, all must match.
+ *
+ * @category Models
+ */
 export interface FilterOperators<V extends FilterValue> {
   /** Equal. */
   eq?: V;
@@ -380,7 +523,11 @@ export interface FilterOperators<V extends FilterValue> {
   regexp?: string;
 }
 
-/** The database fields of all models. */
+/**
+ * The database fields of all models.
+ *
+ * @category Models
+ */
 export interface ModelFields {
   /** The model's id. */
   model_id: string;
@@ -396,7 +543,11 @@ export interface ModelFields {
   is_latest: boolean;
 }
 
-/** What users can be filtered by and sorted by. */
+/**
+ * What users can be filtered by and sorted by.
+ *
+ * @category Models
+ */
 export interface UserFields extends ModelFields {
   /** The login. */
   login: string;
@@ -408,13 +559,21 @@ export interface UserFields extends ModelFields {
   role_id: string;
 }
 
-/** What roles and clusters can be filtered by and sorted by. */
+/**
+ * What roles and clusters can be filtered by and sorted by.
+ *
+ * @category Models
+ */
 export interface NamedFields extends ModelFields {
   /** The name. */
   name: string;
 }
 
-/** What servers can be filtered by and sorted by. */
+/**
+ * What servers can be filtered by and sorted by.
+ *
+ * @category Models
+ */
 export interface ServerFields extends NamedFields {
   /** The user that Ansible logs in as. */
   username: string;
@@ -430,7 +589,11 @@ export interface ServerFields extends NamedFields {
   [fact: `facts.${string}`]: FilterValue;
 }
 
-/** What playbook configurations can be filtered by and sorted by. */
+/**
+ * What playbook configurations can be filtered by and sorted by.
+ *
+ * @category Models
+ */
 export interface PlaybookConfigurationFields extends NamedFields {
   /** The playbook's id. */
   playbook_id: string;
@@ -440,7 +603,11 @@ export interface PlaybookConfigurationFields extends NamedFields {
   [part: `configuration.${string}`]: FilterValue;
 }
 
-/** What executions can be filtered by and sorted by. */
+/**
+ * What executions can be filtered by and sorted by.
+ *
+ * @category Models
+ */
 export interface ExecutionFields extends ModelFields {
   /** The state. */
   state: ExecutionState;
@@ -450,7 +617,11 @@ export interface ExecutionFields extends ModelFields {
   pc_version: number;
 }
 
-/** What steps can be filtered by and sorted by. */
+/**
+ * What steps can be filtered by and sorted by.
+ *
+ * @category Models
+ */
 export interface StepFields {
   /** The execution's id. */
   execution_id: string;
@@ -473,6 +644,7 @@ export interface StepFields {
  * of the server's database: `model_id`, not `id`; `time_created`, not
  * `time_updated`. For a field of a newer server write `{…} as Filter<…>`.
  *
+ * @category Models
  * @typeParam Fields The fields to filter by.
  *
  * @example
@@ -497,6 +669,7 @@ export type Filter<Fields> = {
  * The order of a listing: 1 ascending, -1 descending, the first field first.
  * `_id` is the order of creation of the current versions.
  *
+ * @category Models
  * @typeParam Fields The fields to sort by.
  *
  * @example
@@ -513,6 +686,7 @@ export type SortBy<Fields> = { [Key in keyof Fields | "_id"]?: 1 | -1 };
 /**
  * Names of models that the database does not have.
  *
+ * @category Models
  * @deprecated Filters and orders accept only the names of the database.
  */
 export interface WireOnlyFields {

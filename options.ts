@@ -28,13 +28,21 @@ import type {
   SortBy,
 } from "./models.ts";
 
-/** Headers to send: an object, a `Headers`, a `Map` or other pairs. */
+/**
+ * Headers to send: an object, a `Headers`, a `Map` or other pairs.
+ *
+ * @category Options
+ */
 export type HeadersOption =
   | Record<string, string>
   | Headers
   | Iterable<readonly [string, string]>;
 
-/** The last argument of every method. */
+/**
+ * The last argument of every method.
+ *
+ * @category Options
+ */
 export interface RequestOptions {
   /** Aborts the call at once; it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
@@ -59,7 +67,11 @@ export interface RequestOptions {
 /** The names of {@linkcode RequestOptions}. */
 export const REQUEST_OPTIONS = ["signal", "timeout", "retries", "headers"];
 
-/** TLS settings: trusted CAs and the client certificate. All text is PEM. */
+/**
+ * TLS settings: trusted CAs and the client certificate. All text is PEM.
+ *
+ * @category Options
+ */
 export interface TlsOptions {
   /**
    * Certificates of trusted CAs: in addition to the system's on Deno, instead
@@ -81,7 +93,11 @@ export interface TlsOptions {
 /** The names of {@linkcode TlsOptions}. */
 export const TLS_OPTIONS = ["ca", "cert", "key", "verify"];
 
-/** One attempt to send a request, as `onAttempt` receives it. */
+/**
+ * One attempt to send a request, as `onAttempt` receives it.
+ *
+ * @category Options
+ */
 export interface Attempt {
   /** The HTTP method. */
   method: string;
@@ -97,7 +113,11 @@ export interface Attempt {
   error?: unknown;
 }
 
-/** What a custom `fetch` receives besides the URL. */
+/**
+ * What a custom `fetch` receives besides the URL.
+ *
+ * @category Options
+ */
 export interface FetchInit {
   /** The HTTP method. */
   method: string;
@@ -111,7 +131,11 @@ export interface FetchInit {
   signal: AbortSignal;
 }
 
-/** What a client needs of a `Response`. */
+/**
+ * What a client needs of a `Response`.
+ *
+ * @category Options
+ */
 export interface FetchResponse {
   /** Whether the status is a success. */
   readonly ok: boolean;
@@ -134,7 +158,11 @@ export interface FetchResponse {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
-/** How a client sends requests. */
+/**
+ * How a client sends requests.
+ *
+ * @category Options
+ */
 export interface TransportOptions {
   /**
    * Milliseconds for a call.
@@ -166,7 +194,11 @@ export interface TransportOptions {
   onAttempt?: ((attempt: Attempt) => void) | undefined;
 }
 
-/** How a client reaches a server and logs in. */
+/**
+ * How a client reaches a server and logs in.
+ *
+ * @category Options
+ */
 export interface ClientOptions extends TransportOptions {
   /** The login of a Decapod user. */
   login: string;
@@ -186,7 +218,11 @@ export const CLIENT_OPTIONS = [
   "onAttempt",
 ];
 
-/** Which pages a listing returns. */
+/**
+ * Which pages a listing returns.
+ *
+ * @category Options
+ */
 export interface PageOptions extends RequestOptions {
   /** The page to get, or to start the iteration at; from 1. */
   page?: number | undefined;
@@ -206,6 +242,7 @@ export const PAGE_OPTIONS = [...REQUEST_OPTIONS, "page", "perPage", "all"];
 /**
  * Which items a listing returns and in which order.
  *
+ * @category Options
  * @typeParam Fields The fields to filter and sort by.
  */
 export interface ListOptions<Fields> extends PageOptions {
@@ -218,7 +255,11 @@ export interface ListOptions<Fields> extends PageOptions {
 /** The names of {@linkcode ListOptions}. */
 export const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
 
-/** The list options of any kind of model. */
+/**
+ * The list options of any kind of model.
+ *
+ * @category Options
+ */
 export interface ListOptionsLike extends PageOptions {
   /** Conditions that all must hold for an item. */
   filter?: object | undefined;
@@ -226,7 +267,11 @@ export interface ListOptionsLike extends PageOptions {
   sortBy?: object | undefined;
 }
 
-/** Options of {@linkcode Listing.toArray}. */
+/**
+ * Options of {@linkcode Listing.toArray}.
+ *
+ * @category Options
+ */
 export interface ToArrayOptions {
   /** The maximum number of items. Defaults to all. */
   limit?: number | undefined;
@@ -235,7 +280,11 @@ export interface ToArrayOptions {
 /** The names of {@linkcode ToArrayOptions}. */
 export const TO_ARRAY_OPTIONS = ["limit"];
 
-/** The shortest and the longest time between two polls, in ms. */
+/**
+ * The shortest and the longest time between two polls, in ms.
+ *
+ * @category Options
+ */
 export interface Interval {
   /** The shortest time, used first and after each change. */
   min: number;
@@ -246,7 +295,11 @@ export interface Interval {
 /** The names of {@linkcode Interval}. */
 export const INTERVAL = ["min", "max"];
 
-/** Options of {@linkcode V1Client.followExecution}. */
+/**
+ * Options of {@linkcode Client.followExecution}.
+ *
+ * @category Options
+ */
 export interface FollowOptions {
   /**
    * Milliseconds to follow. Defaults to no limit. Each poll also has the
@@ -271,7 +324,11 @@ export interface FollowOptions {
 /** The names of {@linkcode FollowOptions}. */
 export const FOLLOW_OPTIONS = ["timeout", "interval", "signal", "headers"];
 
-/** Options of {@linkcode V1Client.waitForExecution}. */
+/**
+ * Options of {@linkcode Client.waitForExecution}.
+ *
+ * @category Options
+ */
 export interface WaitOptions extends FollowOptions {
   /**
    * Called with the execution on the first poll and after each change. It is
@@ -289,7 +346,11 @@ export interface WaitOptions extends FollowOptions {
 /** The names of {@linkcode WaitOptions}. */
 export const WAIT_OPTIONS = [...FOLLOW_OPTIONS, "onUpdate", "expect"];
 
-/** Options of {@linkcode V1Client.getCinderIntegration}. */
+/**
+ * Options of {@linkcode Client.getCinderIntegration}.
+ *
+ * @category Options
+ */
 export interface CinderOptions extends RequestOptions {
   /**
    * The folder that the files are for.
@@ -302,7 +363,11 @@ export interface CinderOptions extends RequestOptions {
 /** The names of {@linkcode CinderOptions}. */
 export const CINDER_OPTIONS = [...REQUEST_OPTIONS, "root"];
 
-/** A user to create. */
+/**
+ * A user to create.
+ *
+ * @category Options
+ */
 export interface NewUser {
   /** The login name; unique. */
   login: string;
@@ -317,7 +382,11 @@ export interface NewUser {
 /** The names of {@linkcode NewUser}. */
 export const NEW_USER = ["login", "email", "fullName", "roleId"];
 
-/** A server to discover. */
+/**
+ * A server to discover.
+ *
+ * @category Options
+ */
 export interface NewServer {
   /** The host's system UUID, as `dmidecode` prints it. */
   serverId: string;
@@ -330,7 +399,11 @@ export interface NewServer {
 /** The names of {@linkcode NewServer}. */
 export const NEW_SERVER = ["serverId", "host", "username"];
 
-/** A playbook configuration to create. */
+/**
+ * A playbook configuration to create.
+ *
+ * @category Options
+ */
 export interface NewPlaybookConfiguration {
   /** The name to show. */
   name: string;
@@ -363,11 +436,16 @@ export const NEW_PLAYBOOK_CONFIGURATION = [
 /**
  * Returns new data for the current data of a model; see the `edit…` methods.
  *
+ * @category Options
  * @typeParam Data The fields of the model.
  */
 export type Change<Data> = (data: Data) => Data | Promise<Data>;
 
-/** Options of {@linkcode V1Client.request}. */
+/**
+ * Options of {@linkcode Client.request}.
+ *
+ * @category Options
+ */
 export interface CustomRequestOptions extends RequestOptions {
   /** The query parameters. */
   query?: Record<string, string | number | boolean | undefined> | undefined;

@@ -1,2 +1,6 @@
-/** The version of this package; a test compares it with deno.json. */
+/**
+ * The version of this package; a test compares it with deno.json.
+ *
+ * @category Client
+ */
 export const VERSION = "1.1.0";

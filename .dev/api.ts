@@ -92,10 +92,44 @@ export async function apiReport(root = ROOT): Promise<string> {
   const [main = [], client = []] = await Promise.all(
     ["mod.ts", "client.ts"].map((module) => symbols(root, module)),
   );
+  const own = declaredNames(client);
+  for (const symbol of main) useDeclaredName(symbol, main, own);
+  main.sort((a, b) => compare(a.name, b.name));
   const exported = new Set(main.flatMap(describe));
   const more = client.flatMap(describe).filter((line) => !exported.has(line));
   return ["# mod.ts", ...exported, "", "# client.ts, besides", ...more, ""]
     .join("\n");
+}
+
+/** The names of symbols in their own module, by location. */
+function declaredNames(symbols: Sym[]): Map<string, string> {
+  return new Map(
+    symbols.flatMap(({ name, declarations }) =>
+      declarations.map(({ location }) => [at(location), name])
+    ),
+  );
+}
+
+/** Swaps the names of a class and its alias, whichever is exported first. */
+function useDeclaredName(
+  symbol: Sym,
+  symbols: Sym[],
+  own: Map<string, string>,
+): void {
+  const [declaration] = symbol.declarations;
+  if (declaration?.kind !== "class") return;
+  const alias = symbols.find(({ name }) =>
+    name === own.get(at(declaration.location)) && name !== symbol.name
+  );
+  if (!alias) return;
+  [symbol.name, alias.name] = [alias.name, symbol.name];
+  for (const { def } of alias.declarations) {
+    def.tsType = { kind: "typeRef", value: { typeName: symbol.name } };
+  }
+}
+
+function at({ filename, byteIndex }: Location): string {
+  return `${filename}:${byteIndex}`;
 }
 
 /** The lines that differ: `-` only in the first report, `+` only in the second. */
@@ -119,12 +153,7 @@ async function symbols(root: string, module: string): Promise<Sym[]> {
     stdout,
   );
   const found = Object.values(nodes).flatMap(({ symbols }) => symbols);
-  const at = ({ filename, byteIndex }: Location) => `${filename}:${byteIndex}`;
-  const names = new Map(
-    found.flatMap(({ name, declarations }) =>
-      declarations.map(({ location }) => [at(location), name])
-    ),
-  );
+  const names = declaredNames(found);
   // An alias refers to the location of its target.
   for (const { declarations } of found) {
     for (const { def } of declarations) {

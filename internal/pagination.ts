@@ -71,6 +71,7 @@ export function createListing<T extends HasId>(
     () => getPage(options),
     pages,
     isObject(options) ? options.signal : undefined,
+    () => transport.describe({ ...spec, query: encodeQuery(options) }),
   );
 }
 

@@ -145,6 +145,11 @@ export class Transport {
     yield decoder.decode();
   }
 
+  /** A request as it is logged. */
+  describe(spec: RequestSpec): string {
+    return `${spec.method} ${requestUrl(this.base, spec, spec.secrets)}`;
+  }
+
   /** Does something within the deadline of one call. */
   async withDeadline<T>(
     spec: RequestSpec,
@@ -331,6 +336,8 @@ export class Transport {
       headers: isCustom ? { ...headers } : headers,
       redirect: "manual", // workerd does not support "error"
       signal: deadline.signal,
+      // Older versions of Bun have a limit of their own, which is 300 s.
+      ...("Bun" in globalThis && { timeout: false }),
     };
     if (body !== undefined) init.body = body;
     if (this.#tls) Object.assign(init, this.#tls.init());

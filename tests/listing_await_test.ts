@@ -6,7 +6,7 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import { DecapodAPIError } from "../mod.ts";
+import { Client, DecapodAPIError } from "../mod.ts";
 import { apiError, StandInServer } from "./support/server.ts";
 
 Deno.test("Listing requests its page again after a failure, and keeps it after a success", async () => {
@@ -53,4 +53,19 @@ Deno.test("Listing has catch() and finally()", async () => {
   await assertRejects(() => failing.finally(count), RangeError);
   await assertRejects(() => failing.catch(), RangeError);
   assertEquals(calls, 2);
+});
+
+Deno.test("Listing shows its request in console.log", () => {
+  const client = new Client("http://decapod.example", {
+    login: "root",
+    password: "secret",
+  });
+  const listing = client.getServers({ filter: { state: "off" } });
+  assertEquals(
+    Deno.inspect(listing),
+    `Listing { GET http://decapod.example/v1/server/?filter=${
+      encodeURIComponent('{"state":"off"}')
+    } }`,
+  );
+  assertEquals(Deno.inspect(client.getUserVersions("")), "Listing {}");
 });
