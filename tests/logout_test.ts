@@ -285,14 +285,17 @@ async function joinHangingLogin(
   abandoned.catch(() => {});
   await wall.reached;
   const timeout = 3000;
-  // Both join it and share another login, which a later call uses, too.
-  await Promise.all([
-    call(client, { timeout }),
-    client.getRoleSelf({ timeout }),
-  ]);
-  await client.getUserSelf({ timeout });
-  assertEquals(server.logins, isRenewal ? 3 : 2);
-  wall.open();
+  try {
+    // Both join it and share another login, which a later call uses, too.
+    await Promise.all([
+      call(client, { timeout }),
+      client.getRoleSelf({ timeout }),
+    ]);
+    await client.getUserSelf({ timeout });
+    assertEquals(server.logins, isRenewal ? 3 : 2);
+  } finally {
+    wall.open(); // or the server would never close
+  }
   await abandoned;
 }
 
