@@ -159,7 +159,7 @@ export abstract class Client implements AsyncDisposable {
  *
  * It logs in when a call first needs it, once for all concurrent calls, and
  * again when the session has expired. `await using` logs out at the end of the
- * block; without it call {@linkcode V1Client.logout}.
+ * block; without it call {@linkcode Client.logout}.
  *
  * What holds for every method:
  *
@@ -405,7 +405,7 @@ export class V1Client extends Client {
 
   /**
    * Writes a changed copy of the whole user as a new version; all fields of
-   * `data` can change. {@linkcode V1Client.editUser} also handles concurrent
+   * `data` can change. {@linkcode Client.editUser} also handles concurrent
    * edits. Requires `view_user` and `edit_user`. `PUT /v1/user/{id}/`
    *
    * @throws {DecapodAPIError} 400 `CannotUpdateManagedFieldsError` if someone
@@ -500,7 +500,7 @@ export class V1Client extends Client {
   }
 
   /**
-   * Creates a role. {@linkcode V1Client.getPermissions} lists the permissions;
+   * Creates a role. {@linkcode Client.getPermissions} lists the permissions;
    * the server drops unknown names. Requires `view_role` and `create_role`.
    * `POST /v1/role/`
    *
@@ -519,7 +519,7 @@ export class V1Client extends Client {
 
   /**
    * Writes a changed copy of the whole role as a new version; all fields of
-   * `data` can change. {@linkcode V1Client.editRole} also handles concurrent
+   * `data` can change. {@linkcode Client.editRole} also handles concurrent
    * edits. Requires `view_role` and `edit_role`. `PUT /v1/role/{id}/`
    *
    * @throws {DecapodAPIError} 400 `CannotUpdateManagedFieldsError` if someone
@@ -659,7 +659,7 @@ export class V1Client extends Client {
 
   /**
    * Writes a changed copy of the whole cluster as a new version; only the name
-   * can change. {@linkcode V1Client.editCluster} also handles concurrent edits.
+   * can change. {@linkcode Client.editCluster} also handles concurrent edits.
    * Requires `view_cluster` and `edit_cluster`. `PUT /v1/cluster/{id}/`
    *
    * @throws {DecapodAPIError} 400 `CannotUpdateManagedFieldsError` if someone
@@ -769,7 +769,7 @@ export class V1Client extends Client {
 
   /**
    * Writes a changed copy of the whole server as a new version; only the name
-   * can change. {@linkcode V1Client.editServer} also handles concurrent edits.
+   * can change. {@linkcode Client.editServer} also handles concurrent edits.
    * Requires `view_server` and `edit_server`. `PUT /v1/server/{id}/`
    *
    * @throws {DecapodAPIError} 400 `CannotUpdateManagedFieldsError` if someone
@@ -900,7 +900,7 @@ export class V1Client extends Client {
   /**
    * Writes a changed copy of the whole playbook configuration as a new version;
    * name and configuration can change. {@linkcode
-   * V1Client.editPlaybookConfiguration} also handles concurrent edits. Requires
+   * Client.editPlaybookConfiguration} also handles concurrent edits. Requires
    * `view_playbook_configuration` and `edit_playbook_configuration`. `PUT
    * /v1/playbook_configuration/{id}/`
    *
@@ -1050,8 +1050,8 @@ export class V1Client extends Client {
   /**
    * Gets the log of an execution that has ended: the output of
    * `ansible-playbook`. While it runs there is no log; see {@linkcode
-   * V1Client.waitForExecution} and, for progress, {@linkcode
-   * V1Client.followExecution}. Requires `view_execution` and
+   * Client.waitForExecution} and, for progress, {@linkcode
+   * Client.followExecution}. Requires `view_execution` and
    * `view_execution_steps`. `GET /v1/execution/{id}/log/`
    *
    * @returns The whole log.
@@ -1065,7 +1065,7 @@ export class V1Client extends Client {
    * Reads the log of an execution that has ended line by line, in constant
    * memory. Lines have no `\n` or `\r\n`. `timeout` applies to each chunk. A log
    * that is truncated is an error, and its last line is not yielded. Permissions
-   * and endpoint as for {@linkcode V1Client.getExecutionLog}.
+   * and endpoint as for {@linkcode Client.getExecutionLog}.
    *
    * @throws {DecapodAPIError} 404 until the execution has ended.
    * @throws {DecapodConnectionError} If the connection is lost.
@@ -1130,7 +1130,7 @@ export class V1Client extends Client {
    * Follows an execution: yields each change of its state and each step once,
    * steps in the order in which they finished, the terminal state last. It may
    * start at any time, and ignores transient errors as {@linkcode
-   * V1Client.waitForExecution} does. An execution that is canceled before it
+   * Client.waitForExecution} does. An execution that is canceled before it
    * starts is followed until it ends. Leaving the loop does not cancel the
    * execution.
    *

@@ -9,7 +9,7 @@ export function addCaller(error: unknown, caller: Error): void {
   // Error.prepareStackTrace may have made it something other than a string.
   if (typeof caller.stack !== "string" || typeof stack !== "string") return;
   const frames = caller.stack.split("\n").slice(1);
-  if (stack.includes(frames.at(-1) ?? "")) return;
+  if (stack.includes(`${frames.at(-1)}`)) return;
   Reflect.set(error, "stack", [stack, ...frames].join("\n")); // may be frozen
 }
 

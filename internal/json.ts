@@ -8,44 +8,33 @@ const REPRESENTABLE = ["Object", "Array", "Null", "String", "Boolean"];
 
 /** Serializes a body. Throws if JSON would silently change a value. */
 export function serializeJson(body: unknown): string {
-  try {
-    return JSON.stringify(body, validator());
-  } catch (error) {
-    // The engine's own error about a cycle has several lines.
-    throw error instanceof BodyError
-      ? error
-      : new BodyError("body", "a circular structure");
-  }
-}
-
-class BodyError extends TypeError {
-  constructor(name: string, problem: string) {
-    super(
-      `Invalid ${
-        singleLine(name, 200)
-      }: must be a value that JSON can represent exactly, got ${problem}`,
-    );
-  }
-}
-
-/** A replacer that changes nothing and throws what JSON would change. */
-function validator() {
-  const paths = new Map<unknown, string>();
-  return function (this: object, key: string, value: unknown): unknown {
-    const holder = paths.get(this) ?? "";
+  /** The objects around a value, and their names. */
+  const holders: { value: object; name: string }[] = [];
+  return JSON.stringify(body, function (this: object, key, value: unknown) {
+    while (holders.length > 0 && holders.at(-1)?.value !== this) holders.pop();
+    const holder = holders.at(-1)?.name ?? "";
     const name = Array.isArray(this)
       ? `${holder}[${key}]`
       : holder && key
       ? `${holder}.${key}`
       : holder + key;
-    const isLost = value == null && isObject(Reflect.get(this, key));
-    const problem = isLost
+    const problem = holders.some((outer) => outer.value === value)
+      ? "a circular structure"
+      : value == null && isObject(Reflect.get(this, key))
       ? "an object without a JSON value"
       : findProblem(value, Array.isArray(this));
-    if (problem) throw new BodyError(name || "body", problem);
-    if (typeof value === "object") paths.set(value, name);
+    if (problem) {
+      throw new TypeError(
+        `Invalid ${
+          singleLine(name || "body", 200)
+        }: must be a value that JSON can represent exactly, got ${problem}`,
+      );
+    }
+    if (typeof value === "object" && value !== null) {
+      holders.push({ value, name });
+    }
     return value;
-  };
+  });
 }
 
 /** What JSON would silently change about a value. */

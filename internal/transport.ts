@@ -238,6 +238,7 @@ export class Transport {
         ("authorization" in headers ? noAuth : this.auth);
       const retries = options?.retries ??
         (isUnsafe(spec) ? 0 : this.options.retries ?? DEFAULT_RETRIES);
+      let result: T;
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
@@ -245,7 +246,8 @@ export class Transport {
         if (token !== undefined) this.#remember(headers.authorization = token);
         try {
           if (!outer) deadline.beginRequest();
-          return await this.#attempt(request, attempt, read);
+          result = await this.#attempt(request, attempt, read);
+          break;
         } catch (error) {
           const isExpired = !reauthenticated && token !== undefined &&
             isUnauthorized(error);
@@ -259,6 +261,7 @@ export class Transport {
           } else await delay(wait, { signal: deadline.signal });
         }
       }
+      return result;
     } catch (error) {
       if (!request || error !== deadline.signal.reason) throw error;
       throw request.toError(error);
@@ -333,6 +336,8 @@ export class Transport {
       headers: isCustom ? { ...headers } : headers,
       redirect: "manual", // workerd does not support "error"
       signal: deadline.signal,
+      // Older versions of Bun have a limit of their own, which is 300 s.
+      ...("Bun" in globalThis && { timeout: false }),
     };
     if (body !== undefined) init.body = body;
     if (this.#tls) Object.assign(init, this.#tls.init());

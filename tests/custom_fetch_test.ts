@@ -395,3 +395,23 @@ Deno.test("DecapodAPIError is created in time from a large page in one chunk", a
   await assertRejects(() => client.getInfo(), DecapodAPIError);
   assert(performance.now() - start < 1000);
 });
+
+Deno.test("getInfo() and createCluster() switch off Bun's own limit of 300 s", async () => {
+  const limits: unknown[] = [];
+  using _ = replace(globalThis, "fetch", (_input, init) => {
+    limits.push(Reflect.get(init ?? {}, "timeout"));
+    return Promise.resolve(Response.json(INFO));
+  });
+  const client = makeClient("http://decapod.example", {
+    headers: { authorization: "token" },
+  });
+  await client.getInfo();
+  Object.defineProperty(globalThis, "Bun", { configurable: true, value: {} });
+  try {
+    await client.getInfo();
+    await client.createCluster("ceph");
+  } finally {
+    Reflect.deleteProperty(globalThis, "Bun");
+  }
+  assertEquals(limits, [undefined, false, false]);
+});

@@ -285,14 +285,17 @@ async function joinHangingLogin(
   abandoned.catch(() => {});
   await wall.reached;
   const timeout = 3000;
-  // Both join it and share another login, which a later call uses, too.
-  await Promise.all([
-    call(client, { timeout }),
-    client.getRoleSelf({ timeout }),
-  ]);
-  await client.getUserSelf({ timeout });
-  assertEquals(server.logins, isRenewal ? 3 : 2);
-  wall.open();
+  try {
+    // Both join it and share another login, which a later call uses, too.
+    await Promise.all([
+      call(client, { timeout }),
+      client.getRoleSelf({ timeout }),
+    ]);
+    await client.getUserSelf({ timeout });
+    assertEquals(server.logins, isRenewal ? 3 : 2);
+  } finally {
+    wall.open(); // or the server would never close
+  }
   await abandoned;
 }
 
@@ -343,4 +346,24 @@ Deno.test("asyncDispose does not wait for a login that never ends", async () => 
   await client[Symbol.asyncDispose]();
   await call;
   assertEquals(timeouts.map((timeout) => timeout <= 5000), [true]);
+});
+
+Deno.test("logout() succeeds where an iteration cannot be aborted", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const users = client.getUsers();
+  const iterator = users[Symbol.asyncIterator]();
+  await iterator.next();
+  const { abort } = AbortController.prototype;
+  // As on workerd, for a controller that another request created.
+  AbortController.prototype.abort = () => {
+    throw new Error("Cannot perform I/O on behalf of a different request");
+  };
+  try {
+    await client.logout();
+  } finally {
+    AbortController.prototype.abort = abort;
+  }
+  assertEquals(server.exchanges.at(-1)?.method, "DELETE");
+  await iterator.return();
 });

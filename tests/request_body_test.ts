@@ -1,6 +1,11 @@
 /** Bodies: nothing that JSON would silently change is sent. */
 
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import type { V1Client } from "../mod.ts";
 import { StandInServer, TestServer } from "./support/server.ts";
 import { untyped } from "./support/untyped.ts";
@@ -202,5 +207,20 @@ Deno.test("request() rejects a body for GET before anything is sent", async () =
     TypeError,
     "Invalid body: must not be set for GET",
   );
+  assertEquals(server.exchanges, []);
+});
+
+Deno.test("request() rejects with what toJSON() of the body throws", async () => {
+  await using server = new StandInServer();
+  const failure = new Error("not today");
+  const body = {
+    toJSON() {
+      throw failure;
+    },
+  };
+  const error = await assertRejects(() =>
+    server.client().request("POST", "user/", { body })
+  );
+  assert(error === failure);
   assertEquals(server.exchanges, []);
 });

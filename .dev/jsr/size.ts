@@ -9,7 +9,7 @@ import { JsrServer, publish } from "./server.ts";
 const GATES = [
   {
     name: "only Client",
-    limit: 16_500,
+    limit: 23_500,
     code: `import { Client } from "@decapod/decapodlib";
 const client = new Client("https://decapod.example", {
   login: "root",
@@ -20,7 +20,7 @@ console.log(client.url);
   },
   {
     name: "everything",
-    limit: 25_000,
+    limit: 33_500,
     code: `import * as everything from "@decapod/decapodlib";
 console.log(everything);
 `,
