@@ -58,37 +58,6 @@ Deno.test("editUser() loses no edit of 20 concurrent editors", async () => {
   assert(server.sent("PUT", `/v1/user/${id}/`).length > 200);
 });
 
-Deno.test("editRole(), editCluster(), editServer() and editPlaybookConfiguration() write the changed data", async () => {
-  await using server = new StandInServer();
-  await using client = server.client();
-  const user = await newUser(client);
-  const role = await client.createRole("before", []);
-  const cluster = await client.createCluster("before");
-  const { items: [machine] } = await client.getServers();
-  assert(machine);
-  const configuration = await client.createPlaybookConfiguration({
-    name: "before",
-    clusterId: cluster.id,
-    playbookId: "cluster_deploy",
-    serverIds: [machine.id],
-  });
-  const rename = <Data extends object>(data: Data) => ({
-    ...data,
-    name: "after",
-  });
-  const edited = [
-    await client.editRole(role.id, rename),
-    await client.editCluster(cluster.id, rename),
-    await client.editServer(machine.id, rename),
-    await client.editPlaybookConfiguration(configuration.id, rename),
-  ];
-  for (const { data, version } of edited) {
-    assertEquals([data.name, version], ["after", 2]);
-  }
-  const renamed = await client.editUser(user.id, append("after"));
-  assertEquals(renamed.data.full_name, "start after");
-});
-
 /** Runs a test in which another editor wins the first races. */
 async function withConflicts(
   conflicts: number,
