@@ -51,7 +51,7 @@ export interface Authenticator {
   /**
    * Forgets the token.
    *
-   * @param refused Only if the current token is still this one.
+   * @param refused The token that the server rejected; any other one is kept.
    */
   revokeToken(refused?: string): void;
 }
@@ -60,11 +60,11 @@ export interface Authenticator {
  * Gets a token from the server.
  *
  * @category Client
- * @param signal Aborted when no call waits for the token any more.
+ * @param signal Aborted when no call is waiting for the token any more.
  */
 export type Login = (signal: AbortSignal) => Promise<Token>;
 
-/** A login under way, or the session that it led to. */
+/** A login under way, or the session that it created. */
 class Session {
   /** When the login started, on the clock of `performance.now()`. */
   readonly start = performance.now();
@@ -72,7 +72,7 @@ class Session {
   readonly controller = new AbortController();
   /** The result of the login itself. */
   readonly login: Promise<Token>;
-  /** The result for those who wait: it rejects at logout. */
+  /** The result for waiting calls; rejects at logout. */
   readonly result: Promise<Token>;
   reject?: (error: Error) => void;
   waiters = 0;
@@ -84,7 +84,7 @@ class Session {
       this.reject = reject;
       this.login.then(resolve, reject);
     });
-    this.result.catch(() => {}); // perhaps no call waits any more
+    this.result.catch(() => {}); // there may be no waiter left
   }
 }
 
@@ -186,13 +186,14 @@ export class V1Auth implements Authenticator {
       });
       const result = signal ? abortable(own, signal) : own;
       if (!isJoining || maxWait === undefined) return await result;
+      // Waits for maxWait, but not beyond 2 * maxWait after the login began.
       const age = performance.now() - session.start;
       const wait = Math.max(0, Math.min(maxWait, 2 * maxWait - age));
-      const late = AbortSignal.timeout(Math.ceil(wait)); // Node: an integer
+      const waitLimit = AbortSignal.timeout(Math.ceil(wait)); // Node: an integer
       try {
-        return await abortable(result, late);
+        return await abortable(result, waitLimit);
       } catch (error) {
-        if (!late.aborted) throw error;
+        if (!waitLimit.aborted) throw error;
       }
       // On an edge runtime the request that started the login may have ended,
       // and its login with it. Another call may have logged in since.
@@ -212,8 +213,8 @@ export class V1Auth implements Authenticator {
   /**
    * Forgets the token without telling the server.
    *
-   * @param refused Only if the current token is still this one: of several
-   * calls that were refused with the same token, the first one drops it.
+   * @param refused The token that the server rejected. A newer token, which
+   * another call got in the meantime, is kept.
    */
   revokeToken(refused?: string): void {
     if (refused === undefined || this.#session?.token === refused) {
@@ -226,8 +227,8 @@ export class V1Auth implements Authenticator {
    * returned so that it can be deleted on the server.
    *
    * @param signal Cancels a login that is under way.
-   * @returns The token, which a login under way may still deliver; undefined if
-   * nobody is logged in.
+   * @returns The token, once a login under way has ended; undefined if there is
+   * no session.
    */
   end(signal?: AbortSignal): Promise<Token> | undefined {
     const session = this.#session;

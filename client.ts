@@ -90,7 +90,7 @@ export type ClientClass<T> = new (
 ) => T;
 
 /**
- * What clients of all versions of the API have in common. Use
+ * The base class of the clients of each API version. Use
  * {@linkcode V1Client}.
  *
  * @internal
@@ -125,7 +125,7 @@ export abstract class Client implements AsyncDisposable {
    * @typeParam T The class of the client.
    * @param options Settings, which take precedence over the environment.
    * @returns The client.
-   * @throws {TypeError} If a variable is missing or cannot be used.
+   * @throws {TypeError} If a variable is missing or invalid.
    *
    * @example
    * ```ts
@@ -165,21 +165,22 @@ export abstract class Client implements AsyncDisposable {
  *
  * - The last argument is a {@linkcode RequestOptions}: signal, timeout, retries
  *   and headers of this call.
- * - An error status is a {@linkcode DecapodAPIError}: 401 if login or password
- *   are wrong, 403 without the permission that the method names, 404 for an
- *   unknown id or version. No response is a `DecapodConnectionError`, none in
- *   time a `DecapodTimeoutError`, one of another server a
- *   `DecapodResponseError`.
- * - An empty id, an unknown option and other misuse is a `TypeError` or
- *   `RangeError`, and nothing is sent. All errors are rejections.
+ * - An error status throws a {@linkcode DecapodAPIError}: 401 if the login or
+ *   the password is wrong, 403 without the permission that the method names,
+ *   404 for an unknown id or version. If no response arrives, the error is a
+ *   `DecapodConnectionError`, or a `DecapodTimeoutError` after the timeout; if
+ *   the response is not Decapod's, it is a `DecapodResponseError`.
+ * - An invalid argument, such as an empty id or an unknown option, throws a
+ *   `TypeError` or `RangeError`, and nothing is sent. All errors are rejections.
  * - Listings are requested when they are awaited or iterated, and report their
- *   errors then; see {@linkcode Listing}.
- * - Every change creates a new version of a model, and GET returns deleted
- *   models, too, with `time_deleted` set.
+ *   errors then. The default order that a method names is that of the awaited
+ *   page; iterations have the order of {@linkcode Listing}.
+ * - Every change creates a new version of a model. A deleted model can still be
+ *   read by its id, with `time_deleted` set.
  *
- * Methods need their object: call `client.getInfo()`, not a detached
- * `getInfo()`. A client has private fields, so it cannot be wrapped in a
- * `Proxy`; mark it as raw in reactive frameworks.
+ * Methods use `this`: call `client.getInfo()`, not a detached `getInfo()`. A
+ * client has private fields, so it cannot be wrapped in a `Proxy`; mark it as
+ * raw in reactive frameworks.
  *
  * @category Client
  * @example
@@ -290,8 +291,8 @@ export class V1Client extends Client {
    * call logs in again. Nothing is sent if nobody is logged in, and an expired
    * token is not an error. `DELETE /v1/auth/`
    *
-   * @throws {DecapodError} If the server could not be told; the token is
-   * forgotten nevertheless.
+   * @throws {DecapodError} If the logout request fails; the token is forgotten
+   * nevertheless.
    *
    * @example
    * ```ts
@@ -309,7 +310,7 @@ export class V1Client extends Client {
   async logout(options?: RequestOptions): Promise<void> {
     if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
     this.#transport.cancelAll();
-    // A call that is aborted before it begins forgets the token, too.
+    // withDeadline() would throw at once, without forgetting the token.
     if (options?.signal?.aborted) this.#auth.revokeToken();
     try {
       await this.#transport.withDeadline(
@@ -416,9 +417,9 @@ export class V1Client extends Client {
   }
 
   /**
-   * Reads a user, changes its data and writes it, again if someone else wrote
-   * meanwhile; all fields of `data` can change. The function may be called
-   * several times. Requires `view_user` and `edit_user`.
+   * Reads a user, changes its data and writes it, and repeats this if someone
+   * else changed it in between; all fields of `data` can change. `change` may be
+   * called several times. Requires `view_user` and `edit_user`.
    *
    * @throws {DecapodAPIError} 400 if the new data is invalid or a duplicate.
    */
@@ -542,9 +543,9 @@ export class V1Client extends Client {
   }
 
   /**
-   * Reads a role, changes its data and writes it, again if someone else wrote
-   * meanwhile; all fields of `data` can change. The function may be called
-   * several times. Requires `view_role` and `edit_role`.
+   * Reads a role, changes its data and writes it, and repeats this if someone
+   * else changed it in between; all fields of `data` can change. `change` may be
+   * called several times. Requires `view_role` and `edit_role`.
    *
    * @throws {DecapodAPIError} 400 if the new data is invalid or a duplicate.
    *
@@ -670,9 +671,9 @@ export class V1Client extends Client {
   }
 
   /**
-   * Reads a cluster, changes its data and writes it, again if someone else wrote
-   * meanwhile; only the name can change. The function may be called several
-   * times. Requires `view_cluster` and `edit_cluster`.
+   * Reads a cluster, changes its data and writes it, and repeats this if someone
+   * else changed it in between; only the name can change. `change` may be called
+   * several times. Requires `view_cluster` and `edit_cluster`.
    *
    * @throws {DecapodAPIError} 400 if the new data is invalid or a duplicate.
    */
@@ -780,9 +781,9 @@ export class V1Client extends Client {
   }
 
   /**
-   * Reads a server, changes its data and writes it, again if someone else wrote
-   * meanwhile; only the name can change. The function may be called several
-   * times. Requires `view_server` and `edit_server`.
+   * Reads a server, changes its data and writes it, and repeats this if someone
+   * else changed it in between; only the name can change. `change` may be called
+   * several times. Requires `view_server` and `edit_server`.
    *
    * @throws {DecapodAPIError} 400 if the new data is invalid or a duplicate.
    */
@@ -915,10 +916,10 @@ export class V1Client extends Client {
   }
 
   /**
-   * Reads a playbook configuration, changes its data and writes it, again if
-   * someone else wrote meanwhile; name and configuration can change. The
-   * function may be called several times. Requires `view_playbook_configuration`
-   * and `edit_playbook_configuration`.
+   * Reads a playbook configuration, changes its data and writes it, and repeats
+   * this if someone else changed it in between; name and configuration can
+   * change. `change` may be called several times. Requires
+   * `view_playbook_configuration` and `edit_playbook_configuration`.
    *
    * @throws {DecapodAPIError} 400 if the new data is invalid or a duplicate.
    */
@@ -1095,7 +1096,7 @@ export class V1Client extends Client {
 
   /**
    * Waits until an execution has completed. It polls at growing intervals,
-   * ignores transient errors, for a minute if there never was a response, and
+   * ignores transient errors (before the first response only for a minute), and
    * polls once more just before the deadline. `canceled` ends the wait unless
    * the execution was canceled before it started, because Decapod executes it
    * nevertheless.
@@ -1111,7 +1112,8 @@ export class V1Client extends Client {
    * import { assert } from "@std/assert";
    *
    * await using client = Client.fromEnv();
-   * const [execution] = await client.getExecutions().toArray({ limit: 1 });
+   * const { items } = await client.getExecutions({ perPage: 1 });
+   * const [execution] = items; // the newest
    * if (execution) {
    *   try {
    *     await client.waitForExecution(execution.id, { timeout: 3_600_000 });
@@ -1142,7 +1144,8 @@ export class V1Client extends Client {
    * import { assert } from "@std/assert";
    *
    * await using client = Client.fromEnv();
-   * const [execution] = await client.getExecutions().toArray({ limit: 1 });
+   * const { items } = await client.getExecutions({ perPage: 1 });
+   * const [execution] = items; // the newest
    * if (execution) {
    *   for await (const event of client.followExecution(execution.id)) {
    *     if (event.type === "state") assert(event.execution.data.state);
@@ -1158,7 +1161,7 @@ export class V1Client extends Client {
     return followExecution(this, this.#transport, id, options);
   }
 
-  // Everything else
+  // Permissions, info, passwords, Cinder, custom requests
 
   /**
    * Gets all permissions, to create roles: class `api` for endpoints, class
@@ -1338,7 +1341,7 @@ function logOf(id: string): RequestSpec {
   return { method: "GET", path: path`execution/${id}/log` };
 }
 
-/** Milliseconds for the logout of a disposal; the token expires by itself. */
+/** The timeout of the logout at disposal, in ms; the token also expires. */
 const DISPOSAL_TIMEOUT = 5000;
 
 const QUERY_VALUE: Validator = [
@@ -1357,7 +1360,7 @@ function isToken(body: { id?: unknown }): boolean {
   return typeof body.id === "string" && /^[\x21-\x7e]{1,255}$/.test(body.id);
 }
 
-/** The base URL of the server; throws if the URL cannot be one. */
+/** Returns the base URL of the server; throws if the URL is invalid. */
 function baseUrl(url: string | URL): string {
   if (!URL.canParse(url)) {
     throw new TypeError(

@@ -13,7 +13,7 @@
  * 4. Decapod connects to the host over SSH and adds it to its servers. The
  *    host's log is `/var/log/server_discovery.log`.
  *
- * The same options always give the same text, byte for byte.
+ * The same options always produce the same text, byte for byte.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export interface CloudConfigOptions {
    * The API's base URL, as the hosts reach it, with or without scheme (default:
    * `http://`), port, path prefix and trailing slash. An IPv6 address is
    * enclosed in brackets. The hosts post to `<url>/v1/server/`; a URL that
-   * already ends in `/v1` or `/v1/server` leads to the same place.
+   * already ends in `/v1` or `/v1/server` is equivalent.
    */
   url: string;
   /**
@@ -136,8 +136,8 @@ const NAMES: Record<keyof CloudConfigOptions, true> = {
  *
  * @returns The user-data; it ends in a newline.
  * @throws {TypeError} If an option is missing, unknown or of the wrong type.
- * @throws {RangeError} If no host could use an option's value. The message
- * names the option and never contains the value.
+ * @throws {RangeError} If an option has a value that no host can use. The
+ * message names the option and never contains the value.
  */
 export function generateCloudConfig(options: CloudConfigOptions): string {
   validateNames("options", options, Object.keys(NAMES));
@@ -153,7 +153,7 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
   validateText(
     "username",
     username,
-    // What useradd accepts on every release and sudoers needs no escapes for.
+    // useradd accepts it on every release, and sudoers needs no escapes.
     "up to 32 lower-case letters, digits, underscores and dashes, starting " +
       'with a letter or underscore, and not "default", which cloud-init ' +
       "replaces by the image's own user",
@@ -169,7 +169,7 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
   validate("packages", packages, ARRAY);
   for (const [index, name] of packages.entries()) {
     validate("packages", name);
-    // What apt-get accepts, except options and numbers to YAML parsers.
+    // What apt-get accepts, except options and what YAML reads as numbers.
     const pattern =
       /^(?![\d.:+-]*$|0[box][\da-f]+$|[\d.]+e[+-]?\d+$)[a-z\d][a-z\d+.:~=\/-]*$/i;
     reject("packages", "names of Debian packages", [
@@ -187,7 +187,7 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
     metadata_url: metadata
       ? "http://169.254.169.254/latest/meta-data/public-ipv4"
       : null,
-    // In seconds. Half a minute in all, so that a boot is not held up.
+    // In seconds. Half a minute in total, so that the boot is not delayed.
     retry_delays: [1, 2, 4, 8, 15],
   };
   const document = {
@@ -215,7 +215,7 @@ function file(path: string, permissions: string, content: string) {
   return { path, owner: "root:root", permissions, content };
 }
 
-/** Throws for the first problem. Texts are not repeated: they may be secret. */
+/** Throws for the first problem that applies, without quoting the value. */
 function reject(
   name: string,
   expected: string,
@@ -284,13 +284,13 @@ function isWholeKey(type: string, base64: string): boolean {
   const data = decodeBase64(base64);
   let end = 0;
   while (end < data.length) end += 4 + toNumber(data.slice(end, end + 4));
-  // A certificate has other fields than texts: its end cannot be found.
+  // A certificate also has fields without a length: its end is unknown.
   return (end === data.length || /-cert-v\d+@/.test(type)) &&
     data.length > 4 + type.length &&
     data.startsWith(`\0\0\0${String.fromCharCode(type.length)}${type}`);
 }
 
-/** Returns the bytes as characters; none for malformed base64. */
+/** Returns the bytes as characters; an empty string for malformed base64. */
 function decodeBase64(text: string): string {
   const pattern = /^(?:[a-z0-9+\/]{4})*(?:[a-z0-9+\/]{2}(?:[a-z0-9+\/]|=)=)?$/i;
   return pattern.test(text) ? atob(text) : "";
@@ -300,7 +300,7 @@ function toNumber(bytes: string): number {
   return [...bytes].reduce((sum, byte) => sum * 256 + byte.charCodeAt(0), 0);
 }
 
-/** Returns the PEM blocks of a text, without what is around them. */
+/** Returns the PEM blocks of a text, without the text around them. */
 function toCertificates(pem: string | undefined, url: string): string | null {
   if (pem === undefined) return null;
   const name = "caCertificate";
@@ -312,7 +312,7 @@ function toCertificates(pem: string | undefined, url: string): string | null {
   const blocks = [...pem.matchAll(block)].map(([, body = ""]) =>
     body.split(/\s+/).filter((line) => line !== "")
   );
-  // A marker that is left over belongs to a block that was cut short.
+  // A remaining marker belongs to a truncated block.
   const cut = /CERTIFICATE-----|-----(?:BEGIN|END)(?! [A-Z0-9 ]+-----)/;
   reject(name, "complete certificates as PEM text", [
     [pem === "", "an empty string"],
@@ -328,7 +328,7 @@ function toCertificates(pem: string | undefined, url: string): string | null {
     .join("");
 }
 
-/** Whether it is a DER sequence of the length that it states, above 127. */
+/** Whether it is a DER sequence as long as its (long-form) header states. */
 function isWholeCertificate(lines: string[]): boolean {
   const der = decodeBase64(lines.join(""));
   const header = 2 + (der.charCodeAt(1) & 0x7f);
@@ -336,7 +336,7 @@ function isWholeCertificate(lines: string[]): boolean {
     der.length === header + toNumber(der.slice(2, header));
 }
 
-/** Returns where the hosts post to: `<base>/v1/server/`. */
+/** Returns the URL that hosts post to: `<base>/v1/server/`. */
 function toEndpoint(url: string): string {
   validate("url", url);
   const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url);

@@ -1,9 +1,8 @@
 /**
- * Errors. Whatever happens on the way to the server and back is a
- * {@linkcode DecapodError}; misuse is a `TypeError` or `RangeError`, and
- * nothing is sent.
+ * Errors. A failed request throws a {@linkcode DecapodError}; an invalid
+ * argument throws a `TypeError` or `RangeError`, and nothing is sent.
  *
- * A message has one line of at most 500 characters, which says what happened to
+ * A message is one line of at most 500 characters that says what happened to
  * which request and what to do. It contains no passwords and no tokens.
  *
  * @example
@@ -46,11 +45,11 @@ export interface DecapodErrorOptions {
 }
 
 /**
- * The base class of all errors on the way to the server and back.
+ * The base class of all errors except those for invalid arguments.
  *
  * Errors that were sent through `postMessage` or cloned lose their class and
  * fields: send {@linkcode DecapodError.toJSON}. If two copies of this package
- * can meet, compare `name` instead of using `instanceof`.
+ * may be loaded, compare `name` instead of using `instanceof`.
  *
  * @category Errors
  * @example
@@ -236,8 +235,8 @@ export class DecapodTimeoutError extends DecapodError {
 }
 
 /**
- * A response that Decapod does not send: HTML, invalid JSON, a redirect. Often
- * the URL is that of another server.
+ * The response is not one of Decapod's: HTML, invalid JSON or a redirect. Often
+ * the URL points to another server.
  *
  * @category Errors
  * @example
@@ -375,7 +374,7 @@ export class DecapodWaitTimeoutError extends DecapodTimeoutError {
    * Creates an error.
    *
    * @param message What happened, to what, and what to do.
-   * @param options What was seen.
+   * @param options The execution as last seen, and the states of the polls.
    */
   constructor(message: string, options: DecapodWaitTimeoutErrorOptions) {
     super(message, options);

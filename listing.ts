@@ -32,24 +32,24 @@ import { TO_ARRAY_OPTIONS, type ToArrayOptions } from "./options.ts";
  * - `for await` yields every item of all pages, `pages()` every page, and
  *   `toArray()` returns all items as an array.
  *
- * An iteration yields each item **exactly once** that existed from its start
- * to its end, whatever is created, changed or deleted meanwhile. Items that
- * appear or disappear meanwhile may be included or not. By default models are
- * sorted by id and steps by creation, because edits do not disturb these
- * orders. The next page is requested while the current one is processed;
- * leaving the loop cancels that request.
+ * An iteration yields each item that exists from its start to its end **exactly
+ * once**, even if items are created, changed or deleted in the meantime. Items
+ * that appear or disappear during the iteration may be included or not. By
+ * default an iteration sorts models by id and steps by creation, because edits
+ * do not change these orders. The next page is requested while the current one
+ * is processed; leaving the loop cancels that request.
  *
- * With a `sortBy` of your own the promise holds with one exception: an item
- * that is itself edited during the iteration, so that it moves from a later
- * page to an earlier one. The ids of all items are kept in memory then. The
- * same applies to a filter with `is_latest` or `model_id.regexp`.
+ * With your own `sortBy` there is one exception: an item can be missed if it is
+ * edited during the iteration and thereby moves from a later page to an earlier
+ * one. The ids of all items are then kept in memory. The same applies to a
+ * filter with `is_latest` or `model_id.regexp`.
  *
  * Versions are listed newest first; versions that are created during the
  * iteration are not included.
  *
- * An `async` function that returns a listing returns its page: `await` applies
- * to whatever has a `then`. Return `{ listing }`, or make the function not
- * `async`.
+ * An `async` function that returns a listing returns its page, because `await`
+ * applies to any object with a `then`. Return `{ listing }`, or make the
+ * function not `async`.
  *
  * @category Client
  * @typeParam T The type of the items.
@@ -109,12 +109,12 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
   }
 
   /**
-   * Gets the page that `page` and `perPage` select, as `await` does. It is
-   * requested once; a failed request is repeated when it is awaited again.
+   * Gets the page that `page` and `perPage` select; `await` calls this. It is
+   * requested once; after a failure, the next `await` requests it again.
    *
    * @param onfulfilled Called with the page.
    * @param onrejected Called with the error.
-   * @returns A promise of what these return.
+   * @returns A promise of the callback's result.
    */
   then<Result1 = Page<T>, Result2 = never>(
     onfulfilled?: ((page: Page<T>) => Result1 | PromiseLike<Result1>) | null,
@@ -132,7 +132,7 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * Handles the error of the page, as a promise's `catch` does.
    *
    * @param onrejected Called with the error.
-   * @returns A promise of the page or of what this returns.
+   * @returns A promise of the page or of the callback's result.
    */
   catch<Result = never>(
     onrejected?: ((reason: unknown) => Result | PromiseLike<Result>) | null,
@@ -141,7 +141,7 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
   }
 
   /**
-   * Does something when the page arrived or failed, as a promise's `finally`.
+   * Calls back when the page has arrived or failed, as a promise's `finally`.
    *
    * @param onfinally Called without arguments.
    * @returns A promise of the page.

@@ -51,21 +51,21 @@
  * }
  * ```
  *
- * Whatever happens on the way to the server and back is a
- * {@linkcode DecapodError}, misuse a `TypeError` or `RangeError`. Messages say
- * what happened to which request and what to do, and contain no secrets.
+ * A failed request throws a {@linkcode DecapodError}, an invalid argument a
+ * `TypeError` or `RangeError`. Messages say what happened to which request and
+ * what to do, and contain no secrets.
  * {@linkcode generateCloudConfig} creates user-data with which new hosts
  * register themselves.
  *
- * The README continues with other runtimes, TLS, user-data and tests; `docs/`
- * has pages on runtimes, user-data, testing, troubleshooting, reliability,
- * performance, and a table for users of Python's decapodlib.
+ * The README has a first script for each runtime and more examples; `docs/` has
+ * pages on runtimes and TLS, user-data, testing, troubleshooting, reliability,
+ * performance, and migration from Python's decapodlib.
  *
  * @module
  */
 
 export { type Authenticator, type Login, noAuth, V1Auth } from "./auth.ts";
-// First, so that the documentation has it under this name.
+// Exported first, so that the documentation lists the class as Client.
 export { V1Client as Client } from "./client.ts";
 export { type ClientClass, V1Client } from "./client.ts";
 export {

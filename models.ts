@@ -1,6 +1,6 @@
 /**
  * The types of what Decapod sends and receives. Field names are those of the
- * wire, so a model that was read can be changed and sent back.
+ * API, so a model that was read can be changed and sent back.
  *
  * Responses are not validated field by field: fields that a newer server adds
  * are kept, and states and results may have other values.
@@ -141,8 +141,8 @@ export interface ClusterServer {
   /** The fully qualified name of the host. */
   fqdn: string;
   /**
-   * The address of the host; null if it was announced by an IPv6 address or by
-   * a name that has no IPv4 address.
+   * The address of the host; null if it was registered with an IPv6 address or
+   * with a name that has no IPv4 address.
    */
   ip: string | null;
   /** The name of the server model. */
@@ -193,15 +193,15 @@ export interface ServerData {
   /** The fully qualified name of the host. */
   fqdn: string;
   /**
-   * The address of the host; null if it was announced by an IPv6 address or by
-   * a name that has no IPv4 address.
+   * The address of the host; null if it was registered with an IPv6 address or
+   * with a name that has no IPv4 address.
    */
   ip: string | null;
   /** Whether Decapod may change it. */
   state: ServerState;
   /** The id of its cluster; null if it has none. */
   cluster_id: string | null;
-  /** What Ansible found out about the host. */
+  /** The facts that Ansible collected about the host. */
   facts: JsonObject;
 }
 
@@ -684,7 +684,7 @@ export type Filter<Fields> = {
 export type SortBy<Fields> = { [Key in keyof Fields | "_id"]?: 1 | -1 };
 
 /**
- * Names of models that the database does not have.
+ * Field names of models that filters and orders do not have.
  *
  * @category Models
  * @deprecated Filters and orders accept only the names of the database.

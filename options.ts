@@ -132,13 +132,13 @@ export interface FetchInit {
 }
 
 /**
- * What a client needs of a `Response`.
+ * The part of a `Response` that a client needs.
  *
  * @category Options
  */
 export interface FetchResponse {
   /** Whether the status is a success. */
-  readonly ok: boolean;
+  readonly ok?: boolean;
   /** The HTTP status. */
   readonly status: number;
   /** The reason phrase. */
@@ -248,7 +248,10 @@ export const PAGE_OPTIONS = [...REQUEST_OPTIONS, "page", "perPage", "all"];
 export interface ListOptions<Fields> extends PageOptions {
   /** Conditions that all must hold for an item. */
   filter?: Filter<Fields> | undefined;
-  /** The order of the items. Defaults to the order of the kind of model. */
+  /**
+   * The order of the items. Defaults to the method's order when awaited, and to
+   * the order of {@linkcode Listing} when iterated.
+   */
   sortBy?: SortBy<Fields> | undefined;
 }
 
@@ -258,7 +261,7 @@ export const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
 /**
  * The list options of any kind of model.
  *
- * @category Options
+ * @internal
  */
 export interface ListOptionsLike extends PageOptions {
   /** Conditions that all must hold for an item. */

@@ -40,7 +40,7 @@ Usage: cloud_config.ts --url URL --key FILE [OPTION...]
   --help           show this text
 `;
 
-/** An error of the user, reported without a stack trace. */
+/** A usage error, reported without a stack trace. */
 class UsageError extends Error {}
 
 async function main(args: string[]): Promise<void> {

@@ -183,8 +183,8 @@ async function showOutcome(client: Client, { id, data }: Execution) {
 }
 
 /**
- * Deletes a cluster. Servers stay in it after every deployment, also a failed
- * or canceled one: then the playbook `purge_cluster` releases them, and
+ * Deletes a cluster. Servers stay in it after every deployment, also after a
+ * failed or canceled one: then the playbook `purge_cluster` releases them and
  * deletes the cluster.
  */
 async function removeCluster(client: Client, id: string): Promise<void> {
@@ -205,7 +205,7 @@ async function removeCluster(client: Client, id: string): Promise<void> {
   await client.deletePlaybookConfiguration(purge.id);
 }
 
-/** Deletes a configuration, unless Decapod has locked it for good. */
+/** Deletes a configuration; explains the error if Decapod has locked it. */
 async function removeConfiguration(client: Client, id: string): Promise<void> {
   try {
     await client.deletePlaybookConfiguration(id);

@@ -74,7 +74,7 @@ try {
     count++;
     console.log(row(
       data.name,
-      data.ip ?? "no IPv4", // the host was registered by an IPv6 address
+      data.ip ?? "no IPv4", // the host was registered with an IPv6 address
       data.cluster_id ? clusters.get(data.cluster_id) ?? data.cluster_id : "-",
       data.state,
       memory(data.facts),

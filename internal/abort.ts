@@ -1,13 +1,13 @@
-/** Waits on abort signals. */
+/** Reacts to abort signals. */
 
-/** Node warns of a leak if a signal has more than ten listeners. */
+/** Callbacks share one listener: Node warns of a leak above ten of them. */
 const callbacksOf = new WeakMap<AbortSignal, Set<() => void>>();
 
 function callAll(this: AbortSignal): void {
   callbacksOf.get(this)?.forEach((callback) => callback());
 }
 
-/** Calls back once when a signal is aborted; returns a function that stops. */
+/** Calls back once when a signal is aborted; returns a function to cancel. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const callbacks = callbacksOf.get(signal) ?? new Set();
   if (callbacks.size === 0) {

@@ -1,8 +1,8 @@
-/** Shows in an error's stack which line of the caller's code it belongs to. */
+/** Adds the caller's stack frames to errors. */
 
 import { DecapodError } from "../errors.ts";
 
-/** Adds the frames of an error that was created where the caller called. */
+/** Appends the frames of an error that was created in the caller's call. */
 export function addCaller(error: unknown, caller: Error): void {
   if (!(error instanceof DecapodError || error instanceof TypeError)) return;
   const { stack } = error;
@@ -13,7 +13,7 @@ export function addCaller(error: unknown, caller: Error): void {
   Reflect.set(error, "stack", [stack, ...frames].join("\n")); // may be frozen
 }
 
-/** A copy of an error that several callers get, with a stack of its own. */
+/** Copies an error that several callers receive: each gets its own stack. */
 export function copyForCaller(error: unknown): unknown {
   if (!(error instanceof DecapodError)) return error;
   const { message, cause } = error;

@@ -1,4 +1,4 @@
-/** Combines a time limit, the caller's AbortSignal and the end of the session. */
+/** Combines a time limit, the caller's AbortSignal and logout. */
 
 import { onAbort } from "./abort.ts";
 import { DecapodError, DecapodTimeoutError } from "../errors.ts";
@@ -12,14 +12,14 @@ export interface Ending {
   reason: string;
 }
 
-/** Open deadlines, to end them all at logout. */
+/** Open deadlines, which logout() cancels. */
 export type OpenDeadlines = Set<Deadline>;
 
-/** The time limits, in ms, for which Deno's alarm is shared. */
+/** The time limits, in ms, for which calls on Deno share an alarm. */
 const MIN_ALARM = 1000;
 const MAX_ALARM = 60_000;
 
-/** Deno's latest alarm, for all calls that start at about the same time. */
+/** The latest alarm, for all calls that start at about the same time. */
 let alarm: { timeout: number; start: number; signal: AbortSignal } | undefined;
 
 /**
@@ -54,8 +54,9 @@ export class Deadline {
 
   /**
    * @param timeout In milliseconds; `Infinity` for no limit.
-   * @param toError Creates the error of a call that the library ended.
-   * @param open Contains the deadline until it is closed.
+   * @param toError Creates the error of a timeout or a cancellation.
+   * @param open The open deadlines, which include this one until close().
+   * @param caller The caller's signal.
    */
   constructor(
     readonly timeout: number,
@@ -106,7 +107,7 @@ export class Deadline {
     this.open.delete(this);
   }
 
-  /** Rejects when the call has to end; for one promise at a time. */
+  /** Rejects early if the call has to end; for one promise at a time. */
   race<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#reject = reject; // a listener would add 3 % to a call
@@ -115,7 +116,7 @@ export class Deadline {
     });
   }
 
-  /** The time is up. */
+  /** Ends the call at its time limit; the alarm calls this as its listener. */
   handleEvent(): void {
     this.#finish({
       ErrorClass: DecapodTimeoutError,
@@ -139,13 +140,13 @@ export class Deadline {
     this.#isOnWire = true;
   }
 
-  /** The request has no result; whatever follows can be canceled. */
+  /** The attempt failed; from now on, cancel() takes effect at once. */
   endRequest(): void {
     this.#isOnWire = false;
     if (this.#isCanceled) this.cancel();
   }
 
-  /** Excludes it from what logout() cancels. */
+  /** Excludes this deadline from cancellation by logout(). */
   detach(): void {
     this.open.delete(this);
   }

@@ -1,9 +1,6 @@
-/** The program that registers a host, as text, and where its settings are. */
+/** The program that registers a host, as text, and the paths on the host. */
 
-/**
- * The program's settings. All values of options are in this file, none is in
- * the program.
- */
+/** The program's settings: it has all option values, the program has none. */
 export const SETTINGS_PATH = "/etc/server_discovery.json";
 
 /** cloud-init runs every program in this folder at every boot. */

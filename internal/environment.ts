@@ -15,10 +15,10 @@ const SECONDS: Validator = [
   RangeError,
 ];
 
-/** Values that mean no, for variables that are switches. */
+/** Values that turn a variable off. */
 const OFF = ["", "0", "false", "no", "off"];
 
-/** Reads `DECAPOD_…`; throws if a variable is missing or cannot be used. */
+/** Reads `DECAPOD_…`; throws if a variable is missing or invalid. */
 export function readEnvironment(
   options: Partial<ClientOptions>,
 ): { url: string; options: ClientOptions } {

@@ -56,7 +56,7 @@ export interface ExecutionApi {
 
 const TERMINAL_STATES: ExecutionState[] = ["completed", "canceled", "failed"];
 
-/** The database's numbers of results that are failures: error, unreachable. */
+/** The results error and unreachable, as numbers of the database. */
 const FAILED_RESULTS = [2, 4];
 
 /** How long transient errors are ignored before the first response, in ms. */
@@ -82,7 +82,7 @@ export async function waitForExecution(
     let version = 0;
     for (;;) {
       const execution = await poller.poll();
-      if (execution.version < version) continue; // an outdated copy
+      if (execution.version < version) continue; // a stale response
       if (execution.version > version) {
         version = execution.version;
         poller.resetInterval();
@@ -90,7 +90,7 @@ export async function waitForExecution(
         await abortable(updated, poller.deadline.signal);
       }
       if (expect.includes(execution.data.state)) return execution;
-      if (isOver(execution)) throw await poller.executionError(execution);
+      if (hasEnded(execution)) throw await poller.executionError(execution);
     }
   } finally {
     poller.deadline.close();
@@ -121,9 +121,9 @@ async function* readEvents(
   let last: Execution | undefined;
   for (;;) {
     const latest = await poller.poll();
-    const over = isOver(latest);
+    const over = hasEnded(latest);
     try {
-      // Each version since the last poll; an outdated copy has none.
+      // Each version since the last poll; a stale response has none.
       let version = last
         ? Math.max(last.version + 1, latest.version - MAX_REPLAYED_VERSIONS)
         : latest.version;
@@ -131,7 +131,7 @@ async function* readEvents(
         const execution = version === latest.version ? latest : checkExecution(
           await api.getExecutionVersion(id, version, request),
         );
-        if (execution === latest && over) break; // its last steps come first
+        if (execution === latest && over) break; // after its last steps
         if (execution.data.state !== last?.data.state) {
           poller.resetInterval();
           yield { type: "state", execution };
@@ -151,7 +151,7 @@ async function* readEvents(
 /** Reads the steps of an execution that were not read before. */
 class StepReader {
   readonly #seen = new Set<string>();
-  /** When the last step finished, and how many finished just then. */
+  /** When the last step finished, and how many finished at that time. */
   #lastTime = 0;
   #countAtLastTime = 0;
 
@@ -163,7 +163,7 @@ class StepReader {
     const filter = { time_finished: { gte: this.#lastTime } };
     yield* this.#read(this.#lastTime ? { filter, page } : {});
     if (!over) return;
-    // Some may have been written late, with an earlier time.
+    // Some may have been written later, with an earlier time.
     const query = { ...this.poller.request, perPage: 1 };
     const { api, id } = this.poller;
     const { total } = await api.getExecutionSteps(id, query);
@@ -198,7 +198,7 @@ class StepReader {
   }
 }
 
-/** Polls an execution, at growing intervals and through transient errors. */
+/** Polls an execution at growing intervals, and ignores transient errors. */
 class ExecutionPoller {
   /** Ends the polling. */
   readonly deadline: Deadline;
@@ -230,7 +230,7 @@ class ExecutionPoller {
     this.request = { signal: this.deadline.signal, headers: record };
   }
 
-  /** The execution as it is now, as soon as the server can tell. */
+  /** Waits for the next poll, and polls until there is a response. */
   async poll(): Promise<Execution> {
     for (;;) {
       await this.#waitForNextPoll();
@@ -252,7 +252,7 @@ class ExecutionPoller {
     this.#wait = this.#interval.min;
   }
 
-  /** Rethrows an error that waiting cannot help against. */
+  /** Rethrows an error that the next poll would not solve. */
   rethrowUnlessTransient(error: unknown): void {
     this.deadline.signal.throwIfAborted();
     const isEarly = performance.now() - this.#start < NOT_SEEN_TIMEOUT;
@@ -272,7 +272,7 @@ class ExecutionPoller {
       if (failedSteps.length > 0) detail = `: ${describeSteps(failedSteps)}`;
     } catch (error) {
       this.options.signal?.throwIfAborted();
-      cause = error; // a timeout, too: how it ended matters more
+      cause = error; // also a timeout: the execution's state matters more
       detail = " (its failed steps could not be read)";
     }
     const { playbook_name } = playbook_configuration;
@@ -284,7 +284,7 @@ class ExecutionPoller {
     });
   }
 
-  /** The last poll is shortly before the deadline. */
+  /** Waits for the interval, or until shortly before the deadline. */
   async #waitForNextPoll(): Promise<void> {
     const { min, max } = this.#interval;
     const low = Math.max(min, this.#wait * 0.75);
@@ -313,7 +313,7 @@ class ExecutionPoller {
     const latest = this.#latest;
     const what = latest === undefined
       ? `did not end ${within}: no poll got a response`
-      : isOver(latest)
+      : hasEnded(latest)
       ? `ended as ${latest.data.state}, but was not reported completely ${within} (polled ${seen})`
       : `did not end ${within}: it is ${latest.data.state} and continues (polled ${seen})`;
     return new DecapodWaitTimeoutError(
@@ -330,7 +330,7 @@ class ExecutionPoller {
  * Whether an execution has ended. One that is canceled before it starts, in
  * its second version, is still executed by Decapod.
  */
-function isOver({ version, data: { state } }: Execution): boolean {
+function hasEnded({ version, data: { state } }: Execution): boolean {
   const isStillQueued = state === "canceled" && version === 2;
   return TERMINAL_STATES.includes(state) && !isStillQueued;
 }

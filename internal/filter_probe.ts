@@ -13,7 +13,7 @@ import type { RequestSpec } from "./request.ts";
 import type { Transport } from "./transport.ts";
 import { isObject } from "./validate.ts";
 
-/** A field that no document has: no item matches unless it is ignored. */
+/** A field that no item has: none matches unless the filter is ignored. */
 const NO_SUCH_FIELD = "decapodlib_no_such_field";
 
 /** How many filters a client remembers. */

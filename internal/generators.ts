@@ -5,9 +5,9 @@ import type { Deadline } from "./deadline.ts";
 import { DecapodError } from "../errors.ts";
 
 /**
- * Yields the items of each batch. Written by hand for two reasons: return()
- * takes effect while a next() is pending, and a generator would add to each
- * item as much as a page adds to all of its items.
+ * Yields the items of each batch. Not an async generator for two reasons:
+ * return() takes effect while a next() is pending, and an async generator would
+ * cost as much for each item as a batch costs for all of its items.
  *
  * @param batches The batches; closed when the iteration ends.
  * @param itemsOf The items of a batch.
@@ -34,7 +34,7 @@ export function flatten<Batch, T>(
       items = batch.done ? [] : itemsOf(batch.value);
       index = 0;
     } catch (error) {
-      if (isDone) return; // the iteration was left meanwhile
+      if (isDone) return; // the iteration was left
       isDone = true;
       addCaller(error, caller);
       throw error;
@@ -105,7 +105,7 @@ export function flattenWithin<Batch, T>(
 
 /**
  * Yields the lines of a text that arrives in chunks, a batch for each chunk,
- * without `\n` or `\r\n`. A last line without a line break counts, too.
+ * without `\n` or `\r\n`. The last line need not end in a line break.
  */
 export async function* lines(
   chunks: AsyncIterable<string>,

@@ -9,7 +9,7 @@ export type HeaderRecord = Record<string, string>;
 /** Header names whose values are secret. */
 const SECRET_NAMES = /auth|cookie|token|secret|key|password|session/i;
 
-/** Headers of the connection and the body; Node rejects them or hangs. */
+/** Headers that only the runtime may set: Node rejects them or hangs. */
 const RUNTIME_NAMES =
   /^(?:content-length|transfer-encoding|expect|keep-alive|upgrade)$/i;
 
@@ -55,7 +55,7 @@ function readPair(pair: unknown): [name: string, value: string] {
   return [name.toLowerCase(), value.replace(/^[\t ]+|[\t ]+$/g, "")];
 }
 
-/** Whether there are pairs, or names of the object's own. */
+/** Whether it is iterable, a plain object, or has own properties. */
 function isHeaders(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (isIterable(value)) return true;
@@ -66,7 +66,7 @@ function isIterable(value: object): value is Iterable<unknown> {
   return Symbol.iterator in value;
 }
 
-/** The header values that a server could echo and that are secret. */
+/** The values of secret headers, and their parts, to redact them. */
 export function headerSecrets(headers: HeaderRecord): string[] {
   return Object.entries(headers)
     .filter(([name]) => SECRET_NAMES.test(name))

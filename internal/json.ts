@@ -1,14 +1,14 @@
-/** JSON that says exactly what the caller passed, and JSON that was received. */
+/** Serializes bodies, or throws if JSON would lose data; parses responses. */
 
 import { singleLine } from "./redact.ts";
 import { isObject } from "./validate.ts";
 
-/** What JSON represents exactly, by the names of Object.prototype.toString. */
+/** Types that JSON represents exactly, named as by Object.prototype.toString. */
 const REPRESENTABLE = ["Object", "Array", "Null", "String", "Boolean"];
 
 /** Serializes a body. Throws if JSON would silently change a value. */
 export function serializeJson(body: unknown): string {
-  /** The objects around a value, and their names. */
+  /** The enclosing objects of the current value and their paths. */
   const holders: { value: object; name: string }[] = [];
   return JSON.stringify(body, function (this: object, key, value: unknown) {
     while (holders.length > 0 && holders.at(-1)?.value !== this) holders.pop();
@@ -37,7 +37,7 @@ export function serializeJson(body: unknown): string {
   });
 }
 
-/** What JSON would silently change about a value. */
+/** Describes a value that JSON would silently change. */
 function findProblem(value: unknown, isItem: boolean): string | undefined {
   switch (typeof value) {
     case "number":
@@ -59,7 +59,7 @@ function findProblem(value: unknown, isItem: boolean): string | undefined {
   }
 }
 
-/** Parses JSON. JSON.parse's own error would quote the text. */
+/** Parses JSON; undefined if invalid: JSON.parse's error quotes the text. */
 export function parseJson<T>(text: string): { value: T } | undefined {
   try {
     const value: T = JSON.parse(text);

@@ -1,4 +1,4 @@
-/** Validates list options and writes the query of a listing. */
+/** Validates list options, and encodes them as a query. */
 
 import {
   LIST_OPTIONS,
@@ -20,12 +20,12 @@ import {
 /** What a listing contains. */
 export type ListKind = "model" | "step" | "version";
 
-/** Fields that match nothing, and the database's name for them. */
+/** Field names that match nothing, and the database's names for them. */
 const DATABASE_NAMES: Record<ListKind, Record<string, string>> = {
   model: { id: "model_id", time_updated: "time_created" },
   step: {
-    id: "_id, which can only be sorted by",
-    model_id: "_id, which can only be sorted by",
+    id: "_id (only in sortBy)",
+    model_id: "_id (only in sortBy)",
     time_updated: "time_finished",
     time_created: "time_started",
   },
@@ -48,6 +48,7 @@ const PLAIN_OBJECT: Validator = [
 
 const INTEGER: Validator = ["an integer", Number.isSafeInteger, RangeError];
 
+/** No value passes: numbers are checked as integers before. */
 const RESULT: Validator = [
   "a number: ok 1, error 2, skipped 3, unreachable 4",
   () => false,
@@ -128,7 +129,7 @@ function validateCondition(
   }
 }
 
-/** The fields of a filter or an order, by names that the database has. */
+/** The fields of a filter or an order; throws for names of the API only. */
 function fields(
   option: string,
   value: object | undefined,

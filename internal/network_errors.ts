@@ -1,4 +1,4 @@
-/** Explains why fetch failed. Each runtime words it differently. */
+/** Explains why fetch failed. Each runtime has its own error messages. */
 
 import { singleLine, toText } from "./redact.ts";
 import { detectRuntime } from "./runtime.ts";
@@ -9,7 +9,7 @@ export interface NetworkError {
   text: string;
   /** Whether the server may have received the request. */
   mayHaveReachedServer: boolean;
-  /** Whether the text only quotes the error. */
+  /** Whether the error is unknown: the text only quotes it. */
   isUnknown?: boolean;
   /** Whether the runtime's own time limit ended the request. */
   isTimeout?: boolean;
@@ -38,7 +38,7 @@ const TRUST_HINTS: Record<string, string> = {
   workerd: "use a certificate of a public CA or a Tunnel",
 };
 
-/** What runtimes say. Upper case and spaces exclude names of hosts. */
+/** The runtimes' messages. Upper case and spaces exclude host names. */
 const ROWS: Row[] = [
   [
     /ENOTFOUND|EAI_AGAIN|dns error/,
@@ -63,7 +63,7 @@ const ROWS: Row[] = [
     "no local port or address is free (send fewer requests at once)",
   ],
   [
-    /Proxy re|HTTP Tunneling|tunnel|[Pp]roxy [Aa]uth/,
+    /Proxy re|HTTP Tunneling| tunnel|[Pp]roxy [Aa]uth/,
     "the proxy refused the connection (check its address and credentials)",
   ],
   [
@@ -165,10 +165,11 @@ export function describeNetworkError(
   url = "",
 ): NetworkError {
   const chain = causes(error);
-  // A message of a custom fetch's own says nothing about the connection.
-  const isForeign = isCustom && !/^TypeError|^NotCapable/.test(toText(error));
+  // The message of a custom fetch's own error is not about the connection.
+  const isCustomError = isCustom &&
+    !/^TypeError|^NotCapable/.test(toText(error));
   const all = chain.map((one) =>
-    (isForeign ? "" : toText(one)) +
+    (isCustomError ? "" : toText(one)) +
     (one instanceof Error && "code" in one ? ` ${one.code}` : "")
   ).join("\n");
   const row = ROWS.find(([pattern]) => pattern.test(all));
@@ -185,7 +186,7 @@ export function describeNetworkError(
   }
   const [, text, mayHaveReachedServer = false, isTimeout = false] = row;
   return {
-    text: text + trustHint(text, isCustom) + guess(text, url),
+    text: text + trustHint(text, isCustom) + clientCertificateHint(text, url),
     mayHaveReachedServer,
     isTimeout,
   };
@@ -199,9 +200,9 @@ function trustHint(text: string, isCustom: boolean): string {
   return ` (${hint})`;
 }
 
-/** What else may be the cause. */
-function guess(text: string, url: string): string {
+/** A lost connection may be due to a missing client certificate. */
+function clientCertificateHint(text: string, url: string): string {
   return text === LOST && url.startsWith("https:")
-    ? " (the server may require another client certificate, or one at all)"
+    ? " (the server may require a client certificate, or another one)"
     : "";
 }

@@ -1,8 +1,8 @@
 /**
- * Pages by number of items that can be deleted or moved meanwhile.
+ * Numbered pages of items that can be deleted or moved in the meantime.
  *
- * Each page begins with an item that was yielded before. If it is unchanged,
- * nothing before the page is missing. Otherwise earlier pages are read again.
+ * Each page overlaps the one before. If they have an unchanged item in common,
+ * no item between them was skipped. Otherwise earlier pages are read again.
  */
 
 import type { Page } from "../models.ts";
@@ -15,7 +15,7 @@ import {
   type Step,
 } from "./pager.ts";
 
-/** @param keyOf What tells items apart. */
+/** @param keyOf Returns what identifies an item. */
 export function overlappingPager<T extends HasId>(
   first: ListOptionsLike,
   keyOf: (item: T) => string,
@@ -38,7 +38,7 @@ export function overlappingPager<T extends HasId>(
     const from = (page.page - 1) * per_page;
     const isFirst = size === 0;
     if (isFirst) {
-      size = per_page || 1; // 0 if there is nothing at all
+      size = per_page || 1; // 0 if the listing is empty
       start = from;
     }
     const overlaps = from <= start ||
@@ -88,13 +88,13 @@ export function overlappingPager<T extends HasId>(
 }
 
 /**
- * The page size nearest to the usual one whose page begins shortly before a
- * position: at most a quarter of the page is read again.
+ * The page size closest to the caller's with which a page begins shortly before
+ * a position: at most a quarter of the page is read again.
  */
 function overlappingSize(position: number, size: number): number {
   for (let distance = 0;; distance++) {
-    for (const near of [size + 1 - distance, size + 1 + distance]) {
-      if ((position - 1) % near + 1 <= near / 4) return near;
+    for (const candidate of [size + 1 - distance, size + 1 + distance]) {
+      if ((position - 1) % candidate + 1 <= candidate / 4) return candidate;
     }
   }
 }

@@ -1,10 +1,10 @@
-/** What every way of paging has in common. */
+/** The interface of pagers, and their errors. */
 
 import { DecapodResponseError } from "../errors.ts";
 import type { Page } from "../models.ts";
 import type { ListOptionsLike } from "../options.ts";
 
-/** What tells items apart. */
+/** The fields that identify an item. */
 export interface HasId {
   id: string;
   version: number;
@@ -20,14 +20,14 @@ export interface Pager<T> {
 export interface Step<T> {
   items: T[];
   next: ListOptionsLike | undefined;
-  /** Defaults to that of the page. */
+  /** The total to report. Defaults to the page's. */
   total?: number;
 }
 
-/** Requests in a row that may bring nothing new. */
+/** How many pages in a row may have no new items. */
 export const MAX_EMPTY_PAGES = 10;
 
-/** The error for a server that does not page as a Decapod does. */
+/** The error for a server that does not page as Decapod does. */
 export function pagingError(problem: string): DecapodResponseError {
   return new DecapodResponseError(`Cannot list: ${problem}`);
 }

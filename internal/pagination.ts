@@ -1,4 +1,4 @@
-/** Creates listings: reads page after page, one ahead of its consumer. */
+/** Creates listings, and decides how they move through pages. */
 
 import type { Deadline } from "./deadline.ts";
 import { getFilteredPage, regexpsOf } from "./filter_probe.ts";
@@ -55,7 +55,7 @@ export function createListing<T extends HasId>(
     );
   };
 
-  /** @param limit How many items are wanted. */
+  /** @param limit How many items to read. */
   function pages(limit = Infinity): AsyncGenerator<Page<T>, void, undefined> {
     const open = () =>
       transport.openLongDeadline(
@@ -75,7 +75,7 @@ export function createListing<T extends HasId>(
   );
 }
 
-/** Yields pages with new items, and requests the next one meanwhile. */
+/** Yields pages with new items, and prefetches the next page. */
 async function* readAhead<T>(
   { first, advance }: Pager<T>,
   getPage: (options: ListOptionsLike, signal: AbortSignal) => Promise<Page<T>>,
@@ -113,7 +113,7 @@ function choosePager<T extends HasId>(
   // regexp cannot be combined with another condition on the id.
   const isKeyed = kind === "model" && isLatest && !sortBy &&
     !("regexp" in condition);
-  // Equal items must not change places between two pages.
+  // `_id` is the last key unless sortBy has it: equal items keep their order.
   const order = isKeyed ? { model_id: 1 } : { ...sortBy, _id: 1, ...sortBy };
   const first = kind === "version" ? options : { ...options, sortBy: order };
   if (all) {
@@ -128,8 +128,8 @@ function choosePager<T extends HasId>(
 }
 
 /**
- * Requests what comes after the last id: nothing that is created or deleted
- * before it moves the rest.
+ * Keyset pagination: each page begins after the last id, so items that are
+ * created or deleted before it do not shift the rest.
  */
 function keysetPager<T extends HasId>(
   first: ListOptionsLike,
@@ -148,7 +148,7 @@ function keysetPager<T extends HasId>(
     lastId = items.at(-1)?.id ?? lastId;
     const filter = { ...first.filter, model_id: { ...condition, gt: lastId } };
     const next = isLast ? undefined : { ...first, page: undefined, filter };
-    const before = count;
+    const before = count; // later totals only count items after lastId
     count += end;
     return { items, next, total: before + total };
   };
@@ -161,8 +161,8 @@ function isAscending(items: HasId[], after: string): boolean {
 }
 
 /**
- * Requests page after page of items that are never deleted. New versions appear
- * in front and move the others to later pages.
+ * Numbered pages of items that are never deleted. New versions come first and
+ * shift the others to later pages; repeated items are skipped.
  */
 function numberedPager<T extends HasId>(first: ListOptionsLike): Pager<T> {
   const seen = new Set<string>();
@@ -179,7 +179,7 @@ function numberedPager<T extends HasId>(first: ListOptionsLike): Pager<T> {
     }
     emptyPages = items.length > 0 ? 0 : emptyPages + 1;
     if (emptyPages > MAX_EMPTY_PAGES) throw repeatedItemsError();
-    // A short page has grown since: it is read again.
+    // A short page that is not the last has grown since: read it again.
     const next = rows.length < size ? number : number + 1;
     return { items, next: { ...first, page: next } };
   };

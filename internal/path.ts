@@ -3,13 +3,13 @@
 import { REDACTED } from "./redact.ts";
 import { validate } from "./validate.ts";
 
-/** Fixed text and the values between. */
+/** The strings of a template, and the values between them. */
 export interface Path {
   strings: readonly string[];
   values: (string | number)[];
 }
 
-/** The argument's name by the text before its value. Others are ids. */
+/** Argument names in messages, by the text before the value. Default: id. */
 const ARGUMENT_NAMES: Record<string, string> = {
   "cinder_integration/": "clusterId",
   "password_reset/": "resetToken",

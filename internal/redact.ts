@@ -1,4 +1,4 @@
-/** Keeps secrets out of error messages, causes and attempt events. */
+/** Redacts secrets; OutgoingRequest.redact() in request.ts says which. */
 
 /** What replaces a secret. */
 export const REDACTED = "[redacted]";
@@ -6,7 +6,7 @@ export const REDACTED = "[redacted]";
 /** Removes every known secret from a text. */
 export type Redact = (text: string) => string;
 
-/** Shorter secrets would garble messages and be betrayed by the gaps. */
+/** Redacting shorter secrets would garble messages and reveal them. */
 const MIN_SECRET = 4;
 
 /** How deep the causes of an error are copied. */
@@ -50,7 +50,7 @@ function encodings(secret: string): string[] {
 export function redacted(text: string, secrets: readonly string[]): string {
   const patterns = secrets.filter(({ length }) => length >= MIN_SECRET)
     .flatMap(encodings)
-    .sort((a, b) => b.length - a.length); // a secret may contain another
+    .sort((a, b) => b.length - a.length); // one may contain another
   if (patterns.length === 0) return text;
   const all = new RegExp([...new Set(patterns)].join("|"), "gi");
   return text.replace(all, REDACTED);
@@ -70,7 +70,7 @@ export function redactError(
     configurable: true,
     writable: true,
   });
-  copy.stack = redact(toText(error.stack ?? "")); // a hook may make it an array
+  copy.stack = redact(toText(error.stack ?? "")); // hooks may return an array
   if ("code" in error) {
     const { code } = error;
     const safe = typeof code === "number" ? code : redact(toText(code));
@@ -86,7 +86,7 @@ export function redactError(
   return copy;
 }
 
-/** Whether a value is an error, also of another realm, as in Jest. */
+/** Whether a value is an error, possibly of another realm, as in Jest. */
 function isError(value: unknown): value is Error {
   return typeof value === "object" && value !== null && "message" in value &&
     typeof value.message === "string" && "name" in value &&

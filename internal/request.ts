@@ -32,7 +32,7 @@ export interface RequestSpec {
   idempotent?: boolean;
 }
 
-/** Constructs an error of some class. */
+/** A constructor of errors. */
 export type ErrorClass<Options> = new (
   message: string,
   options: Options,
@@ -41,10 +41,10 @@ export type ErrorClass<Options> = new (
 const MAX_MESSAGE = 500;
 const MAX_URL_IN_MESSAGE = 160;
 
-/** Lines that Decapod's nginx accepts, in bytes. */
+/** The longest request line or header of Decapod's nginx, in bytes. */
 const MAX_LINE = 4096;
 
-/** Whether sending it twice could make a change twice. */
+/** Whether resending the request could apply a change twice. */
 export function isUnsafe({ method, idempotent }: RequestSpec): boolean {
   return method !== "GET" && !idempotent;
 }
@@ -81,7 +81,7 @@ export function requestError<Options extends DecapodErrorOptions>(
   });
 }
 
-/** A request, with what its errors need to know. */
+/** A request, with the context of its errors. */
 export class OutgoingRequest {
   readonly url: string;
   readonly headers: HeaderRecord;
@@ -93,10 +93,10 @@ export class OutgoingRequest {
 
   /**
    * @param base The server's URL.
-   * @param spec What is requested.
-   * @param type The media type that its response should have.
+   * @param spec The endpoint, the body and how to treat them.
+   * @param type The expected media type of the response.
    * @param headers The headers of the client and of the call.
-   * @param secrets The secrets of the client.
+   * @param secrets The client's password and latest tokens.
    * @param isCustom Whether a custom fetch sends it.
    */
   constructor(
@@ -117,7 +117,7 @@ export class OutgoingRequest {
     this.headers["content-type"] = "application/json";
   }
 
-  /** Replaces every known secret in a text. */
+  /** Redacts the client's password and tokens, secret arguments and headers. */
   redact(text: string): string {
     return redacted(text, [
       ...this.secrets,
@@ -139,7 +139,7 @@ export class OutgoingRequest {
   }
 
   /**
-   * The error that the caller gets for whatever was thrown.
+   * Converts whatever was thrown to the error that the caller gets.
    *
    * @param response The response, if its headers arrived.
    */
@@ -154,7 +154,7 @@ export class OutgoingRequest {
     const cause = redactError(thrown, (text) => this.redact(text));
     const error = describeNetworkError(cause, this.isCustom, this.url);
     const { isTimeout, mayHaveReachedServer, isUnknown } = error;
-    // After the headers, whatever the runtime says, the body broke off.
+    // Once headers have arrived, any failure means that the body is truncated.
     const text = !response || isTimeout
       ? error.text
       : `connection lost while reading the response${
@@ -176,7 +176,7 @@ export class OutgoingRequest {
     return proxy ? `; the request goes through the proxy ${proxy}` : "";
   }
 
-  /** What to do if the URL or a header is too long for Decapod's nginx. */
+  /** A hint if the URL or a header is too long for Decapod's nginx. */
   sizeHint(): string {
     const { length } = this.url.slice(new URL(this.url).origin.length);
     if (length > MAX_LINE - 20) {

@@ -1,4 +1,4 @@
-/** The endpoints that every versioned model has. */
+/** The endpoints that versioned models have in common. */
 
 import { delay } from "@std/async/delay";
 import { abortable } from "./abort.ts";
@@ -12,7 +12,7 @@ import { path } from "./path.ts";
 import { backoff, type Transport } from "./transport.ts";
 import { isObject, validate } from "./validate.ts";
 
-/** With fewer attempts, ten editors at once starve each other. */
+/** With fewer attempts, ten concurrent editors starve each other. */
 const MAX_ATTEMPTS = 50;
 
 /** Lists, reads and changes the models of one kind. */
@@ -65,7 +65,7 @@ export class Resource<M extends Model<string, object>> {
     return await this.transport.json(spec, options);
   }
 
-  /** Reads, changes and writes; again if someone else wrote meanwhile. */
+  /** Reads, changes and writes; retries if someone else wrote in between. */
   edit(
     id: string,
     change: Change<M["data"]>,
@@ -77,11 +77,11 @@ export class Resource<M extends Model<string, object>> {
     return this.transport.withDeadline(put, options, async (deadline, own) => {
       validate("change", change);
       const read = () => this.transport.json<M>(get, own, deadline);
-      // A retried write could undo what another editor wrote meanwhile.
+      // A resent write could undo another editor's change.
       const once = { ...own, retries: 0 };
       let model = await read();
       for (let attempt = 1;; attempt++) {
-        const data = await changed(model, change, deadline);
+        const data = await applyChange(model, change, deadline);
         try {
           const body = { ...model, data };
           return await this.transport.json<M>(
@@ -94,7 +94,7 @@ export class Resource<M extends Model<string, object>> {
           const { signal } = deadline;
           await delay(backoff(attempt, 20, 1000), { signal });
           const latest = await read();
-          // The same version: the data itself is a duplicate.
+          // Nobody else wrote: the new data itself is a duplicate.
           if (latest.version === model.version && !isStale(error)) throw error;
           model = latest;
         }
@@ -108,7 +108,8 @@ export class Resource<M extends Model<string, object>> {
   }
 }
 
-async function changed<Data extends object>(
+/** Calls `change`; throws if it returns no object. */
+async function applyChange<Data extends object>(
   model: { data: Data },
   change: Change<Data>,
   { signal }: Deadline,
@@ -119,7 +120,7 @@ async function changed<Data extends object>(
   );
   if (isObject(data)) return data;
   throw new TypeError(
-    "Invalid change: must return the new data, returned no object",
+    "Invalid change: must return the new data, got no object",
   );
 }
 

@@ -1,4 +1,4 @@
-/** Reads a response, or creates the error that it stands for. */
+/** Checks and reads responses, and creates the errors for bad ones. */
 
 import {
   DecapodAPIError,
@@ -14,7 +14,7 @@ import { isObject } from "./validate.ts";
 
 const MAX_ERROR_BODY = 64 * 1024;
 
-/** The longest string of V8, which has the shortest ones. */
+/** V8's maximum string length, the lowest of all engines. */
 const MAX_TEXT = 2 ** 29 - 24;
 
 const URL_HINT = "check that the URL is that of the Decapod API";
@@ -27,15 +27,15 @@ const HINTS: Record<number, string> = {
   413: "the proxy in front of Decapod accepts less at once",
 };
 
-/** Statuses of proxies, which say nothing about the URL. */
+/** Statuses of proxies that do not suggest a wrong URL. */
 const PROXY_STATUSES = [407, 408, 413, 414, 429, 431];
 
-/** Encodings of JSON that every runtime decodes. */
+/** Content encodings that every runtime decodes. */
 const DECODED = ["", "identity", "gzip", "br"];
 
 /** A response to a request. */
 export class IncomingResponse {
-  // Kept whole: Deno loses an abort if only the body is kept.
+  // Keeps the whole response: Deno loses aborts if only its body is kept.
   constructor(
     readonly response: FetchResponse,
     readonly request: OutgoingRequest,
@@ -53,7 +53,7 @@ export class IncomingResponse {
       (type !== "text/plain" || ["", "identity"].includes(this.#encoding()));
   }
 
-  /** The error for any other response. */
+  /** The error for a response that isExpected() rejects. */
   async error(): Promise<DecapodError> {
     const { status, type } = this.response;
     const ok = this.#isSuccess();
@@ -71,7 +71,7 @@ export class IncomingResponse {
       return this.#unexpected(
         `is a redirect to ${
           location || "another place"
-        }, which would lose the method and the token (use the URL that Decapod itself has)`,
+        }, which would lose the method and the token (use Decapod's own URL)`,
       );
     }
     return await this.#apiError();
@@ -168,12 +168,12 @@ export class IncomingResponse {
     );
   }
 
-  /** A custom fetch may ignore the signal; only a reader can cancel its body. */
+  /** Whether to use a reader, to cancel the body of a custom fetch. */
   #isStreamed(): boolean {
     return this.request.isCustom && isStream(this.response.body);
   }
 
-  /** The bytes of the body, or its first ones. */
+  /** The first bytes of the body; all of them by default. */
   async #bytes(maxBytes = Number.MAX_SAFE_INTEGER): Promise<ArrayBuffer> {
     const chunks: BlobPart[] = [];
     let size = 0;
@@ -217,7 +217,7 @@ export class IncomingResponse {
     );
   }
 
-  /** An error about a response that Decapod would not send. */
+  /** The error for a response that Decapod would not send. */
   #unexpected(problem: string): DecapodError {
     return this.request.error(
       DecapodResponseError,
@@ -263,7 +263,7 @@ export class IncomingResponse {
   }
 }
 
-/** Whether a body is a web stream, and not the stream of another library. */
+/** Whether a body is a web stream, not a stream of another library. */
 export function isStream(
   body: unknown,
 ): body is ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -282,7 +282,7 @@ function statusHint(status: number, headline: string, isJson: boolean): string {
   return hint ? ` (${hint})` : "";
 }
 
-/** The text of a page without its title, which the error says already. */
+/** The text of an HTML page, without the title that the message already has. */
 function withoutTags(html: string, title: string): string {
   const text = html.replace(
     /<(title|style|script)\b.*?<\/\1>|<[^<>]*>/gis,

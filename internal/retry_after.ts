@@ -1,4 +1,4 @@
-/** The Retry-After header. */
+/** Parses the Retry-After header. */
 
 const MAX_RETRY_AFTER = 30_000;
 
@@ -37,7 +37,7 @@ function parseHttpDate(value: string): number {
   return NaN;
 }
 
-/** Two digits that seem over 50 years ahead mean the last century. */
+/** A two-digit year over 50 years ahead is of the last century (RFC 9110). */
 function fullYear(year: number): number {
   if (year > 99) return year;
   const now = new Date().getUTCFullYear();

@@ -5,7 +5,7 @@ import { VERSION } from "../version.ts";
 /** A runtime's name; `other` for browsers and unknown ones. */
 export type Runtime = "Deno" | "Bun" | "Node" | "workerd" | "other";
 
-/** What this room reads of the global object. */
+/** The members of the global object that this file reads. */
 interface Globals {
   Bun?: { version?: string };
   Deno?: { version?: { deno?: string } };
@@ -16,7 +16,7 @@ interface Globals {
   };
 }
 
-/** Whether this is Deno: packages leave a partial `Deno` elsewhere. */
+/** Whether this is Deno; packages define a partial `Deno` on other runtimes. */
 export function isDeno(): boolean {
   const { Deno }: Globals = globalThis;
   return Deno?.version?.deno !== undefined;
@@ -50,7 +50,7 @@ export function readVariable(name: string): string | undefined {
   return process?.env?.[name] || undefined;
 }
 
-/** The same, but undefined where Deno would ask the user for permission. */
+/** Like readVariable(), but undefined if Deno would ask for permission. */
 export function readOptionalVariable(variable: string): string | undefined {
   if (isDeno()) {
     const { state } = Deno.permissions.querySync({ name: "env", variable });

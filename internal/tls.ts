@@ -26,7 +26,7 @@ const ALTERNATIVES: Record<string, string> = {
   workerd: "pass the fetch of an mTLS binding",
 };
 
-/** Creates the session; undefined if there is nothing to set. */
+/** Creates the session; undefined if all settings are defaults. */
 export function openTls(
   tls: TlsOptions = {},
   hasCustomFetch: boolean,
@@ -62,7 +62,7 @@ export function openTls(
   if (runtime === "Deno") return openDenoTls({ ca, cert, key, verify });
   throw new TypeError(
     `Cannot use tls: this runtime's fetch has no TLS settings; ${
-      ALTERNATIVES[runtime] ?? "pass a custom fetch that has"
+      ALTERNATIVES[runtime] ?? "pass a custom fetch instead"
     }`,
   );
 }
@@ -91,7 +91,7 @@ function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
     },
   };
   try {
-    session.init(); // parses the texts
+    session.init(); // throws if a text is invalid
   } catch (cause) {
     throw new TypeError(
       `Invalid tls: must be certificates and a key that belong together, Deno reports: ${cause}`,

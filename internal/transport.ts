@@ -1,4 +1,4 @@
-/** Sends requests to one server: token, attempts, deadline. */
+/** Sends requests to one server: token, retries, deadline. */
 
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
@@ -30,7 +30,7 @@ import { isDeno, userAgent } from "./runtime.ts";
 import { openTls, type TlsSession } from "./tls.ts";
 import { validateOptions } from "./validate.ts";
 
-/** A call's options, with headers that can be sent more than once. */
+/** A call's options with parsed headers, for calls of several requests. */
 type OwnOptions = RequestOptions & { headers: HeaderRecord };
 
 /** Statuses after which another attempt may succeed. */
@@ -39,7 +39,7 @@ const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
 const DEFAULT_TIMEOUT = 60_000;
 const DEFAULT_RETRIES = 2;
 
-/** How many tokens are remembered to redact them. */
+/** How many of the latest tokens are redacted. */
 const MAX_TOKENS = 16;
 
 /** Exponential backoff with full jitter, in ms. */
@@ -49,7 +49,7 @@ export function backoff(attempt: number, first = 200, max = 8000): number {
 
 const nativeFetch = globalThis.fetch;
 
-/** What fetch accepts; `tls` are the settings of Deno's HTTP client. */
+/** The init of fetch; `tls` are the settings of Deno's HTTP client. */
 interface Init extends Omit<FetchInit, "headers" | "method"> {
   headers: HeaderRecord;
   method?: string;
@@ -57,9 +57,9 @@ interface Init extends Omit<FetchInit, "headers" | "method"> {
 }
 
 /**
- * Sends a change once. Deno and Bun resend a request by themselves if a kept
- * connection breaks, so each change gets a new connection: on Bun by
- * `keepalive`, on Deno by an HTTP client that keeps none.
+ * Sends a change on a new connection. On a reused one that breaks, Deno and Bun
+ * would resend it: `keepalive: false` prevents that on Bun, an HTTP client
+ * without idle connections on Deno.
  */
 async function fetchOnce(url: string, init: Init): Promise<Response> {
   if (!isDeno() || !Deno.createHttpClient) {
@@ -145,12 +145,12 @@ export class Transport {
     yield decoder.decode();
   }
 
-  /** A request as it is logged. */
+  /** Method and URL of a request, without secrets. */
   describe(spec: RequestSpec): string {
     return `${spec.method} ${requestUrl(this.base, spec, spec.secrets)}`;
   }
 
-  /** Does something within the deadline of one call. */
+  /** Runs a call of several requests within one deadline. */
   async withDeadline<T>(
     spec: RequestSpec,
     options: RequestOptions | undefined,
@@ -166,7 +166,7 @@ export class Transport {
     }
   }
 
-  /** Opens the deadline of one call, which cancelAll() ends. */
+  /** Opens the deadline of one call; cancelAll() cancels it. */
   openDeadline(spec: RequestSpec, options?: RequestOptions): Deadline {
     if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
     const timeout = options?.timeout ?? this.options.timeout ??
@@ -180,9 +180,9 @@ export class Transport {
   }
 
   /**
-   * Opens the deadline of several calls, which cancelAll() ends.
+   * Opens a deadline across several calls; cancelAll() cancels it.
    *
-   * @param toError Creates the error of what the library ended.
+   * @param toError Creates the error of a timeout or a cancellation.
    */
   openLongDeadline(
     toError: (ending: Ending) => Error,
@@ -192,7 +192,7 @@ export class Transport {
     return new Deadline(timeout, toError, this.#deadlines, signal);
   }
 
-  /** Ends everything under way but requests that are on the wire already. */
+  /** Cancels everything under way, except requests that were sent already. */
   cancelAll(): void {
     for (const deadline of [...this.#deadlines]) {
       try {
@@ -210,8 +210,8 @@ export class Transport {
   }
 
   /**
-   * Sends the request and retries it until there is a result, or another
-   * attempt cannot help.
+   * Sends the request, and retries it while that can help and retries are left.
+   * A first 401 leads to a new login, which does not count as a retry.
    */
   async #send<T>(
     spec: RequestSpec,
@@ -252,7 +252,7 @@ export class Transport {
           const isExpired = !reauthenticated && token !== undefined &&
             isUnauthorized(error);
           const wait = isExpired ? 0 : retryDelay(error, ++failures);
-          // If there is no time left, this error says more than a timeout.
+          // With no time left, this error is more useful than a timeout.
           if (failures > retries || !(wait < deadline.remaining)) throw error;
           deadline.endRequest();
           if (isExpired) {
@@ -303,7 +303,7 @@ export class Transport {
     }
   }
 
-  /** Calls the hook; what it throws or rejects with changes nothing. */
+  /** Calls `onAttempt`, and ignores its errors. */
   async #report(
     { spec }: OutgoingRequest,
     attempt: number,
@@ -332,11 +332,11 @@ export class Transport {
   ): Promise<FetchResponse> {
     const { fetch: custom } = this.options;
     const init: Init = {
-      // A patched fetch may add to them, and the next attempt has them again.
+      // A patched fetch may modify them, and the next attempt reuses them.
       headers: isCustom ? { ...headers } : headers,
       redirect: "manual", // workerd does not support "error"
       signal: deadline.signal,
-      // Older versions of Bun have a limit of their own, which is 300 s.
+      // Without this, older versions of Bun end a request after 300 s.
       ...("Bun" in globalThis && { timeout: false }),
     };
     if (body !== undefined) init.body = body;
@@ -345,7 +345,7 @@ export class Transport {
       const own = { ...init, method, headers: new Headers(headers) };
       return Promise.resolve(custom(url, own)); // a mock may return no promise
     }
-    // Deno takes longer if the method of a GET is named.
+    // Deno is slower if the method GET is passed.
     return method === "GET"
       ? Promise.resolve(fetch(url, init))
       : fetchOnce(url, { ...init, method });
@@ -363,12 +363,12 @@ async function cancelBody({ body }: FetchResponse): Promise<void> {
   if (isStream(body)) await body.cancel();
 }
 
-/** Whether the server does not accept the token. */
+/** Whether the server responded with 401. */
 export function isUnauthorized(error: unknown): boolean {
   return error instanceof DecapodAPIError && error.code === 401;
 }
 
-/** Milliseconds until the next attempt; NaN if none can help. */
+/** Milliseconds until the next attempt; NaN if the error is not retryable. */
 function retryDelay(error: unknown, failures: number): number {
   if (error instanceof DecapodConnectionError) return backoff(failures);
   return error instanceof DecapodAPIError &&

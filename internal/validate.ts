@@ -95,9 +95,10 @@ const VALIDATORS: Record<string, Validator> = {
 };
 
 /**
- * Throws if a value is not what its name stands for.
+ * Throws if a value is invalid. The validator defaults to that of the name in
+ * VALIDATORS, or to STRING.
  *
- * @param label The name that the error says.
+ * @param label The name in the error message.
  */
 export function validate(
   name: string,
@@ -111,7 +112,7 @@ export function validate(
   );
 }
 
-/** A number as it is, of other values only the type: they may be secret. */
+/** Quotes numbers; names only the type of other values: they may be secret. */
 function describe(value: unknown): string {
   if (typeof value === "number" || value == null) return String(value);
   if (value === "") return "an empty string";
@@ -161,7 +162,7 @@ export function validateOptions(
   }
 }
 
-/** Whether two names differ only in spelling, or in one place by two letters. */
+/** Whether names differ in case and separators, or in two adjacent letters. */
 function isSimilar(known: string, given: string): boolean {
   const normalize = (name: string) =>
     name.replace(/[^a-z0-9]/gi, "").toLowerCase();
@@ -178,7 +179,7 @@ function isSimilar(known: string, given: string): boolean {
   return different <= Math.min(2, known.length / 3);
 }
 
-/** Whether an object has no class, so that its own members are all of it. */
+/** Whether an object is plain: of no class, so that it has own members only. */
 export function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype;

@@ -352,7 +352,7 @@ Deno.test("getServers() rejects a filter or order that the server would ignore",
 Deno.test("getExecutionSteps() rejects names of fields of other models", async () => {
   const cases: [object, Misuse, string][] = [
     [{ filter: { id: "a" } }, TypeError, "filter.id"],
-    [{ filter: { model_id: "a" } }, TypeError, "can only be sorted by"],
+    [{ filter: { model_id: "a" } }, TypeError, "only in sortBy"],
     [{ filter: { time_created: 5 } }, TypeError, "time_started"],
     [{ sortBy: { time_updated: 1 } }, TypeError, "time_finished"],
     [{ filter: { result: "ok" } }, TypeError, "ok 1, error 2"],

@@ -269,7 +269,7 @@ Deno.test("describeNetworkError() names client certificates if an HTTPS connecti
 
 Deno.test("describeNetworkError() is not misled by names of hosts", () => {
   const error = wrapped(
-    "error sending request for url (https://econnrefused.expired.example/enotfound): " +
+    "error sending request for url (https://tunnel.econnrefused.expired.example/enotfound): " +
       "client error (Connect): invalid peer certificate: UnknownIssuer",
   );
   const { text } = describe(error, false);

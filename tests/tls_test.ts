@@ -149,7 +149,7 @@ Deno.test("tls is rejected on Node, workerd and elsewhere, with an alternative",
   const runtimes: [Record<string, unknown>, alternative: string][] = [
     [{ navigator: {}, process: node }, "NODE_EXTRA_CA_CERTS"],
     [{ navigator: { userAgent: "Cloudflare-Workers" } }, "an mTLS binding"],
-    [{ navigator: {}, process: undefined }, "pass a custom fetch that has"],
+    [{ navigator: {}, process: undefined }, "pass a custom fetch instead"],
   ];
   for (const [names, alternative] of runtimes) {
     pretend(names, () => {

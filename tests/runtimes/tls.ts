@@ -146,7 +146,7 @@ const WRONG: Wrong[] = [
     own: {
       bun: /requires? (?:a|another) client certificate/,
       node:
-        /connection lost \(the server may require another client certificate/,
+        /connection lost \(the server may require a client certificate, or another one/,
     },
   },
   {
