@@ -218,6 +218,7 @@ await seed(generateCloudConfig({
 
 for (const number of [1, 2]) {
   await boot(host);
+  standIn.controller.discover();
   const { items } = await client.getServers({ all: true });
   const servers = items.map(({ id, data }) => [id, data.ip, data.username]);
   assertEquals(servers, [[UUID, HOST.ipv4, "ansible"]]);
