@@ -181,10 +181,10 @@ export class V1Auth implements Authenticator {
     const session = isJoining ? current : this.#open(login);
     session.waiters++;
     try {
-      const own = session.result.catch((error) => {
+      const forCaller = session.result.catch((error) => {
         throw copyForCaller(error);
       });
-      const result = signal ? abortable(own, signal) : own;
+      const result = signal ? abortable(forCaller, signal) : forCaller;
       if (!isJoining || maxWait === undefined) return await result;
       // Waits for maxWait, but not beyond 2 * maxWait after the login began.
       const age = performance.now() - session.start;

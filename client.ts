@@ -316,15 +316,15 @@ export class V1Client extends Client {
       await this.#transport.withDeadline(
         LOGOUT,
         options,
-        async (deadline, own) => {
+        async (deadline, parsed) => {
           const { signal } = deadline;
           deadline.detach(); // another logout must not cancel this one
           // A login that fails leaves no token.
           const token = await this.#auth.end(signal)
             ?.catch(() => signal.throwIfAborted());
           if (!token) return;
-          const headers = { ...own.headers, authorization: token.id };
-          await this.#transport.json(LOGOUT, { ...own, headers }, deadline)
+          const headers = { ...parsed.headers, authorization: token.id };
+          await this.#transport.json(LOGOUT, { ...parsed, headers }, deadline)
             .catch((error) => {
               if (!isUnauthorized(error)) throw error;
             });
@@ -1217,8 +1217,11 @@ export class V1Client extends Client {
     resetToken: string,
     options?: RequestOptions,
   ): Promise<Message> {
-    const one = path`password_reset/${resetToken}`;
-    return this.#get(one, options, { auth: noAuth, secrets: [resetToken] });
+    const tokenPath = path`password_reset/${resetToken}`;
+    return this.#get(tokenPath, options, {
+      auth: noAuth,
+      secrets: [resetToken],
+    });
   }
 
   /**
@@ -1255,11 +1258,15 @@ export class V1Client extends Client {
     options: CinderOptions = {},
   ): Promise<Record<string, string>> {
     validateOptions(options, CINDER_OPTIONS);
-    const { root = "/etc/ceph", ...own } = options;
+    const { root = "/etc/ceph", ...requestOptions } = options;
     const query = `root=${encodeURIComponent(root.toWellFormed())}`;
-    return await this.#get(path`cinder_integration/${clusterId}`, own, {
-      query,
-    });
+    return await this.#get(
+      path`cinder_integration/${clusterId}`,
+      requestOptions,
+      {
+        query,
+      },
+    );
   }
 
   /**
@@ -1292,7 +1299,7 @@ export class V1Client extends Client {
   ): Promise<T> {
     validateOptions(options, CUSTOM_REQUEST_OPTIONS);
     validate("method", method, METHOD);
-    const { query = {}, body, ...own } = options;
+    const { query = {}, body, ...requestOptions } = options;
     if (method === "GET" && body !== undefined) {
       throw new TypeError("Invalid body: must not be set for GET");
     }
@@ -1308,7 +1315,7 @@ export class V1Client extends Client {
         pairs.map(([name, value]) => [name, String(value)]),
       ).toString(),
       body,
-    }, own);
+    }, requestOptions);
   }
 
   #get<T extends object>(

@@ -31,8 +31,8 @@ export class Resource<M extends Model<string, object>> {
   }
 
   get(id: string, options?: RequestOptions): Promise<M> {
-    const one = path`${this.name}/${id}`;
-    return this.transport.json({ method: "GET", path: one }, options);
+    const modelPath = path`${this.name}/${id}`;
+    return this.transport.json({ method: "GET", path: modelPath }, options);
   }
 
   getVersion(
@@ -40,8 +40,8 @@ export class Resource<M extends Model<string, object>> {
     version: number,
     options?: RequestOptions,
   ): Promise<M> {
-    const one = path`${this.name}/${id}/version/${version}`;
-    return this.transport.json({ method: "GET", path: one }, options);
+    const modelPath = path`${this.name}/${id}/version/${version}`;
+    return this.transport.json({ method: "GET", path: modelPath }, options);
   }
 
   create<T extends object = M>(
@@ -60,8 +60,8 @@ export class Resource<M extends Model<string, object>> {
         }`,
       );
     }
-    const one = path`${this.name}/${model.id}`;
-    const spec = { method: "PUT", path: one, body: model } as const;
+    const modelPath = path`${this.name}/${model.id}`;
+    const spec = { method: "PUT", path: modelPath, body: model } as const;
     return await this.transport.json(spec, options);
   }
 
@@ -71,40 +71,46 @@ export class Resource<M extends Model<string, object>> {
     change: Change<M["data"]>,
     options?: RequestOptions,
   ): Promise<M> {
-    const one = path`${this.name}/${id}`;
-    const get = { method: "GET", path: one, isValid: hasData } as const;
-    const put = { method: "PUT", path: one } as const;
-    return this.transport.withDeadline(put, options, async (deadline, own) => {
-      validate("change", change);
-      const read = () => this.transport.json<M>(get, own, deadline);
-      // A resent write could undo another editor's change.
-      const once = { ...own, retries: 0 };
-      let model = await read();
-      for (let attempt = 1;; attempt++) {
-        const data = await applyChange(model, change, deadline);
-        try {
-          const body = { ...model, data };
-          return await this.transport.json<M>(
-            { ...put, body },
-            once,
-            deadline,
-          );
-        } catch (error) {
-          if (!mayBeRace(error) || attempt === MAX_ATTEMPTS) throw error;
-          const { signal } = deadline;
-          await delay(backoff(attempt, 20, 1000), { signal });
-          const latest = await read();
-          // Nobody else wrote: the new data itself is a duplicate.
-          if (latest.version === model.version && !isStale(error)) throw error;
-          model = latest;
+    const modelPath = path`${this.name}/${id}`;
+    const get = { method: "GET", path: modelPath, isValid: hasData } as const;
+    const put = { method: "PUT", path: modelPath } as const;
+    return this.transport.withDeadline(
+      put,
+      options,
+      async (deadline, parsed) => {
+        validate("change", change);
+        const read = () => this.transport.json<M>(get, parsed, deadline);
+        // A resent write could undo another editor's change.
+        const once = { ...parsed, retries: 0 };
+        let model = await read();
+        for (let attempt = 1;; attempt++) {
+          const data = await applyChange(model, change, deadline);
+          try {
+            const body = { ...model, data };
+            return await this.transport.json<M>(
+              { ...put, body },
+              once,
+              deadline,
+            );
+          } catch (error) {
+            if (!mayBeRace(error) || attempt === MAX_ATTEMPTS) throw error;
+            const { signal } = deadline;
+            await delay(backoff(attempt, 20, 1000), { signal });
+            const latest = await read();
+            // Nobody else wrote: the new data itself is a duplicate.
+            if (
+              latest.version === model.version && !isStale(error)
+            ) throw error;
+            model = latest;
+          }
         }
-      }
-    });
+      },
+    );
   }
 
   delete(id: string, options?: RequestOptions): Promise<M> {
-    const one = path`${this.name}/${id}`;
-    return this.transport.json({ method: "DELETE", path: one }, options);
+    const modelPath = path`${this.name}/${id}`;
+    return this.transport.json({ method: "DELETE", path: modelPath }, options);
   }
 }
 

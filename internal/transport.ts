@@ -31,7 +31,7 @@ import { openTls, type TlsSession } from "./tls.ts";
 import { validateOptions } from "./validate.ts";
 
 /** A call's options with parsed headers, for calls of several requests. */
-type OwnOptions = RequestOptions & { headers: HeaderRecord };
+type ParsedOptions = RequestOptions & { headers: HeaderRecord };
 
 /** Statuses after which another attempt may succeed. */
 const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
@@ -154,7 +154,7 @@ export class Transport {
   async withDeadline<T>(
     spec: RequestSpec,
     options: RequestOptions | undefined,
-    work: (deadline: Deadline, options: OwnOptions) => Promise<T>,
+    work: (deadline: Deadline, options: ParsedOptions) => Promise<T>,
   ): Promise<T> {
     const deadline = this.openDeadline(spec, options);
     try {
@@ -342,8 +342,8 @@ export class Transport {
     if (body !== undefined) init.body = body;
     if (this.#tls) Object.assign(init, this.#tls.init());
     if (custom) {
-      const own = { ...init, method, headers: new Headers(headers) };
-      return Promise.resolve(custom(url, own)); // a mock may return no promise
+      const customInit = { ...init, method, headers: new Headers(headers) };
+      return Promise.resolve(custom(url, customInit)); // a mock may return no promise
     }
     // Deno is slower if the method GET is passed.
     return method === "GET"

@@ -564,7 +564,7 @@ for (const [name, text] of Object.entries(ENCODED)) {
   });
 }
 
-Deno.test("redacted() replaces the longer of two secrets, and nothing that is none", () => {
+Deno.test("redacted() replaces the longer of two secrets, and nothing else", () => {
   assertEquals(redactorOf(["abcd", "abcdef"])("abcdef"), "[redacted]");
   assertEquals(redactorOf(["a.c*d"])("abccd"), "abccd");
   assertEquals(redactorOf([])("as it is"), "as it is");
