@@ -1,24 +1,32 @@
 /** Reacts to abort signals. */
 
-/** Callbacks share one listener: Node warns of a leak above ten of them. */
-const callbacksOf = new WeakMap<AbortSignal, Set<() => void>>();
-
-function callAll(this: AbortSignal): void {
-  callbacksOf.get(this)?.forEach((callback) => callback());
+/** The callbacks of a signal and the listener that calls them. */
+interface Subscription {
+  callbacks: Set<() => void>;
+  listener: () => void; // not with `this`: older versions of workerd lack it
 }
+
+/** Callbacks share one listener: Node warns of a leak above ten of them. */
+const subscriptions = new WeakMap<AbortSignal, Subscription>();
 
 /** Calls back once when a signal is aborted; returns a function to cancel. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
-  const callbacks = callbacksOf.get(signal) ?? new Set();
-  if (callbacks.size === 0) {
-    callbacksOf.set(signal, callbacks);
-    signal.addEventListener("abort", callAll);
-  }
+  const { callbacks, listener } = subscriptions.get(signal) ??
+    subscribe(signal);
+  if (callbacks.size === 0) signal.addEventListener("abort", listener);
   callbacks.add(callback);
   return () => {
     callbacks.delete(callback);
-    if (callbacks.size === 0) signal.removeEventListener("abort", callAll);
+    if (callbacks.size === 0) signal.removeEventListener("abort", listener);
   };
+}
+
+function subscribe(signal: AbortSignal): Subscription {
+  const callbacks = new Set<() => void>();
+  const listener = () => callbacks.forEach((callback) => callback());
+  const subscription = { callbacks, listener };
+  subscriptions.set(signal, subscription);
+  return subscription;
 }
 
 /** A promise that rejects as soon as the signal is aborted. */
