@@ -574,7 +574,7 @@ Deno.test("fromEnv() names the variable that is missing", () => {
   }
 });
 
-Deno.test("fromEnv() part what to do on a runtime without an environment", () => {
+Deno.test("fromEnv() says what to do on a runtime without an environment", () => {
   const workers = { userAgent: "Cloudflare-Workers" };
   const runtimes: [Record<string, unknown>, hint: string][] = [
     [{ process: undefined }, "set DECAPOD_URL"],
@@ -612,6 +612,13 @@ Deno.test("fromEnv() turns verification off with DECAPOD_NO_VERIFY where the run
       assertInstanceOf(Client.fromEnv(), Client);
     });
   }
+});
+
+Deno.test("fromEnv() prefers the option tls.verify to DECAPOD_NO_VERIFY", () => {
+  withEnv({ ...ENV, NO_VERIFY: "1" }, () => {
+    const client = Client.fromEnv({ tls: { verify: true } });
+    assertInstanceOf(client, Client);
+  });
 });
 
 Deno.test("fromEnv() rejects DECAPOD_SSL_CERTIFICATE, which is a path", async () => {
@@ -815,4 +822,31 @@ Deno.test("fromEnv() reads DECAPOD_TIMEOUT in seconds, up to a day", async () =>
   withEnv({ ...ENV, TIMEOUT: "86400" }, () => {
     assertInstanceOf(Client.fromEnv(), Client);
   });
+});
+
+Deno.test("getUsers() rejects a filter or an order by what is not the name of a field", async () => {
+  const client = makeClient("http://decapod.example");
+  for (const name of ["", "$where", "$or", "initiator.$gt"]) {
+    const cases: [option: string, options: object][] = [
+      ["filter", { filter: { [name]: 1 } }],
+      ["sortBy", { sortBy: { [name]: 1 } }],
+    ];
+    for (const [option, options] of cases) {
+      await assertRejects(
+        async () => await client.getUsers(options),
+        TypeError,
+        `Invalid ${option}.${name}: must be the name of a field`,
+      );
+    }
+  }
+});
+
+Deno.test("getUsers() rejects a filter that JSON would replace by something else", async () => {
+  const filter = { login: "root" };
+  Object.defineProperty(filter, "toJSON", { value: () => ({}) });
+  await assertRejects(
+    async () => await makeClient("http://decapod.example").getUsers({ filter }),
+    TypeError,
+    "Invalid filter: must be a plain object",
+  );
 });

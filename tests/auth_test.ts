@@ -5,6 +5,7 @@ import {
   assertEquals,
   assertInstanceOf,
   assertNotEquals,
+  assertNotStrictEquals,
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
@@ -24,6 +25,7 @@ import {
   CountedSignal,
   fixedRandom,
   recordUnhandled,
+  replace,
 } from "./support/patch.ts";
 import { RawServer } from "./support/raw.ts";
 import {
@@ -694,4 +696,70 @@ Deno.test("V1Auth rejects with the error of its own login if both fail", async (
   logins[0]?.reject(new Error("first"));
   logins[1]?.reject(new Error("second"));
   await Promise.all([first, joined]);
+});
+
+Deno.test("V1Auth rejects each call that waits for a failed login with an error of its own", async () => {
+  const { auth, logins } = controlledAuth();
+  const calls = [auth.token(), auth.token()].map((call) =>
+    assertRejects(() => call, DecapodAPIError)
+  );
+  const failure = new DecapodAPIError("POST: 403 Forbidden", {
+    code: 403,
+    error: "Forbidden",
+    description: "No",
+    cause: "a proxy",
+  });
+  logins[0]?.reject(failure);
+  const errors = await Promise.all(calls);
+  assertNotStrictEquals(errors[0], errors[1]);
+  for (const error of errors) {
+    assertEquals(error.toJSON(), failure.toJSON());
+    assertEquals(error.cause, "a proxy");
+  }
+});
+
+Deno.test("V1Auth.end() rejects calls that wait for a login, and returns its token", async () => {
+  const { auth, logins } = controlledAuth();
+  const call = assertRejects(
+    () => auth.token(),
+    DecapodError,
+    "canceled by logout() or disposal",
+  );
+  const ended = auth.end();
+  await call;
+  logins[0]?.resolve(tokenOf("late"));
+  assertEquals((await ended)?.id, "late");
+});
+
+Deno.test("V1Auth logs in again for a call that retries while others still wait for the failed login", async () => {
+  const { auth, logins } = controlledAuth();
+  const again = auth.login().catch(() => auth.login());
+  const { signal } = new AbortController();
+  const other = assertRejects(() => auth.token(signal, 1000), Error, "first");
+  logins[0]?.reject(new Error("first"));
+  await other;
+  logins[1]?.resolve(tokenOf("second"));
+  assertEquals((await again).id, "second");
+});
+
+Deno.test("V1Auth waits less for a login that has taken longer than the call may", async () => {
+  let time = 0;
+  let waits: number[] = [];
+  using _clock = replace(performance, "now", () => time);
+  using _timers = replace(AbortSignal, "timeout", (wait) => {
+    waits.push(wait);
+    return new AbortController().signal;
+  });
+  const cases = [[0, 60], [60, 60], [90, 30], [120, 0], [1000, 0]];
+  for (const [age = 0, expected] of cases) {
+    const { auth, logins } = controlledAuth();
+    time = 0;
+    waits = [];
+    const first = auth.token();
+    time = age;
+    const joined = auth.token(undefined, 60);
+    logins[0]?.resolve(tokenOf("first"));
+    assertEquals([await first, await joined], ["first", "first"]);
+    assertEquals(waits, [expected], `a login that began ${age} ms ago`);
+  }
 });

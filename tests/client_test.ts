@@ -267,3 +267,11 @@ Deno.test("VERSION is the version in deno.json", async () => {
 function camelCase(name: string): string {
   return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }
+
+Deno.test("request() leaves out query parameters that are undefined", async () => {
+  await using server = new StandInServer();
+  await using client = server.client();
+  await client.request("GET", "user/", { query: { page: 1, all: undefined } });
+  const [user] = server.sent("GET", "/v1/user/");
+  assertEquals(user?.query, { page: "1" });
+});

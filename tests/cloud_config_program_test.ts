@@ -360,6 +360,19 @@ test("gives up after the last delay", async (make) => {
   assertEquals(hanging.received.length, 3);
 });
 
+test("waits for a random part of each delay, at least half of it", async (make) => {
+  const { hostname, port } = freePlace();
+  using host = make(`http://${hostname}:${port}`, {
+    settings: { retry_delays: Array(8).fill(0.4) },
+  });
+  const { output } = await host.boot();
+  const delays = [...output.matchAll(/Trying again in (\S+) s/g)]
+    .map(([, delay]) => Number(delay));
+  assertEquals(delays.length, 8, output);
+  assert(delays.every((delay) => delay >= 0.2 && delay <= 0.4), output);
+  assert(delays.some((delay) => delay < 0.4), output);
+});
+
 test("waits for as long as timeout says", async (make) => {
   const gate = Promise.withResolvers<void>();
   await using api = new Api({

@@ -408,3 +408,17 @@ Deno.test("generateCloudConfig() uses the default for undefined", () => {
     generateCloudConfig(OPTIONS),
   );
 });
+
+Deno.test("generateCloudConfig() says that a private key was passed as the public one", () => {
+  const keys = [
+    PRIVATE_PEM,
+    "PuTTY-User-Key-File-3: ssh-ed25519",
+    "AGE-SECRET-KEY-1QQQQ",
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU=",
+    '{"kty":"OKP","crv":"Ed25519","d":"s3cret"}',
+  ];
+  for (const publicKey of keys) {
+    const { message } = assertThrows(() => generate({ publicKey }), RangeError);
+    assert(message.endsWith(", got a private key"), message);
+  }
+});

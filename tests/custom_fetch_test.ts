@@ -415,3 +415,25 @@ Deno.test("getInfo() and createCluster() switch off Bun's own limit of 300 s", a
   }
   assertEquals(limits, [undefined, false, false]);
 });
+
+Deno.test("createCluster() leaves the outcome unknown if its body fails as if nothing was sent", async () => {
+  const refused = Object.assign(new TypeError("down"), {
+    code: "ECONNREFUSED",
+  });
+  const client = makeClient("http://decapod.example", {
+    headers: { authorization: "token" },
+    fetch: () =>
+      Promise.resolve(
+        new Response(
+          new ReadableStream({ pull: (body) => body.error(refused) }),
+          { headers: { "content-type": "application/json" } },
+        ),
+      ),
+  });
+  const error = await assertRejects(
+    () => client.createCluster("ceph"),
+    DecapodConnectionError,
+    "connection lost while reading the response",
+  );
+  assertEquals(error.outcomeUnknown, true);
+});

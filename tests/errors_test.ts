@@ -340,7 +340,7 @@ Deno.test("DecapodAPIError asks to check the URL if the response is HTML of a st
   }
 });
 
-Deno.test("DecapodAPIError part each text of an HTML page once", async () => {
+Deno.test("DecapodAPIError says each text of an HTML page once", async () => {
   const title = "405 Not Allowed";
   const html = `<title>${title}</title><h1>${title}</h1><hr>nginx`;
   // HTTP/2 has no reason phrases, and not every proxy has that of nginx.
@@ -360,7 +360,7 @@ Deno.test("DecapodAPIError part each text of an HTML page once", async () => {
   }
 });
 
-Deno.test("createCluster() part that a response with status 204 has no content", async () => {
+Deno.test("createCluster() says that a response with status 204 has no content", async () => {
   await using server = new TestServer(() =>
     new Response(null, { status: 204 })
   );
@@ -409,7 +409,7 @@ Deno.test("getUser() has messages of 500 characters at most, whatever is long", 
   }
 });
 
-Deno.test("getServers() part how long the URL is if Decapod's nginx does not accept it", async () => {
+Deno.test("getServers() says how long the URL is if Decapod's nginx does not accept it", async () => {
   const ids = Array.from({ length: 200 }, () => crypto.randomUUID());
   const filter = { model_id: { in: ids } };
   await using server = new StandInServer(
@@ -447,5 +447,42 @@ Deno.test("getInfo() names a header that is too long for Decapod's nginx", async
     () => server.client().getInfo({ headers: { "x-long": "x".repeat(5000) } }),
     DecapodAPIError,
     "the header x-long is too long",
+  );
+});
+
+Deno.test("DecapodAPIError.stack names the caller of a listing once", async () => {
+  await using server = new TestServer(() => apiError(404, "NotFound", "None"));
+  const client = server.client({ headers: { authorization: "token" } });
+  async function awaitPage() {
+    await client.getUsers();
+  }
+  async function iterateItems() {
+    for await (const _user of client.getUsers());
+  }
+  async function iteratePages() {
+    for await (const _page of client.getUsers().pages());
+  }
+  for (const caller of [awaitPage, iterateItems, iteratePages]) {
+    const { stack } = await assertRejects(caller, DecapodAPIError);
+    const frames = stack?.split("\n") ?? [];
+    const own = frames.filter((frame) => frame.includes(`at ${caller.name} `));
+    assertEquals(own.length, 1, stack);
+  }
+});
+
+Deno.test("createCluster() keeps the warning of an unknown outcome in a message of 500 characters", async () => {
+  await using server = new TestServer(() =>
+    apiError(500, "E".repeat(600), "m".repeat(600))
+  );
+  const client = server.client({ headers: { authorization: "token" } });
+  const { message } = await assertRejects(
+    () => client.createCluster("ceph"),
+    DecapodAPIError,
+  );
+  assertEquals(message.length, 500);
+  assert(
+    message.endsWith(
+      "; the change may have been applied, check before retrying",
+    ),
   );
 });

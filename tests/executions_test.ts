@@ -703,3 +703,33 @@ Deno.test("waitForExecution() rejects after a minute of redirects", async () => 
     );
   });
 });
+
+Deno.test("waitForExecution() ignores an outdated copy in an expected state", async () => {
+  const execution = new ScriptedExecution("created", "started");
+  execution.onPoll = (poll) => {
+    if (poll === 2) execution.states.pop(); // the copy of another server
+    if (poll === 3) execution.states.push("started", "completed");
+  };
+  await withExecution(execution, async (client) => {
+    const done = await client.waitForExecution(ID, {
+      expect: ["created", "completed"],
+    });
+    assertEquals(done.data.state, "completed");
+  });
+  assertEquals(execution.polls, 3);
+});
+
+Deno.test("waitForExecution() polls a last time half a second before the deadline", async () => {
+  const execution = new ScriptedExecution("started");
+  execution.onPoll = (poll) => {
+    if (poll === 2) execution.states.push("completed");
+  };
+  await withExecution(execution, async (client, waits) => {
+    const options = { timeout: 10_000, interval: 60_000 };
+    const { data } = await client.waitForExecution(ID, options);
+    assertEquals(data.state, "completed");
+    const [wait = 0, ...more] = waits;
+    assert(wait > 9000 && wait <= 9500, `${wait}`);
+    assertEquals(more, []);
+  });
+});

@@ -446,3 +446,20 @@ Deno.test("followExecution() leaves no listener when its loop is left", async ()
     }
   }, [70_000]);
 });
+
+Deno.test("followExecution() reads at most 16 versions between two polls", async () => {
+  const execution = new ScriptedExecution("created");
+  execution.onPoll = (poll) => {
+    if (poll === 2) {
+      execution.states.push(...Array<string>(29).fill("started"), "completed");
+    }
+  };
+  const read: number[] = [];
+  execution.onVersion = (version) => {
+    read.push(version);
+    return undefined;
+  };
+  assertEquals(await follow(execution), ["created", "started", "completed"]);
+  const latest = execution.states.length;
+  assertEquals(read, Array.from({ length: 16 }, (_, n) => latest - 16 + n));
+});

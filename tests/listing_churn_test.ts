@@ -1,6 +1,7 @@
 /** Tests of listings while others create, edit and delete models. */
 
 import { assert, assertEquals } from "@std/assert";
+import { overlappingPager } from "../internal/overlapping_pager.ts";
 import type { ListOptions, User } from "../mod.ts";
 import type { UserFields } from "../models.ts";
 import { StandIn, TestClock } from "./standin/mod.ts";
@@ -199,4 +200,32 @@ Deno.test("getExecutionSteps() yields each step once if steps are written out of
   const ids = new Set(steps.map(({ id }) => id));
   assertEquals(ids.size, steps.length);
   assertEquals(before.items.filter((step) => !ids.has(step.id)), []);
+});
+
+Deno.test("overlappingPager() goes back ever further if very many items are deleted", () => {
+  const size = 10;
+  let items = Array.from({ length: 1000 }, (_, index) => ({
+    id: String(index),
+    version: 1,
+  }));
+  const { first, advance } = overlappingPager(
+    { perPage: size },
+    ({ id }) => id,
+  );
+  const found: string[] = [];
+  let requests = 0;
+  for (let next: typeof first | undefined = first; next; requests++) {
+    if (requests === 90) items = items.slice(700);
+    const { page = 1, perPage = size } = next;
+    const step = advance({
+      items: items.slice((page - 1) * perPage, page * perPage),
+      page,
+      per_page: perPage,
+      total: items.length,
+    });
+    found.push(...step.items.map(({ id }) => id));
+    next = step.next;
+  }
+  assertEquals(found, Array.from({ length: 1000 }, (_, index) => `${index}`));
+  assert(requests < 150, `${requests} requests`);
 });

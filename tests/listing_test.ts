@@ -714,3 +714,42 @@ Deno.test("getUserVersions() yields nothing for an unknown id", async () => {
   const id = crypto.randomUUID();
   assertEquals(await client.getUserVersions(id).toArray(), []);
 });
+
+Deno.test("Listing rejects what is not a page of models", async () => {
+  const page = { items: [], page: 1, per_page: 25, total: 0 };
+  const bodies = [
+    { ...page, items: {} },
+    { ...page, items: [null] },
+    { ...page, items: [{}] },
+    { ...page, items: [{ id: 1 }] },
+    { ...page, page: 0 },
+    { ...page, per_page: "25" },
+    { ...page, total: -1 },
+    { ...page, total: 1.5 },
+  ];
+  for (const body of bodies) {
+    await using server = serverWith(
+      1,
+      ({ path }) => path === USERS ? json(body) : undefined,
+    );
+    await using client = server.client();
+    await assertRejects(
+      async () => await client.getUsers(),
+      DecapodResponseError,
+      "it is of another shape",
+      JSON.stringify(body),
+    );
+  }
+});
+
+Deno.test("Listing.pages() rejects if the signal is aborted after the last page", async () => {
+  await using server = serverWith(1);
+  await using client = server.client();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const pages = client.getUsers({ signal }).pages();
+  assertEquals((await pages.next()).value?.total, 1);
+  controller.abort("enough");
+  assertEquals(await pages.next().catch((reason) => reason), "enough");
+  assertEquals((await pages.next()).done, true);
+});

@@ -428,3 +428,22 @@ Deno.test("userAgent() names the version and the runtime", () => {
     });
   }
 });
+
+Deno.test("describeNetworkError() reports that nothing was sent if Deno failed to connect for an unknown reason", () => {
+  for (const [stage, sent] of [["Connect", false], ["SendRequest", true]]) {
+    const error = wrapped(
+      `error sending request for url (http://host/): client error (${stage}): odd`,
+    );
+    const { mayHaveReachedServer, isUnknown } = describe(error, false);
+    assertEquals([mayHaveReachedServer, isUnknown], [sent, true]);
+  }
+});
+
+Deno.test("describeNetworkError() does not read the message of a custom fetch's own error", () => {
+  const error = new Error("The lottery said: connection refused");
+  assertEquals(describe(error, true), {
+    text: "the custom fetch failed: The lottery said: connection refused",
+    mayHaveReachedServer: true,
+    isUnknown: true,
+  });
+});

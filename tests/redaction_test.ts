@@ -496,10 +496,11 @@ Deno.test("DecapodAPIError redacts the values of secret headers", async () => {
     "x-password": "xp4ssword",
     "x-key": " outer8lanks\t", // the platform trims it
     "x-secret": "scheme\tt4bbed",
+    "x-session": "s3ssion",
     "x-trace": "visible",
   };
   const echo =
-    "b3arer, sid=c00kie, xauth7oken, xp4ssword, outer8lanks, t4bbed, visible";
+    "b3arer, sid=c00kie, xauth7oken, xp4ssword, outer8lanks, t4bbed, s3ssion, visible";
   await using server = new TestServer(() => apiError(400, "Bad", echo));
   const client = server.client();
   const error = await assertRejects(
@@ -508,7 +509,7 @@ Deno.test("DecapodAPIError redacts the values of secret headers", async () => {
   );
   assertEquals(
     error.description,
-    `${"[redacted], ".repeat(6)}visible`,
+    `${"[redacted], ".repeat(7)}visible`,
   );
 });
 

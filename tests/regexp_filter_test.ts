@@ -292,3 +292,18 @@ Deno.test("Listing verifies a pattern again that it saw on an empty server", asy
     "Invalid filter.name.regexp",
   );
 });
+
+Deno.test("Listing verifies a pattern for each kind of model", async () => {
+  const probed: string[] = [];
+  const client = clientOf(new StandIn(), ({ pathname, searchParams }) => {
+    const filter = searchParams.get("filter") ?? "";
+    if (filter.includes("no_such_field")) probed.push(pathname);
+  });
+  await client.createCluster("ceph");
+  const filter = { name: { regexp: "." } };
+  for (let round = 0; round < 2; round++) {
+    assert((await client.getRoles({ filter })).total > 0);
+    assert((await client.getClusters({ filter })).total > 0);
+  }
+  assertEquals(probed, ["/v1/role/", "/v1/cluster/"]);
+});

@@ -240,6 +240,7 @@ const RETRY_AFTER: [header: string, wait: number | undefined][] = [
   [LATER(0), 0],
   [LATER(-5000), 0],
   ["Thu, 32 Jan 2026 00:00:00 GMT", undefined],
+  ["Tue, 31 Nov 2026 00:00:00 GMT", undefined],
   ["Thu, 01 Jan 2026 25:00:00 GMT", undefined],
   ["Thu, 01 Jan 2026 00:60:00 GMT", undefined],
   ["Thu, 01 Foo 2026 00:00:00 GMT", undefined],

@@ -8,7 +8,8 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import type { V1Client } from "../mod.ts";
+import { Deadline, type OpenDeadlines } from "../internal/deadline.ts";
+import { DecapodError, type V1Client } from "../mod.ts";
 import { gate } from "./support/gate.ts";
 import { CountedSignal, replace } from "./support/patch.ts";
 import { http, type Peer, RawServer } from "./support/raw.ts";
@@ -292,4 +293,32 @@ Deno.test("timeout leaves no listener on its alarm, which would keep the program
   await Promise.allSettled([client.getUserSelf(), client.logout()]);
   assertEquals(deadlines.map(({ listeners }) => listeners), [0]);
   assertGreater(Number(deadlines[0]?.added), 10); // all calls share it
+});
+
+const toError = () => new DecapodError("ended");
+
+Deno.test("Deadline that is closed is not open for logout() any more", () => {
+  const open: OpenDeadlines = new Set();
+  const deadlines = [60_000, 1, Infinity].map((timeout) =>
+    new Deadline(timeout, toError, open)
+  );
+  assertEquals(open.size, 3);
+  for (const deadline of deadlines) deadline.close();
+  assertEquals(open.size, 0);
+});
+
+Deno.test("Deadline shares an alarm only with calls that start within 1 % of the timeout", () => {
+  let time = 0;
+  let alarms = 0;
+  using _clock = replace(performance, "now", () => time);
+  using _alarms = replace(AbortSignal, "timeout", () => {
+    alarms++;
+    return new AbortController().signal;
+  });
+  const timeout = 20_100; // no other test has it
+  for (const [start, expected] of [[0, 1], [201, 1], [202, 2], [403, 2]]) {
+    time = Number(start);
+    new Deadline(timeout, toError, new Set()).close();
+    assertEquals(alarms, expected, `at ${start} ms`);
+  }
 });

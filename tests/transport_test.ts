@@ -372,7 +372,7 @@ for (const fault of FAULTS) {
   });
 }
 
-Deno.test("createCluster() part that the change may have been applied if the response is lost", async () => {
+Deno.test("createCluster() says that the change may have been applied if the response is lost", async () => {
   for (const timeout of [undefined, 250]) {
     await using server = new RawServer(async (peer) => {
       await peer.request();
@@ -735,4 +735,17 @@ Deno.test("getInfo() sends a User-Agent with VERSION, which headers can replace"
   );
   const { deno } = Deno.version;
   assertEquals(agents, [`decapodlib/${VERSION} Deno/${deno}`, "own/1"]);
+});
+
+Deno.test("createCluster() leaves no outcome unknown if its login takes too long", async () => {
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+    await peer.abandoned();
+  });
+  const error = await assertRejects(
+    () => server.client().createCluster("ceph", { timeout: 250 }),
+    DecapodTimeoutError,
+    "no response within 250 ms",
+  );
+  assertEquals([error.method, error.outcomeUnknown], ["POST", false]);
 });

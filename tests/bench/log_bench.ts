@@ -67,7 +67,7 @@ export const contests: Contest[] = [{
   },
   targets: [
     { against: "generator of lines", of: "speed", wanted: 0.95 },
-    { against: "lines in one loop", of: "speed", wanted: 0.95 },
+    { against: "lines in one loop", of: "speed" },
   ],
   rounds: 25,
   bytes: CHUNK.length * CHUNKS,
