@@ -154,9 +154,7 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
     "username",
     username,
     // useradd accepts it on every release, and sudoers needs no escapes.
-    "up to 32 lower-case letters, digits, underscores and dashes, starting " +
-      'with a letter or underscore, and not "default", which cloud-init ' +
-      "replaces by the image's own user",
+    `up to 32 lower-case letters, digits, underscores and dashes, starting with a letter or underscore, and not "default", which cloud-init replaces by the image's own user`,
     /^(?!default$)[a-z_][a-z0-9_-]{0,31}$/,
   );
   validate("timeout", timeout, [
