@@ -41,7 +41,7 @@ import {
 } from "./validate.ts";
 
 /** The client methods that polling uses. */
-export interface ExecutionApi {
+interface ExecutionApi {
   getExecution(id: string, options: RequestOptions): Promise<Execution>;
   getExecutionVersion(
     id: string,

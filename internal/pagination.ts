@@ -105,17 +105,19 @@ function choosePager<T extends HasId>(
   options: ListOptionsLike,
   kind: ListKind,
 ): Pager<T> {
-  const { sortBy, all } = options;
-  const filter = new Map<string, unknown>(Object.entries(options.filter ?? {}));
-  const id = filter.get("model_id") ?? {};
+  // Read one by one: a spread would lose what options inherit from a class.
+  const { page, perPage, all, filter, sortBy } = options;
+  const base = { page, perPage, all, filter };
+  const fields = new Map<string, unknown>(Object.entries(filter ?? {}));
+  const id = fields.get("model_id") ?? {};
   const condition = isObject(id) ? id : { eq: id };
-  const isLatest = (filter.get("is_latest") ?? true) === true;
+  const isLatest = (fields.get("is_latest") ?? true) === true;
   // regexp cannot be combined with another condition on the id.
   const isKeyed = kind === "model" && isLatest && !sortBy &&
     !("regexp" in condition);
   // `_id` is the last key unless sortBy has it: equal items keep their order.
   const order = isKeyed ? { model_id: 1 } : { ...sortBy, _id: 1, ...sortBy };
-  const first = kind === "version" ? options : { ...options, sortBy: order };
+  const first = kind === "version" ? base : { ...base, sortBy: order };
   if (all) {
     return { first, advance: ({ items }) => ({ items, next: undefined }) };
   }

@@ -2,7 +2,7 @@
 
 import { detectRuntime, readOptionalVariable } from "./runtime.ts";
 
-/** The proxy's origin, without credentials; undefined if there is none. */
+/** The proxy's origin, without credentials; undefined without a proxy. */
 export function findProxy(url: string): string | undefined {
   const { protocol, hostname } = new URL(url);
   const runtime = detectRuntime();

@@ -4,7 +4,7 @@
 export const REDACTED = "[redacted]";
 
 /** Removes every known secret from a text. */
-export type Redact = (text: string) => string;
+type Redact = (text: string) => string;
 
 /** Redacting shorter secrets would garble messages and reveal them. */
 const MIN_SECRET = 4;

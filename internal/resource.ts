@@ -97,7 +97,7 @@ export class Resource<M extends Model<string, object>> {
             const { signal } = deadline;
             await delay(backoff(attempt, 20, 1000), { signal });
             const latest = await read();
-            // Nobody else wrote: the new data itself is a duplicate.
+            // No other editor wrote: the new data itself is a duplicate.
             if (
               latest.version === model.version && !isStale(error)
             ) throw error;

@@ -26,7 +26,7 @@ const MILLISECONDS: Validator = [
 
 export const ARRAY: Validator = ["an array", Array.isArray];
 
-export const OBJECT: Validator = ["an object", isObject];
+const OBJECT: Validator = ["an object", isObject];
 
 export const STRING: Validator = [
   "a string",

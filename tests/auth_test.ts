@@ -151,7 +151,7 @@ Deno.test("getUserSelf() rejects after a second 401", async () => {
     {},
     ({ path }) =>
       path === "/v1/user/self/"
-        ? apiError(401, "Unauthorized", "Nobody is good enough")
+        ? apiError(401, "Unauthorized", "Invalid token")
         : undefined,
   );
   const client = server.client();

@@ -69,3 +69,11 @@ Deno.test("Listing shows its request in console.log", () => {
   );
   assertEquals(Deno.inspect(client.getUserVersions("")), "Listing {}");
 });
+
+Deno.test("Listing obeys options that an object inherits from its class", async () => {
+  await using server = new StandInServer();
+  await using client = server.client();
+  const options = Object.create({ filter: { login: "nobody" } });
+  assertEquals((await client.getUsers(options)).items, []);
+  assertEquals(await client.getUsers(options).toArray(), []);
+});
