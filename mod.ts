@@ -27,7 +27,7 @@
  * const cluster = await client.createCluster("ceph");
  * const servers = await client.getServers({ filter: { state: "operational" } })
  *   .toArray();
- * const free = servers.filter(({ data }) => data.cluster_id === null);
+ * const free = servers.filter(({ data }) => data.cluster_id === null && data.ip);
  * const { id, version } = await client.createPlaybookConfiguration({
  *   name: "deploy ceph",
  *   clusterId: cluster.id,

@@ -3,7 +3,8 @@
  * `deno run -A .dev/with_standin.ts [--fail|--docs|--nginx] run --allow-net … script.ts`.
  *
  * The server listens on a loopback socket; DECAPOD_URL, DECAPOD_LOGIN and
- * DECAPOD_PASSWORD are set for it. One of its servers has no IPv4 address. With
+ * DECAPOD_PASSWORD are set for it. Its first server has no IPv4 address, so a
+ * script that ignores this fails on every run. With
  * `--fail`, the last task of every deployment fails. With `--docs`, it has
  * servers for many examples and its playbooks end at once. With `--nginx`, it
  * has the limits of Decapod's own nginx.
@@ -21,7 +22,7 @@ const standIn = new StandIn({
   ...(flags.includes("--docs") && docs),
   behindNginx: flags.includes("--nginx"),
 });
-standIn.addServer({ ip: null });
+standIn.addServer({ id: "00000000-0000-4000-8000-000000000001", ip: null });
 if (flags.includes("--fail")) standIn.failTask({ playbook: "cluster_deploy" });
 const server = Deno.serve(
   { hostname: "127.0.0.1", port: 0, onListen() {} },
