@@ -2,8 +2,12 @@
 
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
-import { abortable } from "./abort.ts";
-import { Deadline, type Ending, type OpenDeadlines } from "./deadline.ts";
+import {
+  abortable,
+  Deadline,
+  type Ending,
+  type OpenDeadlines,
+} from "./deadline.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,

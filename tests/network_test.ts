@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { findProxy } from "../internal/proxy.ts";
+import { findProxy } from "../internal/runtime.ts";
 import { userAgent } from "../internal/runtime.ts";
 import { DecapodConnectionError, VERSION } from "../mod.ts";
 import { describeNetworkError } from "../internal/network_errors.ts";
