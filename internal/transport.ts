@@ -256,8 +256,9 @@ export class Transport {
           const isExpired = !reauthenticated && token !== undefined &&
             isUnauthorized(error);
           const wait = isExpired ? 0 : retryDelay(error, ++failures);
+          if (wait === undefined || failures > retries) throw error;
           // With no time left, this error is more useful than a timeout.
-          if (failures > retries || !(wait < deadline.remaining)) throw error;
+          if (wait >= deadline.remaining) throw error;
           deadline.endRequest();
           if (isExpired) {
             reauthenticated = true;
@@ -372,11 +373,11 @@ export function isUnauthorized(error: unknown): boolean {
   return error instanceof DecapodAPIError && error.code === 401;
 }
 
-/** Milliseconds until the next attempt; NaN if the error is not retryable. */
-function retryDelay(error: unknown, failures: number): number {
+/** Milliseconds until the next attempt; undefined if no attempt can help. */
+function retryDelay(error: unknown, failures: number): number | undefined {
   if (error instanceof DecapodConnectionError) return backoff(failures);
   return error instanceof DecapodAPIError &&
       RETRYABLE_STATUSES.includes(error.code)
     ? (error.retryAfter ?? 0) + backoff(failures)
-    : NaN;
+    : undefined;
 }

@@ -130,8 +130,8 @@ export function validateNames(
 ): void {
   validate(label, value, OBJECT);
   for (const name in value) {
-    const isForeign = name in Object.prototype && !Object.hasOwn(value, name);
-    if (isForeign || known.includes(name)) continue;
+    const isInherited = name in Object.prototype && !Object.hasOwn(value, name);
+    if (isInherited || known.includes(name)) continue;
     const similar = known.find((one) => isSimilar(one, name));
     const suggestion = similar ? `did you mean "${similar}"? ` : "";
     throw new TypeError(
