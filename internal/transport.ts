@@ -125,7 +125,6 @@ export class Transport {
       () => this.openDeadline(spec, options),
       (deadline) => lines(this.#chunks(spec, options, deadline)),
       (lines) => lines,
-      options?.signal,
     );
   }
 
