@@ -162,6 +162,16 @@ export function validateOptions(
   }
 }
 
+/** Throws if an object to create lacks a member or has an unknown one. */
+export function validateNew(
+  label: string,
+  value: object,
+  { required, optional }: Record<"required" | "optional", string[]>,
+): void {
+  validateOptions(value, [...required, ...optional], label);
+  for (const name of required) validate(name, Reflect.get(value, name));
+}
+
 /** Whether names differ in case and separators, or in two adjacent letters. */
 function isSimilar(known: string, given: string): boolean {
   const normalize = (name: string) =>
