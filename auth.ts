@@ -154,11 +154,9 @@ export class V1Auth implements Authenticator {
    * @returns The token, which is a secret.
    * @throws {DecapodError} If the login fails, or if logout comes first.
    */
-  token(signal?: AbortSignal, maxWait?: number): Promise<string> {
-    const token = this.#session?.token;
-    return token === undefined
-      ? this.login(signal, undefined, maxWait).then(({ id }) => id)
-      : Promise.resolve(token);
+  async token(signal?: AbortSignal, maxWait?: number): Promise<string> {
+    return this.#session?.token ??
+      (await this.login(signal, undefined, maxWait)).id;
   }
 
   /**

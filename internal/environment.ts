@@ -60,22 +60,22 @@ export function readEnvironment(
 
 /** Logs each attempt to stderr in one line, then calls the hook. */
 function withLog(hook: ClientOptions["onAttempt"]): ClientOptions["onAttempt"] {
-  return (attempt) => {
+  return async (attempt) => {
     console.error(describeAttempt(attempt));
-    if (!hook) return;
-    return Promise.resolve(attempt).then(hook).catch((error) =>
-      console.error(
-        `decapodlib: onAttempt failed: ${singleLine(toText(error))}`,
-      )
-    );
+    try {
+      await hook?.(attempt);
+    } catch (error) {
+      const reason = singleLine(toText(error));
+      console.error(`decapodlib: onAttempt failed: ${reason}`);
+    }
   };
 }
 
-function describeAttempt(attempt: Attempt): string {
-  const { method, url, status, duration, error } = attempt;
+function describeAttempt(
+  { method, url, attempt, status, duration, error }: Attempt,
+): string {
   const result = status ?? "no response";
   const time = `${Math.round(duration)} ms`;
-  const number = `attempt ${attempt.attempt}`;
   const failure = error instanceof Error ? `, ${error.name}` : "";
-  return `decapodlib: ${method} ${url}: ${result} (${time}, ${number}${failure})`;
+  return `decapodlib: ${method} ${url}: ${result} (${time}, attempt ${attempt}${failure})`;
 }

@@ -1,10 +1,6 @@
 /** Validates list options, and encodes them as a query. */
 
-import {
-  LIST_OPTIONS,
-  type ListOptionsLike,
-  PAGE_OPTIONS,
-} from "../options.ts";
+import { LIST_OPTIONS, PAGE_OPTIONS, type PageOptions } from "../options.ts";
 import { singleLine } from "./redact.ts";
 import {
   ARRAY,
@@ -16,6 +12,14 @@ import {
   validateOptions,
   type Validator,
 } from "./validate.ts";
+
+/** The list options of any kind of model. */
+export interface ListOptionsLike extends PageOptions {
+  /** Conditions that all must hold for an item. */
+  filter?: object | undefined;
+  /** The order of the items. */
+  sortBy?: object | undefined;
+}
 
 /** What a listing contains. */
 export type ListKind = "model" | "step" | "version";

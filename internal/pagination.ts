@@ -1,6 +1,7 @@
 /** Creates listings, and decides how they move through pages. */
 
 import type { Deadline } from "./deadline.ts";
+import { DecapodResponseError } from "../errors.ts";
 import { getFilteredPage, regexpsOf } from "./filter_probe.ts";
 import { flattenWithin } from "./generators.ts";
 import { readHeaders } from "./headers.ts";
@@ -11,16 +12,16 @@ import {
   validateListOptions,
 } from "./list_query.ts";
 import type { Page } from "../models.ts";
-import type { ListOptionsLike, RequestOptions } from "../options.ts";
-import { overlappingPager } from "./overlapping_pager.ts";
+import type { ListOptionsLike } from "./list_query.ts";
+import type { RequestOptions } from "../options.ts";
 import {
   type HasId,
   MAX_EMPTY_PAGES,
+  overlappingPager,
   type Pager,
-  pagingError,
   repeatedItemsError,
   type Step,
-} from "./pager.ts";
+} from "./overlapping_pager.ts";
 import type { Path } from "./path.ts";
 import type { Transport } from "./transport.ts";
 import { isObject } from "./validate.ts";
@@ -50,12 +51,7 @@ export function createListing<T extends HasId>(
     return async (wanted, signal) => {
       const request = { signal, timeout, retries, headers };
       return hasRegexp
-        ? await transport.withDeadline(
-          spec,
-          request,
-          (deadline) =>
-            getFilteredPage<T>(transport, spec, wanted, request, deadline),
-        )
+        ? await getFilteredPage<T>(transport, spec, wanted, request)
         : await transport.json<Page<T>>(
           { ...spec, query: encodeQuery(wanted) },
           request,
@@ -156,7 +152,9 @@ function keysetPager<T extends HasId>(
     const isLast = items.length === 0 || end === total ||
       end > total && items.length < per_page;
     if (!isSorted && (lastId || !isLast)) {
-      throw pagingError("the server does not sort by model_id");
+      throw new DecapodResponseError(
+        "Cannot list: the server does not sort by model_id",
+      );
     }
     lastId = items.at(-1)?.id ?? lastId;
     const filter = { ...first.filter, model_id: { ...condition, gt: lastId } };

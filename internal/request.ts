@@ -155,11 +155,10 @@ export class OutgoingRequest {
     const error = describeNetworkError(cause, this.isCustom, this.url);
     const { isTimeout, mayHaveReachedServer, isUnknown } = error;
     // Once headers have arrived, any failure means that the body is truncated.
+    const detail = isUnknown ? ` (${error.text})` : "";
     const text = !response || isTimeout
       ? error.text
-      : `connection lost while reading the response${
-        isUnknown ? ` (${error.text})` : ""
-      }`;
+      : `connection lost while reading the response${detail}`;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,
       text + this.proxyHint() + this.sizeHint(),

@@ -56,10 +56,9 @@ export class IncomingResponse {
   /** The error for a response that isExpected() rejects. */
   async error(): Promise<DecapodError> {
     const { status, type } = this.response;
-    const ok = this.#isSuccess();
     if (status === 204) return this.#unexpected(`has no content (${URL_HINT})`);
-    if (ok && this.#hasType(this.request.type)) return this.#encodingError();
-    if (ok) {
+    if (this.#isSuccess()) {
+      if (this.#hasType(this.request.type)) return this.#encodingError();
       const found = this.#header("content-type") || "of an unknown type";
       return this.#unexpected(
         `is ${found} instead of ${this.request.type} (${URL_HINT})`,
@@ -68,10 +67,9 @@ export class IncomingResponse {
     const location = this.#header("location")
       .replace(/[/\\]{2}[^/\\?#]*@/g, `//${REDACTED}@`);
     if (type === "opaqueredirect" || location && status < 400) {
+      const target = location || "another place";
       return this.#unexpected(
-        `is a redirect to ${
-          location || "another place"
-        }, which would lose the method and the token (use Decapod's own URL)`,
+        `is a redirect to ${target}, which would lose the method and the token (use Decapod's own URL)`,
       );
     }
     return await this.#apiError();
@@ -109,13 +107,11 @@ export class IncomingResponse {
     ) {
       return parsed.value;
     }
-    const problem = text === ""
-      ? "empty"
-      : parsed
-      ? "of another shape"
-      : "invalid JSON";
+    const found = text && (parsed ? "of another shape" : "invalid JSON");
     throw this.#unexpected(
-      `is not the expected JSON object: it is ${problem} (${URL_HINT})`,
+      `is not the expected JSON object: it is ${
+        found || "empty"
+      } (${URL_HINT})`,
     );
   }
 
@@ -151,15 +147,12 @@ export class IncomingResponse {
     const response: Partial<FetchResponse> = this.response ?? {};
     const { status, headers, text, arrayBuffer, body, type } = response;
     if (status === 0 && type === "error") throw new Error("network error");
-    const missing = typeof status !== "number"
-      ? "status"
-      : typeof headers?.get !== "function"
-      ? "headers"
-      : typeof (text ?? arrayBuffer) !== "function"
-      ? "text()"
-      : isStream(body) && body.locked
-      ? "an unread body"
-      : undefined;
+    const [missing] = Object.entries({
+      status: typeof status !== "number",
+      headers: typeof headers?.get !== "function",
+      "text()": typeof (text ?? arrayBuffer) !== "function",
+      "an unread body": isStream(body) && body.locked,
+    }).find(([, isMissing]) => isMissing) ?? [];
     if (missing === undefined) return;
     throw this.request.error(
       DecapodResponseError,

@@ -110,6 +110,15 @@ export class Transport {
     return this.#send(spec, options, "application/json", read, deadline);
   }
 
+  /** Requests the JSON object at a path. */
+  get<T extends object>(
+    path: RequestSpec["path"],
+    options?: RequestOptions,
+    spec?: Partial<RequestSpec>,
+  ): Promise<T> {
+    return this.json({ method: "GET", path, ...spec }, options);
+  }
+
   /** Requests a text. */
   text(spec: RequestSpec, options?: RequestOptions): Promise<string> {
     const read = (response: IncomingResponse) => response.text();
@@ -342,9 +351,9 @@ export class Transport {
       signal: deadline.signal,
       // Without this, older versions of Bun end a request after 300 s.
       ...("Bun" in globalThis && { timeout: false }),
+      ...body !== undefined && { body },
+      ...this.#tls?.init(),
     };
-    if (body !== undefined) init.body = body;
-    if (this.#tls) Object.assign(init, this.#tls.init());
     if (custom) {
       const customInit = { ...init, method, headers: new Headers(headers) };
       return Promise.resolve(custom(url, customInit)); // a mock may return no promise
@@ -357,9 +366,8 @@ export class Transport {
 
   #remember(token: string): void {
     if (this.#secrets.includes(token)) return;
-    const [password = "", ...tokens] = this.#secrets;
-    const latest = [token, ...tokens].slice(0, MAX_TOKENS);
-    this.#secrets.splice(0, Infinity, password, ...latest);
+    this.#secrets.splice(1, 0, token); // after the password
+    this.#secrets.splice(1 + MAX_TOKENS);
   }
 }
 
