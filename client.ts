@@ -25,7 +25,11 @@ import { path, relativePath } from "./internal/path.ts";
 import type { RequestSpec } from "./internal/request.ts";
 import { singleLine } from "./internal/redact.ts";
 import { Resource } from "./internal/resource.ts";
-import { isUnauthorized, Transport } from "./internal/transport.ts";
+import {
+  isUnauthorized,
+  pickOptions,
+  Transport,
+} from "./internal/transport.ts";
 import {
   NON_EMPTY_STRING,
   validate,
@@ -1251,10 +1255,10 @@ export class V1Client extends Client {
     options: CinderOptions = {},
   ): Promise<Record<string, string>> {
     validateOptions(options, CINDER_OPTIONS);
-    const { root = "/etc/ceph", ...requestOptions } = options;
+    const { root = "/etc/ceph" } = options;
     const query = `root=${encodeURIComponent(root.toWellFormed())}`;
     const files = path`cinder_integration/${clusterId}`;
-    return await this.#transport.get(files, requestOptions, { query });
+    return await this.#transport.get(files, pickOptions(options), { query });
   }
 
   /**
@@ -1287,7 +1291,7 @@ export class V1Client extends Client {
   ): Promise<T> {
     validateOptions(options, CUSTOM_REQUEST_OPTIONS);
     validate("method", method, METHOD);
-    const { query = {}, body, ...requestOptions } = options;
+    const { query = {}, body } = options;
     if (method === "GET" && body !== undefined) {
       throw new TypeError("Invalid body: must not be set for GET");
     }
@@ -1299,7 +1303,7 @@ export class V1Client extends Client {
     }
     const path = relativePath(endpoint);
     const spec = { method, path, query: search.toString(), body };
-    return await this.#transport.json<T>(spec, requestOptions);
+    return await this.#transport.json<T>(spec, pickOptions(options));
   }
 
   #postLogin(options: RequestOptions): Promise<Token> {

@@ -5,6 +5,7 @@ import type { Deadline, Ending } from "./deadline.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
+  DecapodError,
   DecapodExecutionError,
   DecapodResponseError,
   DecapodTimeoutError,
@@ -54,6 +55,10 @@ const NOT_SEEN_TIMEOUT = 60_000;
 const MAX_REPLAYED_VERSIONS = 16;
 
 const STEPS_PER_PAGE = 100;
+
+/** How many steps without a time are taken for a transient error. */
+const MAX_INVALID_STEPS = 10;
+
 const MAX_STEPS_IN_MESSAGE = 5;
 
 /** Lists the steps of an execution. */
@@ -148,6 +153,7 @@ class StepReader {
   /** When the last step finished, and how many finished at that time. */
   #lastTime = 0;
   #countAtLastTime = 0;
+  #invalidSteps = 0;
 
   constructor(readonly poller: ExecutionPoller) {}
 
@@ -175,7 +181,9 @@ class StepReader {
       if (this.#seen.has(step.id)) continue;
       const finished = step.data?.time_finished;
       if (!Number.isSafeInteger(finished)) {
-        throw new DecapodResponseError(
+        const isTolerable = ++this.#invalidSteps < MAX_INVALID_STEPS;
+        const ErrorClass = isTolerable ? DecapodResponseError : DecapodError;
+        throw new ErrorClass(
           `Cannot read the steps of execution ${id}: step ${step.id} has no time_finished`,
         );
       }

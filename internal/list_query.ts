@@ -5,7 +5,7 @@ import { singleLine } from "./redact.ts";
 import {
   ARRAY,
   isObject,
-  isPlain,
+  PLAIN_OBJECT,
   STRING,
   validate,
   validateNames,
@@ -42,12 +42,6 @@ const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
 const VALUE: Validator = [
   "a string, an integer or a boolean",
   (value) => ["string", "boolean"].includes(typeof value),
-];
-
-/** JSON would silently lose the conditions of other objects. */
-const PLAIN_OBJECT: Validator = [
-  "a plain object",
-  (value) => isObject(value) && isPlain(value) && !("toJSON" in value),
 ];
 
 const INTEGER: Validator = ["an integer", Number.isSafeInteger, RangeError];

@@ -23,8 +23,11 @@ import {
   type Step,
 } from "./overlapping_pager.ts";
 import type { Path } from "./path.ts";
-import type { Transport } from "./transport.ts";
+import { pickOptions, type Transport } from "./transport.ts";
 import { isObject } from "./validate.ts";
+
+/** The server's page size. */
+const DEFAULT_PER_PAGE = 25;
 
 /** Gets the page that list options select. */
 type PageReader<T> = (
@@ -46,10 +49,10 @@ export function createListing<T extends HasId>(
   function openReader(): PageReader<T> {
     validateListOptions(options, kind);
     headers ??= readHeaders(options.headers);
-    const { timeout, retries } = options;
+    const shared = { ...pickOptions(options), headers };
     const hasRegexp = regexpsOf(options).length > 0;
     return async (wanted, signal) => {
-      const request = { signal, timeout, retries, headers };
+      const request = { ...shared, signal };
       return hasRegexp
         ? await getFilteredPage<T>(transport, spec, wanted, request)
         : await transport.json<Page<T>>(
@@ -70,7 +73,13 @@ export function createListing<T extends HasId>(
       );
     };
     const read = ({ signal }: Deadline) =>
-      readAhead(choosePager<T>(options, kind), getPage, signal, options, limit);
+      readAhead(
+        choosePager<T>(options, kind, limit),
+        getPage,
+        signal,
+        options,
+        limit,
+      );
     return flattenWithin(open, read, (page) => [page]);
   }
 
@@ -111,9 +120,12 @@ async function* readAhead<T>(
 function choosePager<T extends HasId>(
   options: ListOptionsLike,
   kind: ListKind,
+  limit: number,
 ): Pager<T> {
   // Read one by one: a spread would lose what options inherit from a class.
-  const { page, perPage, all, filter, sortBy } = options;
+  const { page, all, filter, sortBy } = options;
+  const isSmall = !all && limit < DEFAULT_PER_PAGE;
+  const { perPage = isSmall ? limit : undefined } = options;
   const base = { page, perPage, all, filter };
   const fields = new Map<string, unknown>(Object.entries(filter ?? {}));
   const id = fields.get("model_id") ?? {};

@@ -114,7 +114,7 @@ export class OutgoingRequest {
     if (type === "text/plain") this.headers["accept-encoding"] ??= "identity";
     if (spec.body === undefined) return;
     this.body = serializeJson(spec.body);
-    this.headers["content-type"] = "application/json";
+    this.headers["content-type"] ??= "application/json";
   }
 
   /** Redacts the client's password and tokens, secret arguments and headers. */

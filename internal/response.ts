@@ -14,6 +14,9 @@ import { isObject } from "./validate.ts";
 
 const MAX_ERROR_BODY = 64 * 1024;
 
+/** Secrets are shorter. */
+const MAX_SECRET = 1024;
+
 /** V8's maximum string length, the lowest of all engines. */
 const MAX_TEXT = 2 ** 29 - 24;
 
@@ -101,7 +104,8 @@ export class IncomingResponse {
     const parsed = parseJson<T>(text);
     if (!parsed) {
       if (!DECODED.includes(this.#encoding())) throw this.#encodingError();
-      this.#checkLength(new TextEncoder().encode(text).length);
+      // The text may lack a byte order mark of 3 bytes.
+      this.#checkLength(new TextEncoder().encode(text).length + 3);
     } else if (
       isObject(parsed.value) && spec.isValid?.(parsed.value) !== false
     ) {
@@ -182,8 +186,7 @@ export class IncomingResponse {
     const { headers } = this.response;
     const length = Number(headers.get("content-length"));
     const missing = length - size;
-    // A byte order mark has 3 bytes, which are not part of the text.
-    if (missing > 0 && missing !== 3 && !headers.get("content-encoding")) {
+    if (missing > 0 && !headers.get("content-encoding")) {
       throw new Error(`connection closed after ${size} of ${length} bytes`);
     }
   }
@@ -224,7 +227,9 @@ export class IncomingResponse {
     const { response: { status, headers, statusText }, request } = this;
     // If the body is truncated, the status is enough.
     const body = await this.#bytes(MAX_ERROR_BODY)
-      .then((bytes) => new TextDecoder().decode(bytes), () => "");
+      .then((bytes) => new TextDecoder().decode(bytes), () => "")
+      // The end of a truncated body may be a part of a secret.
+      .then((text) => text.slice(0, MAX_ERROR_BODY - MAX_SECRET));
     const json = this.#hasType("application/json")
       ? parseJson<{ error?: unknown; message?: unknown } | null>(body)?.value
       : undefined;

@@ -28,6 +28,12 @@ export const ARRAY: Validator = ["an array", Array.isArray];
 
 const OBJECT: Validator = ["an object", isObject];
 
+/** Of other objects, members would be lost silently. */
+export const PLAIN_OBJECT: Validator = [
+  "a plain object",
+  (value) => isObject(value) && isPlain(value) && !("toJSON" in value),
+];
+
 export const STRING: Validator = ["a string", (it) => typeof it === "string"];
 
 export const BOOLEAN: Validator = [
@@ -60,7 +66,8 @@ const NAMES: [Validator, ...names: string[]][] = [
   [BOOLEAN, "all", "runAfter", "verify"],
   [FUNCTION, "change", "fetch", "onAttempt", "onUpdate"],
   [MILLISECONDS, "max", "min", "timeout"],
-  [OBJECT, "body", "query", "tls"],
+  [OBJECT, "body", "tls"],
+  [PLAIN_OBJECT, "query"],
   [SIGNAL, "signal"],
   [STATES, "expect"],
   [STRING, "clusterId", "email", "fullName", "host", "login", "name"],
