@@ -198,7 +198,7 @@ export class V1Auth implements Authenticator {
       // and its login with it. Another call may have logged in since.
       this.#forget(session);
       const second = this.#session?.token === undefined
-        ? this.login(signal, login)
+        ? this.login(signal, login, maxWait / 2)
         : this.#session.result;
       return await Promise.any([second, result]).catch(() => second);
     } finally {

@@ -13,8 +13,8 @@ import {
 } from "./runtime.ts";
 import { validateNames } from "./validate.ts";
 
-/** Values that turn a variable off. */
-const OFF = ["", "0", "false", "no", "off"];
+/** Values that turn a variable off, as for Decapod's command line. */
+const OFF = /^\s*(?:0|f|false|n|no|off)?\s*$/i;
 
 /** Reads `DECAPOD_…`; throws if a variable is missing or invalid. */
 export function readEnvironment(
@@ -30,18 +30,19 @@ export function readEnvironment(
         : `Cannot create a client from the environment: set DECAPOD_${name}`,
     );
   };
-  const isOn = (name: string) =>
-    !OFF.includes((optional(name) ?? "").toLowerCase());
+  const isOn = (name: string) => !OFF.test(optional(name) ?? "");
   validateNames("options", options, Object.keys(CLIENT_OPTIONS));
   const url = required("URL");
   const login = options.login ?? required("LOGIN");
   const password = options.password ?? required("PASSWORD");
   // Read one by one: a spread would lose what options inherit from a class.
   const { timeout = readTimeout(optional("TIMEOUT")) } = options;
-  const { retries, headers, tls, fetch, onAttempt } = options;
-  if (optional("SSL_CERTIFICATE") && !tls?.cert) {
+  const { retries, headers, fetch, onAttempt } = options;
+  const noVerify = !fetch && isOn("NO_VERIFY");
+  const { tls = noVerify ? { verify: false } : undefined } = options;
+  if (optional("SSL_CERTIFICATE") && !tls?.cert && !fetch) {
     throw new TypeError(
-      "Cannot use DECAPOD_SSL_CERTIFICATE: the client does not read files; pass the file's text as tls.cert and tls.key",
+      "Cannot use DECAPOD_SSL_CERTIFICATE: the client does not read files; pass the file's text as tls.cert and tls.key, or unset the variable",
     );
   }
   return {
@@ -52,7 +53,7 @@ export function readEnvironment(
       timeout,
       retries,
       headers,
-      tls: isOn("NO_VERIFY") ? { verify: false, ...tls } : tls,
+      tls,
       fetch,
       onAttempt: isOn("DEBUG") ? withLog(onAttempt) : onAttempt,
     },

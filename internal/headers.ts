@@ -69,5 +69,6 @@ function isIterable(value: object): value is Iterable<unknown> {
 export function headerSecrets(headers: HeaderRecord): string[] {
   return Object.entries(headers)
     .filter(([name]) => SECRET_NAMES.test(name))
-    .flatMap(([, value]) => [value, ...value.split(/[\t ;,]+|^[^=;]*=/)]);
+    .flatMap(([, value]) => [value, ...value.split(/[\t ;,]+|^[^=;]*=/)])
+    .filter((value) => !/^(?:basic|bearer|digest|negotiate)$/i.test(value));
 }

@@ -142,7 +142,9 @@ function readFields(
       : Object.hasOwn(databaseNames, field) && databaseNames[field];
     if (name) {
       throw new TypeError(
-        `Invalid ${label}: must be the database's name, which is ${name}`,
+        `Invalid ${label}: must be the database's name, which is ${
+          singleLine(name, 80)
+        }`,
       );
     }
     if (/^$|(?:^|\.)\$/.test(field)) {

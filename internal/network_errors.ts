@@ -11,6 +11,8 @@ export interface NetworkError {
   mayHaveReachedServer: boolean;
   /** Whether the error is unknown: the text only quotes it. */
   isUnknown?: boolean;
+  /** Whether the length of the URL or of a header may be the cause. */
+  mayBeLength?: boolean;
   /** Whether the runtime's own time limit ended the request. */
   isTimeout?: boolean;
 }
@@ -20,6 +22,8 @@ const HTTPS_HINT =
 const HTTP_HINT = "check whether the URL should start with http://";
 
 const LOST = "connection lost";
+
+const UNACCEPTABLE = "the runtime does not accept the URL or a header";
 
 const RUNTIME_LIMIT =
   "Node's fetch gave up after its own limit of 300 s (for a longer timeout pass a fetch with longer limits)";
@@ -47,7 +51,7 @@ const SENT: Record<string, string> = {
 
 /** The same, if the server did not receive the request. */
 const NOT_SENT: Record<string, string> = {
-  "ENOTFOUND|EAI_AGAIN|dns error":
+  "ENOTFOUND|EAI_AGAIN|dns error|getaddrinfo E":
     "the host name cannot be resolved (check the URL)",
   "UND_ERR_CONNECT_TIMEOUT|connect ETIMEDOUT|connect error: Connection timed out":
     "no connection in time (check the host, the port and the firewall)",
@@ -65,16 +69,18 @@ const NOT_SENT: Record<string, string> = {
     "fetch does not accept the global AbortController (does a test environment such as jsdom replace it?)",
   "bad port|are blocked": "fetch does not allow this port (use another one)",
   "Requires net": "Deno is not allowed to connect (run it with --allow-net)",
-  "_EXPIRED|: Expired| expired":
+  "_EXPIRED|: Expired|certificate (?:has )?expired":
     "the server's certificate has expired (renew it)",
   "NOT_YET|NotValidYet|valid yet":
     "the server's certificate is not valid yet (check the clocks)",
   "ALTNAME|NotValidForName|valid for":
     "the server's certificate is for another host name (check the URL)",
-  "received fatal alert|alert certificate r|alert handshake f":
+  "received fatal alert|SSL alert number|ERR_SSL_\\w*ALERT|ERR_SSL_TLSV1_":
     "the server rejected the TLS handshake (does it require a client certificate?)",
   "CaUsedAs":
     "the server's certificate is a CA certificate (issue one for the server)",
+  "_PURPOSE|key usage|too weak|TOO_WEAK|TOO_SMALL|UnsupportedSignature":
+    "the server's certificate is unsuitable (issue a server certificate with a current algorithm)",
   "UNABLE_TO|SELF_S|invalid peer": "the server's certificate is not trusted",
   "WRONG_V|InvalidContentType": `the server does not use TLS (${HTTP_HINT})`,
   // Bun
@@ -85,6 +91,9 @@ const NOT_SENT: Record<string, string> = {
     "no connection could be opened (check the host name, the port, whether the server uses TLS, and tls.ca, tls.cert and tls.key if they are set)",
   "before secure TLS|handshake eof":
     `connection lost during the TLS handshake (${HTTP_HINT}, or whether the server requires another client certificate)`,
+  "connect E[A-Z]+|typo in the url or port":
+    "no connection could be opened (check the URL)",
+  "invalid connection header|Invalid URL": UNACCEPTABLE,
 };
 
 /** The same, if the server may have received the request. */
@@ -130,6 +139,7 @@ export function describeNetworkError(
   ).join("\n");
   const find = (rows: Record<string, string>) =>
     Object.entries(rows).find(([pattern]) => RegExp(pattern).test(all))?.[1];
+  const isConnecting = all.includes("(Connect)"); // Deno
   const sent = find(SENT);
   const unsent = sent ? undefined : find(NOT_SENT);
   const text = sent ?? unsent ?? find(MAYBE_SENT);
@@ -140,13 +150,14 @@ export function describeNetworkError(
       text: `${isCustom ? "the custom fetch" : "the network"} failed: ${
         singleLine(message)
       }`,
-      mayHaveReachedServer: !all.includes("(Connect)"), // Deno
+      mayHaveReachedServer: !isConnecting,
       isUnknown: true,
     };
   }
   return {
     text: text + certificateHint(text, isCustom, url),
-    mayHaveReachedServer: unsent === undefined,
+    mayHaveReachedServer: unsent === undefined && !isConnecting,
+    mayBeLength: unsent === undefined || text === UNACCEPTABLE,
     isTimeout: text === RUNTIME_LIMIT,
   };
 }

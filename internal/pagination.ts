@@ -68,7 +68,8 @@ export function createListing<T extends HasId>(
     const open = () => {
       getPage = openReader();
       return transport.openLongDeadline(
-        ({ ErrorClass, reason }) => new ErrorClass(`Listing: ${reason}`),
+        ({ ErrorClass, reason }) =>
+          new ErrorClass(`${transport.describe(spec)}: ${reason}`),
         options.signal,
       );
     };

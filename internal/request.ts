@@ -114,7 +114,7 @@ export class OutgoingRequest {
     if (type === "text/plain") this.headers["accept-encoding"] ??= "identity";
     if (spec.body === undefined) return;
     this.body = serializeJson(spec.body);
-    this.headers["content-type"] ??= "application/json";
+    this.headers["content-type"] = "application/json";
   }
 
   /** Redacts the client's password and tokens, secret arguments and headers. */
@@ -153,7 +153,7 @@ export class OutgoingRequest {
     if (thrown instanceof DecapodError) return thrown;
     const cause = redactError(thrown, (text) => this.redact(text));
     const error = describeNetworkError(cause, this.isCustom, this.url);
-    const { isTimeout, mayHaveReachedServer, isUnknown } = error;
+    const { isTimeout, mayHaveReachedServer, isUnknown, mayBeLength } = error;
     // Once headers have arrived, any failure means that the body is truncated.
     const detail = isUnknown ? ` (${error.text})` : "";
     const text = !response || isTimeout
@@ -161,7 +161,8 @@ export class OutgoingRequest {
       : `connection lost while reading the response${detail}`;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,
-      text + this.proxyHint() + this.sizeHint(),
+      text + this.proxyHint() +
+        (isUnknown || mayBeLength ? this.sizeHint() : ""),
       {
         cause,
         outcomeUnknown: mayHaveReachedServer || response !== undefined,
@@ -179,7 +180,10 @@ export class OutgoingRequest {
   sizeHint(): string {
     const { length } = this.url.slice(new URL(this.url).origin.length);
     if (length > MAX_LINE - 20) {
-      return ` (the URL has ${this.url.length} characters, Decapod's nginx accepts about ${MAX_LINE}: filter by fewer values per request)`;
+      const advice = this.spec.query?.includes("filter=")
+        ? "filter by fewer values per request"
+        : "shorten it";
+      return ` (the URL has ${this.url.length} characters, Decapod's nginx accepts about ${MAX_LINE}: ${advice})`;
     }
     const [name] = Object.entries(this.headers)
       .find(([name, value]) => name.length + value.length > MAX_LINE - 20) ??

@@ -9,6 +9,7 @@ import type { ListOptionsLike } from "./list_query.ts";
 import type { Change, RequestOptions } from "../options.ts";
 import { createListing } from "./pagination.ts";
 import { path } from "./path.ts";
+import { DUPLICATE, STALE } from "./response.ts";
 import { backoff, type Transport } from "./transport.ts";
 import { isObject, validate } from "./validate.ts";
 
@@ -120,12 +121,11 @@ async function applyChange<Data extends object>(
 /** Whether another editor may have written since the model was read. */
 function mayBeRace(error: unknown): boolean {
   // Decapod reports writes that overlap as duplicates.
-  return isStale(error) ||
-    isError(error, "CannotUpdateModelWithSuchParameters");
+  return isStale(error) || isError(error, DUPLICATE);
 }
 
 function isStale(error: unknown): boolean {
-  return isError(error, "CannotUpdateManagedFieldsError");
+  return isError(error, STALE);
 }
 
 function isError(error: unknown, name: string): boolean {

@@ -33,6 +33,14 @@ const HINTS: Record<number, string> = {
 /** Statuses of proxies that do not suggest a wrong URL. */
 const PROXY_STATUSES = [407, 408, 413, 414, 429, 431];
 
+/** The names of errors after a race, which are not redacted: code reads them. */
+export const STALE = "CannotUpdateManagedFieldsError";
+export const DUPLICATE = "CannotUpdateModelWithSuchParameters";
+const RACES = [STALE, DUPLICATE];
+
+/** Successful statuses without a body. */
+const EMPTY_STATUSES = [204, 205];
+
 /** Content encodings that every runtime decodes. */
 const DECODED = ["", "identity", "gzip", "br"];
 
@@ -49,7 +57,9 @@ export class IncomingResponse {
    * returned something other than a Response.
    */
   isExpected(): boolean {
-    if (this.request.isCustom) this.#checkShape();
+    // A test tool may have replaced fetch before this package was imported.
+    const isForeign = !(this.response instanceof Response);
+    if (this.request.isCustom || isForeign) this.#checkShape();
     const { type } = this.request;
     // Some runtimes do not notice that a compressed log is truncated.
     return this.#isSuccess() && this.#hasType(type) &&
@@ -59,7 +69,10 @@ export class IncomingResponse {
   /** The error for a response that isExpected() rejects. */
   async error(): Promise<DecapodError> {
     const { status, type } = this.response;
-    if (status === 204) return this.#unexpected(`has no content (${URL_HINT})`);
+    if (EMPTY_STATUSES.includes(status)) {
+      return this.#unexpected(`has no content (${URL_HINT})`);
+    }
+    if (status === 206) return this.#unexpected("is only a part");
     if (this.#isSuccess()) {
       if (this.#hasType(this.request.type)) return this.#encodingError();
       const found = this.#header("content-type") || "of an unknown type";
@@ -144,7 +157,7 @@ export class IncomingResponse {
 
   #isSuccess(): boolean {
     const { status } = this.response;
-    return status >= 200 && status < 300;
+    return status >= 200 && status < 300 && status !== 206;
   }
 
   #checkShape(): void {
@@ -186,7 +199,8 @@ export class IncomingResponse {
     const { headers } = this.response;
     const length = Number(headers.get("content-length"));
     const missing = length - size;
-    if (missing > 0 && !headers.get("content-encoding")) {
+    const isPlain = ["", "identity"].includes(this.#encoding());
+    if (missing > 0 && isPlain) {
       throw new Error(`connection closed after ${size} of ${length} bytes`);
     }
   }
@@ -225,8 +239,9 @@ export class IncomingResponse {
   /** The error for an error status. */
   async #apiError(): Promise<DecapodError> {
     const { response: { status, headers, statusText }, request } = this;
-    // If the body is truncated, the status is enough.
-    const body = await this.#bytes(MAX_ERROR_BODY)
+    // If the body is truncated or still encoded, the status is enough.
+    const isReadable = DECODED.includes(this.#encoding());
+    const body = !isReadable ? "" : await this.#bytes(MAX_ERROR_BODY)
       .then((bytes) => new TextDecoder().decode(bytes), () => "")
       // The end of a truncated body may be a part of a secret.
       .then((text) => text.slice(0, MAX_ERROR_BODY - MAX_SECRET));
@@ -235,21 +250,27 @@ export class IncomingResponse {
       : undefined;
     const text = (value: unknown) =>
       typeof value === "string" ? request.redact(value) : "";
-    const error = text(json?.error) || text(statusText);
+    const error = RACES.find((name) => name === json?.error) ??
+      (text(json?.error) || text(statusText));
     const headline = singleLine(error);
     const title = headline.startsWith(`${status}`)
       ? headline
       : `${status} ${headline}`.trim();
     const description = isObject(json)
       ? text(json.message)
-      : withoutTags(text(body), title);
+      : withoutTags(text(body), title, headline);
     const detail = singleLine(description, 250);
-    const hint = request.sizeHint() ||
+    const summary = detail.startsWith(`${status} `)
+      ? detail
+      : title.includes(detail)
+      ? title
+      : `${title}: ${detail}`;
+    const hint = (isObject(json) ? "" : request.sizeHint()) ||
       statusHint(status, headline, isObject(json));
     const retryAfter = parseRetryAfter(headers.get("retry-after"));
     return request.error(
       DecapodAPIError,
-      (title.includes(detail) ? title : `${title}: ${detail}`) + hint,
+      summary + hint,
       {
         code: status,
         error: error || `${status}`,
@@ -281,10 +302,13 @@ function statusHint(status: number, headline: string, isJson: boolean): string {
 }
 
 /** The text of an HTML page, without the title that the message already has. */
-function withoutTags(html: string, title: string): string {
+function withoutTags(html: string, title: string, headline: string): string {
   const text = html.replace(
     /<(title|style|script)\b.*?<\/\1>|<[^<>]*>/gis,
     " ",
   );
-  return singleLine(text.replaceAll(title, " "));
+  const rest = singleLine(text.replaceAll(title, " "));
+  return headline && rest.startsWith(headline)
+    ? rest.slice(headline.length).replaceAll(headline, " ").trim()
+    : rest;
 }

@@ -69,7 +69,8 @@ export function findProxy(url: string): string | undefined {
   const isUsed = runtime === "Deno" || runtime === "Bun" ||
     runtime === "Node" && readOptionalVariable("NODE_USE_ENV_PROXY") === "1";
   const name = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
-  const proxy = isUsed && readEither(name);
+  const value = isUsed && (readEither(name) ?? readEither("ALL_PROXY"));
+  const proxy = value && (value.includes("://") ? value : `http://${value}`);
   if (!proxy || !URL.canParse(proxy)) return undefined;
   const exceptions = (readEither("NO_PROXY") ?? "").toLowerCase()
     .split(/[\s,]+/);

@@ -65,7 +65,7 @@ export function openTls(
 function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
   if (!verify) {
     throw new TypeError(
-      "Cannot set tls.verify to false: Deno does not let a program turn verification off; run it with --unsafely-ignore-certificate-errors=HOST, or trust the server's CA with tls.ca",
+      "Cannot set tls.verify to false: Deno does not let a program turn verification off; run it with --unsafely-ignore-certificate-errors=HOST, or trust the server's CA with tls.ca; unset DECAPOD_NO_VERIFY if it is set",
     );
   }
   const settings = {
