@@ -3,6 +3,8 @@
 export interface Gate {
   /** Resolves when the first one waits. */
   readonly reached: Promise<void>;
+  /** Whether it was opened. */
+  readonly isOpen: boolean;
   /** Lets all continue, also those to come. */
   open(): void;
   /** Waits at the gate. */
@@ -12,9 +14,16 @@ export interface Gate {
 export function gate(): Gate {
   const reached = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
+  let isOpen = false;
   return {
     reached: reached.promise,
-    open: opened.resolve,
+    get isOpen() {
+      return isOpen;
+    },
+    open() {
+      isOpen = true;
+      opened.resolve();
+    },
     pass() {
       reached.resolve();
       return opened.promise;
