@@ -14,7 +14,6 @@ import {
   Client,
   type ClientOptions,
   DecapodTimeoutError,
-  Listing,
   type V1Client,
 } from "../mod.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
@@ -201,7 +200,7 @@ Deno.test("getInfo() also validates inherited options", async () => {
 
 Deno.test("getUser() and others reject instead of throwing", async () => {
   const client = makeClient("http://decapod.example");
-  const calls = [
+  const calls: PromiseLike<unknown>[] = [
     client.getUser(""),
     client.getUser("id", { timeout: 0 }),
     client.createUser(untyped(null)),
@@ -210,27 +209,23 @@ Deno.test("getUser() and others reject instead of throwing", async () => {
     client.login({ retries: -1 }),
     client.logout({ retries: -1 }),
     client.getCinderIntegration(""),
+    client.getUsers({ page: 0 }),
+    client.getUsers({ page: 0 }).toArray(),
   ];
-  await Promise.all(calls.map((call) => assertRejects(() => call)));
+  await Promise.all(calls.map((call) => assertRejects(async () => await call)));
 });
 
-Deno.test("Listing rejects invalid options when it is used", async () => {
-  const client = makeClient("http://decapod.example");
-  const listing = client.getUsers({ page: 0 });
-  assertInstanceOf(listing, Listing);
-  await assertRejects(async () => await listing, RangeError, "page");
-  await assertRejects(() => listing.toArray(), RangeError, "page");
-});
-
-/** Rows for filters by the name of a field, then with these operators. */
+/** Rows for filters by a field called name, whose value is one of these. */
 const named = (Class: Misuse, part: string, ...filters: unknown[]) =>
   filters.map((name): Row => [{ filter: { name } }, Class, part]);
 
-/** Rows for filters and orders by this name. */
-const byName = (name: string, part: string): Row[] => [
-  [{ filter: { [name]: 1 } }, TypeError, part],
-  [{ sortBy: { [name]: 1 } }, TypeError, part],
-];
+/** Rows for a filter and an order by a field of this name. */
+const byName = (name: string, problem: string): Row[] =>
+  ["filter", "sortBy"].map((option) => [
+    { [option]: { [name]: 1 } },
+    TypeError,
+    `Invalid ${option}.${name}: ${problem}`,
+  ]);
 
 const DATABASE = "must be the database's name, which is";
 
@@ -257,12 +252,8 @@ const LIST_OPTIONS: Row[] = [
   ...named(RangeError, "filter.name", 1.5, NaN, Infinity, 2 ** 60),
   ...named(TypeError, "filter.name.eq", { eq: null }, { eq: {} }),
   ...named(RangeError, "filter.name.eq", { eq: 1.5 }),
-  ...named(
-    TypeError,
-    "filter.name.in",
-    ...["a", [["a"]], [null]].map(
-      (values) => ({ in: values }),
-    ),
+  ...[{ in: "a" }, { in: [["a"]] }, { in: [null] }].flatMap((filter) =>
+    named(TypeError, "filter.name.in", filter)
   ),
   ...named(RangeError, "filter.name.in", { in: [1.5] }),
   ...named(TypeError, "filter.name.regexp", { regexp: 5 }, { regexp: /a/ }),
@@ -286,11 +277,11 @@ const LIST_OPTIONS: Row[] = [
     "sortBy.name",
   ]),
   [{ sortBy: { name: 1, login: undefined } }, RangeError, "sortBy.login"],
-  ...byName("id", `.id: ${DATABASE} model_id`),
+  ...byName("id", `${DATABASE} model_id`),
   ...byName("time_updated", `${DATABASE} time_created`),
   ...byName("data.name", `${DATABASE} name`),
   ...["", "$where", "$or", "initiator.$gt"].flatMap((name) =>
-    byName(name, `.${name}: must be the name of a field`)
+    byName(name, "must be the name of a field")
   ),
 ];
 
@@ -353,14 +344,13 @@ Deno.test("toArray() rejects an invalid limit", async () => {
 
 Deno.test("createUser() and others reject unknown names and values of other types", async () => {
   const configuration = { name: "a", clusterId: "c", playbookId: "p" };
-  const cases: [part: string, call: (client: V1Client) => unknown][] = [
+  type Case = [part: string, call: (client: V1Client) => unknown];
+  const cases: Case[] = [
     [
       'Unknown option "full_name": did you mean "fullName"? Known options: login, email, fullName, roleId',
       (client) => client.createUser(untyped({ login: "a", full_name: "A" })),
     ],
-    ...[null, "ann", undefined].map((
-      value,
-    ): [string, (client: V1Client) => unknown] => [
+    ...[null, "ann", undefined].map((value): Case => [
       "Invalid new user",
       (client) => client.createUser(untyped(value)),
     ]),
@@ -372,9 +362,7 @@ Deno.test("createUser() and others reject unknown names and values of other type
       'Unknown option "servers"',
       (client) => client.createPlaybookConfiguration(untyped({ servers: [] })),
     ],
-    ...["not-a-list", undefined].map((
-      serverIds,
-    ): [string, (client: V1Client) => unknown] => [
+    ...["not-a-list", undefined].map((serverIds): Case => [
       "Invalid serverIds: ",
       (client) =>
         client.createPlaybookConfiguration(
@@ -489,22 +477,23 @@ function fromEnv(
 }
 
 Deno.test("fromEnv() rejects variables that are missing or invalid", () => {
-  const cases: [Variables, Misuse, part: string][] = [
+  type Case = [Variables, Misuse, part: string];
+  const cases: Case[] = [
     ...["URL", "LOGIN", "PASSWORD"].flatMap((name) =>
-      ["", undefined].map((value): [Variables, Misuse, string] => [
+      ["", undefined].map((value): Case => [
         { [name]: value },
         TypeError,
         `Cannot create a client from the environment: set DECAPOD_${name}`,
       ])
     ),
     ...["soon", "0", "-5", "1m", "NaN", "86401", "600000", "Infinity"].map(
-      (TIMEOUT): [Variables, Misuse, string] => [
+      (TIMEOUT): Case => [
         { TIMEOUT },
         RangeError,
         "Invalid DECAPOD_TIMEOUT: must be a positive number of seconds up to 86400",
       ],
     ),
-    ...["1", "true", "yes"].map((NO_VERIFY): [Variables, Misuse, string] => [
+    ...["1", "true", "yes"].map((NO_VERIFY): Case => [
       { NO_VERIFY },
       TypeError,
       "--unsafely-ignore-certificate-errors",
