@@ -14,8 +14,8 @@
  * @module
  */
 
-import { abortable } from "./internal/abort.ts";
 import { copyForCaller } from "./internal/caller.ts";
+import { abortable } from "./internal/deadline.ts";
 import { DecapodError } from "./errors.ts";
 import type { Token } from "./models.ts";
 

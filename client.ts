@@ -26,6 +26,7 @@ import { isUnauthorized, Transport } from "./internal/transport.ts";
 import {
   NON_EMPTY_STRING,
   validate,
+  validateNew,
   validateOptions,
   type Validator,
 } from "./internal/validate.ts";
@@ -398,7 +399,7 @@ export class V1Client extends Client {
    * e-mail are taken, 400 `InvalidJSONError` if a value is invalid.
    */
   async createUser(user: NewUser, options?: RequestOptions): Promise<User> {
-    validateOptions(user, NEW_USER, "new user");
+    validateNew("new user", user, NEW_USER);
     const { login, email, fullName, roleId = null } = user;
     const body = { login, email, full_name: fullName, role_id: roleId };
     return await this.#users.create(body, options);
@@ -760,7 +761,7 @@ export class V1Client extends Client {
     server: NewServer,
     options?: RequestOptions,
   ): Promise<Record<string, never>> {
-    validateOptions(server, NEW_SERVER, "new server");
+    validateNew("new server", server, NEW_SERVER);
     const { serverId, host, username } = server;
     return await this.#servers.create(
       { id: serverId, host, username },
@@ -879,14 +880,9 @@ export class V1Client extends Client {
     configuration: NewPlaybookConfiguration,
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
-    validateOptions(
-      configuration,
-      NEW_PLAYBOOK_CONFIGURATION,
-      "new playbook configuration",
-    );
+    validateNew("new configuration", configuration, NEW_PLAYBOOK_CONFIGURATION);
     const { name, clusterId, playbookId, serverIds } = configuration;
     const { hints = [], runAfter = false } = configuration;
-    validate("serverIds", serverIds);
     const body = {
       name,
       cluster_id: clusterId,
@@ -1059,7 +1055,7 @@ export class V1Client extends Client {
    * @throws {DecapodAPIError} 404 until the execution has ended.
    */
   getExecutionLog(id: string, options?: RequestOptions): Promise<string> {
-    return this.#transport.text(logOf(id), options);
+    return this.#transport.text(logRequest(id), options);
   }
 
   /**
@@ -1091,7 +1087,7 @@ export class V1Client extends Client {
     id: string,
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
-    return this.#transport.lines(logOf(id), options);
+    return this.#transport.lines(logRequest(id), options);
   }
 
   /**
@@ -1263,9 +1259,7 @@ export class V1Client extends Client {
     return await this.#get(
       path`cinder_integration/${clusterId}`,
       requestOptions,
-      {
-        query,
-      },
+      { query },
     );
   }
 
@@ -1344,7 +1338,7 @@ const LOGIN: RequestSpec = {
 
 const LOGOUT: RequestSpec = { method: "DELETE", path: path`auth` };
 
-function logOf(id: string): RequestSpec {
+function logRequest(id: string): RequestSpec {
   return { method: "GET", path: path`execution/${id}/log` };
 }
 

@@ -383,7 +383,10 @@ export interface NewUser {
 }
 
 /** The names of {@linkcode NewUser}. */
-export const NEW_USER = ["login", "email", "fullName", "roleId"];
+export const NEW_USER = {
+  required: ["login", "email", "fullName"],
+  optional: ["roleId"],
+};
 
 /**
  * A server to discover.
@@ -400,7 +403,10 @@ export interface NewServer {
 }
 
 /** The names of {@linkcode NewServer}. */
-export const NEW_SERVER = ["serverId", "host", "username"];
+export const NEW_SERVER = {
+  required: ["serverId", "host", "username"],
+  optional: [],
+};
 
 /**
  * A playbook configuration to create.
@@ -427,14 +433,10 @@ export interface NewPlaybookConfiguration {
 }
 
 /** The names of {@linkcode NewPlaybookConfiguration}. */
-export const NEW_PLAYBOOK_CONFIGURATION = [
-  "name",
-  "clusterId",
-  "playbookId",
-  "serverIds",
-  "hints",
-  "runAfter",
-];
+export const NEW_PLAYBOOK_CONFIGURATION = {
+  required: ["name", "clusterId", "playbookId", "serverIds"],
+  optional: ["hints", "runAfter"],
+};
 
 /**
  * Returns new data for the current data of a model; see the `edit…` methods.

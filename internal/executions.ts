@@ -1,7 +1,6 @@
 /** Waits for an execution, and follows it, by polling. */
 
 import { delay } from "@std/async/delay";
-import { abortable } from "./abort.ts";
 import type { Deadline, Ending } from "./deadline.ts";
 import {
   DecapodAPIError,
@@ -86,8 +85,7 @@ export async function waitForExecution(
       if (execution.version > version) {
         version = execution.version;
         poller.resetInterval();
-        const updated = Promise.resolve(onUpdate?.(execution));
-        await abortable(updated, poller.deadline.signal);
+        await poller.deadline.race(Promise.resolve(onUpdate?.(execution)));
       }
       if (expect.includes(execution.data.state)) return execution;
       if (hasEnded(execution)) throw await poller.executionError(execution);

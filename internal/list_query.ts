@@ -68,11 +68,11 @@ export function validateListOptions(
   validateOptions(options, kind === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
   const names = DATABASE_NAMES[kind];
   const { filter, sortBy } = options;
-  for (const [label, field, condition] of fields("filter", filter, names)) {
+  for (const [label, field, condition] of readFields("filter", filter, names)) {
     const isResult = kind === "step" && field === "result";
     validateCondition(label, field, condition, isResult ? RESULT : VALUE);
   }
-  const order = fields("sortBy", sortBy, names);
+  const order = readFields("sortBy", sortBy, names);
   for (const [label, , direction] of order) {
     validate(label, direction, DIRECTION);
   }
@@ -130,7 +130,7 @@ function validateCondition(
 }
 
 /** The fields of a filter or an order; throws for names of the API only. */
-function fields(
+function readFields(
   option: string,
   value: object | undefined,
   databaseNames: Record<string, string>,

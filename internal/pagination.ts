@@ -25,6 +25,12 @@ import type { Path } from "./path.ts";
 import type { Transport } from "./transport.ts";
 import { isObject } from "./validate.ts";
 
+/** Gets the page that list options select. */
+type PageReader<T> = (
+  options: ListOptionsLike,
+  signal?: AbortSignal,
+) => Promise<Page<T>>;
+
 /** Creates the listing of a path: of models, of versions or of steps. */
 export function createListing<T extends HasId>(
   transport: Transport,
@@ -34,41 +40,46 @@ export function createListing<T extends HasId>(
 ): Listing<T> {
   const spec = { method: "GET", path, isValid: isPage } as const;
   let headers: RequestOptions["headers"]; // pairs can be read only once
-  const requestOptions = (): RequestOptions => {
+
+  /** Validates the options; returns the function that gets a page. */
+  function openReader(): PageReader<T> {
     validateListOptions(options, kind);
     headers ??= readHeaders(options.headers);
-    const { signal, timeout, retries } = options;
-    return { signal, timeout, retries, headers };
-  };
-  const getPage = async (wanted: ListOptionsLike, signal?: AbortSignal) => {
-    const request = requestOptions();
-    if (signal) request.signal = signal;
-    if (regexpsOf(wanted).length === 0) {
-      const page = { ...spec, query: encodeQuery(wanted) };
-      return await transport.json<Page<T>>(page, request);
-    }
-    return await transport.withDeadline(
-      spec,
-      request,
-      (deadline) =>
-        getFilteredPage<T>(transport, spec, wanted, request, deadline),
-    );
-  };
+    const { timeout, retries } = options;
+    const hasRegexp = regexpsOf(options).length > 0;
+    return async (wanted, signal) => {
+      const request = { signal, timeout, retries, headers };
+      return hasRegexp
+        ? await transport.withDeadline(
+          spec,
+          request,
+          (deadline) =>
+            getFilteredPage<T>(transport, spec, wanted, request, deadline),
+        )
+        : await transport.json<Page<T>>(
+          { ...spec, query: encodeQuery(wanted) },
+          request,
+        );
+    };
+  }
 
   /** @param limit How many items to read. */
   function pages(limit = Infinity): AsyncGenerator<Page<T>, void, undefined> {
-    const open = () =>
-      transport.openLongDeadline(
+    let getPage: PageReader<T>;
+    const open = () => {
+      getPage = openReader();
+      return transport.openLongDeadline(
         ({ ErrorClass, reason }) => new ErrorClass(`Listing: ${reason}`),
-        requestOptions().signal,
+        options.signal,
       );
+    };
     const read = ({ signal }: Deadline) =>
       readAhead(choosePager<T>(options, kind), getPage, signal, options, limit);
     return flattenWithin(open, read, (page) => [page]);
   }
 
   return new Listing(
-    () => getPage(options),
+    async () => await openReader()(options, options.signal),
     pages,
     isObject(options) ? options.signal : undefined,
     () => transport.describe({ ...spec, query: encodeQuery(options) }),
@@ -78,7 +89,7 @@ export function createListing<T extends HasId>(
 /** Yields pages with new items, and prefetches the next page. */
 async function* readAhead<T>(
   { first, advance }: Pager<T>,
-  getPage: (options: ListOptionsLike, signal: AbortSignal) => Promise<Page<T>>,
+  getPage: PageReader<T>,
   signal: AbortSignal,
   { page: firstNumber = 1 }: ListOptionsLike,
   limit: number,

@@ -13,8 +13,8 @@ import { serializeJson } from "./json.ts";
 import { describeNetworkError } from "./network_errors.ts";
 import type { FetchResponse } from "../options.ts";
 import { encodePath, type Path } from "./path.ts";
-import { findProxy } from "./proxy.ts";
 import { redacted, redactError, shorten } from "./redact.ts";
+import { findProxy } from "./runtime.ts";
 
 /** What a method of the client requests. */
 export interface RequestSpec {

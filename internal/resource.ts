@@ -1,7 +1,6 @@
 /** The endpoints that versioned models have in common. */
 
 import { delay } from "@std/async/delay";
-import { abortable } from "./abort.ts";
 import type { Deadline } from "./deadline.ts";
 import { DecapodAPIError } from "../errors.ts";
 import type { Listing } from "../listing.ts";
@@ -118,12 +117,9 @@ export class Resource<M extends Model<string, object>> {
 async function applyChange<Data extends object>(
   model: { data: Data },
   change: Change<Data>,
-  { signal }: Deadline,
+  deadline: Deadline,
 ): Promise<Data> {
-  const data = await abortable(
-    Promise.resolve(model.data).then(change),
-    signal,
-  );
+  const data = await deadline.race(Promise.resolve(model.data).then(change));
   if (isObject(data)) return data;
   throw new TypeError(
     "Invalid change: must return the new data, got no object",

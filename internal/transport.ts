@@ -2,8 +2,12 @@
 
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
-import { abortable } from "./abort.ts";
-import { Deadline, type Ending, type OpenDeadlines } from "./deadline.ts";
+import {
+  abortable,
+  Deadline,
+  type Ending,
+  type OpenDeadlines,
+} from "./deadline.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
@@ -121,7 +125,6 @@ export class Transport {
       () => this.openDeadline(spec, options),
       (deadline) => lines(this.#chunks(spec, options, deadline)),
       (lines) => lines,
-      options?.signal,
     );
   }
 
@@ -252,8 +255,9 @@ export class Transport {
           const isExpired = !reauthenticated && token !== undefined &&
             isUnauthorized(error);
           const wait = isExpired ? 0 : retryDelay(error, ++failures);
+          if (wait === undefined || failures > retries) throw error;
           // With no time left, this error is more useful than a timeout.
-          if (failures > retries || !(wait < deadline.remaining)) throw error;
+          if (wait >= deadline.remaining) throw error;
           deadline.endRequest();
           if (isExpired) {
             reauthenticated = true;
@@ -368,11 +372,11 @@ export function isUnauthorized(error: unknown): boolean {
   return error instanceof DecapodAPIError && error.code === 401;
 }
 
-/** Milliseconds until the next attempt; NaN if the error is not retryable. */
-function retryDelay(error: unknown, failures: number): number {
+/** Milliseconds until the next attempt; undefined if no attempt can help. */
+function retryDelay(error: unknown, failures: number): number | undefined {
   if (error instanceof DecapodConnectionError) return backoff(failures);
   return error instanceof DecapodAPIError &&
       RETRYABLE_STATUSES.includes(error.code)
     ? (error.retryAfter ?? 0) + backoff(failures)
-    : NaN;
+    : undefined;
 }

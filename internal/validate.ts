@@ -130,8 +130,8 @@ export function validateNames(
 ): void {
   validate(label, value, OBJECT);
   for (const name in value) {
-    const isForeign = name in Object.prototype && !Object.hasOwn(value, name);
-    if (isForeign || known.includes(name)) continue;
+    const isInherited = name in Object.prototype && !Object.hasOwn(value, name);
+    if (isInherited || known.includes(name)) continue;
     const similar = known.find((one) => isSimilar(one, name));
     const suggestion = similar ? `did you mean "${similar}"? ` : "";
     throw new TypeError(
@@ -160,6 +160,16 @@ export function validateOptions(
     const validator = VALIDATORS[name];
     if (validator) validate(name, value, validator, prefix + name);
   }
+}
+
+/** Throws if an object to create lacks a member or has an unknown one. */
+export function validateNew(
+  label: string,
+  value: object,
+  { required, optional }: Record<"required" | "optional", string[]>,
+): void {
+  validateOptions(value, [...required, ...optional], label);
+  for (const name of required) validate(name, Reflect.get(value, name));
 }
 
 /** Whether names differ in case and separators, or in two adjacent letters. */

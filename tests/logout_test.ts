@@ -155,21 +155,31 @@ for (const [ending, end] of Object.entries(ENDINGS)) {
   }
 }
 
-Deno.test("logout() ends an iteration that is left and continued later", async () => {
-  await using server = new StandInServer();
-  const client = server.client();
-  const servers = client.getServers({ perPage: 2 })[Symbol.asyncIterator]();
-  await servers.next();
-  await client.logout();
-  const { logins } = server;
-  await assertRejects(
-    async () => {
-      while (!(await servers.next()).done);
-    },
-    DecapodError,
-    "canceled by logout() or disposal",
+Deno.test("logout() ends an iteration between two items of a page or of a chunk", async () => {
+  await using server = new StandInServer(
+    {},
+    ({ path }) =>
+      path.endsWith("/log/") ? new Response("one\ntwo\nthree\n") : undefined,
   );
-  assertEquals(server.logins, logins);
+  for (
+    const iterate of [
+      (client: V1Client) => client.getServers()[Symbol.asyncIterator](),
+      (client: V1Client) => client.streamExecutionLog("id"),
+    ]
+  ) {
+    const client = server.client();
+    const iterator = iterate(client)[Symbol.asyncIterator]();
+    assertEquals((await iterator.next()).done, false);
+    await client.logout();
+    const { logins } = server;
+    await assertRejects(
+      () => iterator.next(),
+      DecapodError,
+      "canceled by logout() or disposal",
+    );
+    assertEquals((await iterator.next()).done, true);
+    assertEquals(server.logins, logins);
+  }
 });
 
 Deno.test("logout() lets a request on the wire finish, once", async () => {
