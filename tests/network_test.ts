@@ -10,8 +10,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { findProxy } from "../internal/runtime.ts";
-import { userAgent } from "../internal/runtime.ts";
+import { findProxy, userAgent } from "../internal/runtime.ts";
 import { DecapodConnectionError, VERSION } from "../mod.ts";
 import { describeNetworkError } from "../internal/network_errors.ts";
 import { redactError } from "../internal/redact.ts";

@@ -1,6 +1,7 @@
-/** A point at which requests wait until a test lets them continue. */
+/** What tests wait for: a point at which requests stop, and limited waits. */
 
-export interface Gate {
+/** A point at which requests wait until a test lets them continue. */
+export interface Gate extends Disposable {
   /** Resolves when the first one waits. */
   readonly reached: Promise<void>;
   /** Whether it was opened. */
@@ -15,18 +16,32 @@ export function gate(): Gate {
   const reached = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
   let isOpen = false;
+  const open = () => {
+    isOpen = true;
+    opened.resolve();
+  };
   return {
     reached: reached.promise,
     get isOpen() {
       return isOpen;
     },
-    open() {
-      isOpen = true;
-      opened.resolve();
-    },
+    open,
+    [Symbol.dispose]: open, // or its server would wait for the requests
     pass() {
       reached.resolve();
       return opened.promise;
     },
   };
+}
+
+/** Fails if a promise has not settled after some time. */
+export async function within<T>(
+  promise: PromiseLike<T>,
+  ms = 1000,
+): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const error = new Error(`It is still pending after ${ms} ms`);
+  const timer = setTimeout(() => late.reject(error), ms);
+  return await Promise.race([promise, late.promise])
+    .finally(() => clearTimeout(timer));
 }
