@@ -81,7 +81,7 @@ function record(model: string) {
   const bodies: unknown[] = [];
   const client = stubClient((_, { method, body }) => {
     // An edit reads before it writes.
-    if (method !== "GET") bodies.push(JSON.parse(String(body)));
+    if (method !== "GET" || body) bodies.push(JSON.parse(String(body)));
     return typed("application/json", model);
   });
   return { client, bodies };
