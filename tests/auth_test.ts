@@ -34,6 +34,7 @@ import {
   StandInServer,
   TestServer,
 } from "./support/server.ts";
+import { untyped } from "./support/untyped.ts";
 
 const { AUTH_URL } = V1Auth;
 
@@ -43,6 +44,9 @@ const calls = ({ exchanges }: TestServer) =>
 
 const isLogin = ({ method, path }: Exchange) =>
   method === "POST" && path === AUTH_URL;
+
+/** A token with this id. */
+const tokenOf = (id: string) => untyped<Token>({ id });
 
 const tokens = (exchanges: Exchange[]) =>
   exchanges.map(({ headers }) => headers.get("authorization"));
@@ -86,40 +90,33 @@ Deno.test("getUserSelf() fails for all that wait for a failed login; the next on
   assertEquals(unhandled.reasons, []);
 });
 
-Deno.test("getCinderIntegration() logs in again once for 200 calls whose token was revoked", async () => {
+Deno.test("getUserSelf() logs in again once for 200 calls whose token was revoked", async () => {
   const wall = gate();
   let waiting = 0;
-  await using server = new StandInServer({}, async ({ headers, query }) => {
-    // All of them are on their way before the token dies.
-    if (query.root === undefined || headers.get("authorization") !== old) {
-      return;
-    }
-    if (++waiting === 200) {
-      server.standIn.revokeTokens();
-      wall.open();
-    }
-    await wall.pass();
-  });
+  await using server: StandInServer = new StandInServer(
+    {},
+    async (exchange) => {
+      // All of them are on their way before the token dies.
+      if (isLogin(exchange) || server.logins > 1) return undefined;
+      if (++waiting === 200) {
+        server.standIn.revokeTokens();
+        wall.open();
+      }
+      await wall.pass();
+      return undefined;
+    },
+  );
   const client = server.client();
-  const cluster = await client.createCluster("ceph");
-  server.standIn.setCinder(cluster.id, { config: "c", keyrings: {} });
+  await client.login();
   const old = server.token;
-  server.exchanges.length = 0;
-
-  const roots = Array.from({ length: 200 }, (_, index) => `/${index}`);
-  const files = await Promise.all(
-    roots.map((root) => client.getCinderIntegration(cluster.id, { root })),
-  );
-  assertEquals(
-    files.map((file) => Object.keys(file)),
-    roots.map((root) => [`${root}/ceph.conf`]),
-  );
-  assertEquals(server.logins, 1);
+  const all = Array.from({ length: 200 }, () => client.getUserSelf());
+  const users = await Promise.all(all);
+  assert(users.every(({ data }) => data.login === "root"));
+  assertEquals(server.logins, 2);
   assertNotEquals(server.token, old);
-  const sent = Map.groupBy(calls(server), ({ query }) => query.root);
   assertEquals(
-    roots.map((root) => tokens(sent.get(root) ?? [])),
-    roots.map(() => [old, server.token]),
+    tokens(calls(server)),
+    [...all.map(() => old), ...all.map(() => server.token)],
   );
 });
 
@@ -492,19 +489,6 @@ function controlledAuth() {
   return { auth, logins, second };
 }
 
-/** A token with this id. */
-function tokenOf(id: string): Token {
-  const model = {
-    version: 1,
-    initiator_id: null,
-    time_updated: 0,
-    time_deleted: 0,
-  };
-  const data = { login: "a", email: "a@b", full_name: "A", role_id: null };
-  const user = { ...model, id: "u", model: "user" as const, data };
-  return { ...model, id, model: "token", data: { expires_at: 1.5, user } };
-}
-
 Deno.test("V1Auth starts one other login for all that wait for half their time", async () => {
   const { auth, logins, second } = controlledAuth();
   const first = auth.token();
@@ -519,15 +503,14 @@ Deno.test("V1Auth starts one other login for all that wait for half their time",
   assertEquals(logins.length, 2);
 });
 
-Deno.test("V1Auth takes the joined login if it is faster than the other one", async () => {
-  const { auth, logins, second } = controlledAuth();
-  const both = [auth.token(), auth.token(undefined, 10)];
-  await second();
-  logins[0]?.resolve(tokenOf("first"));
-  assertEquals(await Promise.all(both), ["first", "first"]);
-});
-
-Deno.test("V1Auth rejects with the error of its own login if both fail", async () => {
+Deno.test("V1Auth takes the joined login if it is faster, and rejects with its own error if both fail", async () => {
+  {
+    const { auth, logins, second } = controlledAuth();
+    const both = [auth.token(), auth.token(undefined, 10)];
+    await second();
+    logins[0]?.resolve(tokenOf("first"));
+    assertEquals(await Promise.all(both), ["first", "first"]);
+  }
   const { auth, logins, second } = controlledAuth();
   const both = [
     assertRejects(() => auth.token(), Error, "first"),
@@ -557,6 +540,15 @@ Deno.test("V1Auth rejects each call that waits for a failed login with an error 
     assertEquals(error.toJSON(), failure.toJSON());
     assertEquals(error.cause, "a proxy");
   }
+});
+
+Deno.test("V1Auth.end() rejects calls that wait for a login, and returns its token", async () => {
+  const { auth, logins } = controlledAuth();
+  const call = assertRejects(() => auth.token(), DecapodError, "canceled by");
+  const ended = auth.end();
+  await call;
+  logins[0]?.resolve(tokenOf("late"));
+  assertEquals((await ended)?.id, "late");
 });
 
 Deno.test("V1Auth logs in again for a call that retries while others still wait for the failed login", async () => {

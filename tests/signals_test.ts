@@ -12,14 +12,12 @@ import { gate, within } from "./support/gate.ts";
 import { CountedSignal, replace } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { INFO, StandInServer } from "./support/server.ts";
-import { head, LOGGED_IN, stubClient } from "./support/stub.ts";
+import { head, stubClient } from "./support/stub.ts";
 
 /** The first value of an iteration. */
 function first(items: AsyncIterable<unknown>): Promise<unknown> {
   return items[Symbol.asyncIterator]().next();
 }
-
-const LOG = { "content-type": "text/plain", "content-length": "100" };
 
 /** What a call can be doing when it is aborted, and what it was sent by then. */
 const STAGES: [
@@ -41,19 +39,6 @@ const STAGES: [
     "waits for another attempt",
     "attempt",
     http("503 Busy", "", { "retry-after": "20" }),
-  ],
-  [
-    "iterates",
-    "request",
-    "",
-    (client, signal) => first(client.getUsers({ ...LOGGED_IN, signal })),
-  ],
-  [
-    "streams",
-    "response",
-    `${http("200 OK", "", LOG)}half a line`,
-    (client, signal) =>
-      first(client.streamExecutionLog("id", { ...LOGGED_IN, signal })),
   ],
 ];
 
