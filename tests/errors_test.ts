@@ -145,16 +145,6 @@ const RESPONSES: Record<
     "InvalidJSONError",
     "'a' is short\n'b' is long",
   ],
-  "no message": [
-    apiError(400, "BadRequest", ""),
-    "400 BadRequest",
-    "BadRequest",
-  ],
-  "JSON with other fields": [
-    Response.json({ detail: "no" }, BAD_REQUEST),
-    "400 Bad Request",
-    "Bad Request",
-  ],
   "JSON with fields of other types": [
     Response.json({ error: 5, message: ["no"] }, BAD_REQUEST),
     "400 Bad Request",
@@ -188,6 +178,11 @@ const RESPONSES: Record<
     }),
     "404 Not Found (check that the URL is that of the Decapod API)",
     "Not Found",
+  ],
+  "a status of the proxy": [
+    new Response("", { status: 413, statusText: "Too Large" }),
+    "413 Too Large (the proxy in front of Decapod accepts less at once)",
+    "Too Large",
   ],
   nothing: [
     new Response(null, { status: 500, statusText: "Sorry" }),

@@ -99,31 +99,22 @@ Deno.test("headers that can be read only once are sent with each request and att
   assertEquals(sent(), server.exchanges.map(() => ["1", "2"]));
 });
 
-Deno.test("headers with an Authorization replace the session, whatever their kind", async () => {
+Deno.test("headers with an Authorization replace the session, and a 401 is not retried", async () => {
   await using server = new StandInServer();
   const token = (await server.client().login()).id;
   server.exchanges.length = 0;
+  const client = server.client();
   const pairs: [string, string][] = [["Authorization", token]];
-  const kinds = [
-    Object.fromEntries(pairs),
-    new Headers(pairs),
-    new ForeignHeaders(pairs),
-    new Map(pairs),
-    pairs.values(),
-  ];
-  for (const headers of kinds) await server.client().getUserSelf({ headers });
-  // A 401 rejects at once: logging in would not help.
+  await client.getUserSelf({ headers: new Headers(pairs) });
+  await client.getUserSelf({ headers: pairs.values() });
   await assertRejects(
-    () => server.client().getUserSelf({ headers: { authorization: "x" } }),
+    () => client.getUserSelf({ headers: { authorization: "x" } }),
     DecapodAPIError,
     "401",
   );
   assertEquals(
-    server.exchanges.map(({ path, headers }) => [
-      path,
-      headers.get("authorization"),
-    ]),
-    [...kinds.map(() => token), "x"].map((value) => ["/v1/user/self/", value]),
+    server.exchanges.map(({ headers }) => headers.get("authorization")),
+    [token, token, "x"],
   );
 });
 

@@ -2,7 +2,6 @@
 
 import {
   assertEquals,
-  assertGreater,
   assertInstanceOf,
   assertLessOrEqual,
   assertRejects,
@@ -258,14 +257,4 @@ Deno.test("getInfo() does not wait past its deadline", async () => {
   );
   assertLessOrEqual(performance.now() - start, 5000);
   assertEquals([error.retryAfter, bodies.length], [20_000, 1]);
-});
-
-Deno.test("getInfo() really waits for Retry-After", async () => {
-  const { client } = failing(
-    1,
-    () => apiError(503, "Busy", "Later", { "retry-after": "1" }),
-  );
-  const start = performance.now();
-  await client.getInfo();
-  assertGreater(performance.now() - start, 990);
 });

@@ -275,22 +275,6 @@ Deno.test("createCluster() asks fetch for a new connection on other runtimes", a
   ]);
 });
 
-Deno.test("getServers() and putServer() work behind Decapod's nginx", async () => {
-  await using server = new StandInServer({ behindNginx: true, servers: 40 });
-  const client = server.client();
-  const { items } = await client.getServers({ all: true });
-  assertEquals(items.length, 40);
-  const [node] = items;
-  assert(node);
-  const facts = { ...node.data.facts, big: "x".repeat(1024 * 1024) };
-  const error = await assertRejects(
-    () => client.putServer({ ...node, data: { ...node.data, facts } }),
-    DecapodAPIError,
-    "the proxy in front of Decapod accepts less at once",
-  );
-  assertEquals(error.code, 413);
-});
-
 Deno.test("timeout covers the login, and leaves no outcome unknown", async () => {
   await using server = new RawServer(stalls());
   const client = server.client({ timeout: 250 });
@@ -374,24 +358,20 @@ Deno.test("getInfo() rejects a body that is shorter than its length, even if fet
 });
 
 Deno.test("Client keeps the path of the base URL, without a trailing /v1", async () => {
-  const prefixes = {
-    "": "",
-    "/": "",
-    "/v1": "",
-    "/v1/": "",
-    "//": "",
-    "/proxy/decapod": "/proxy/decapod",
-    "/proxy/decapod/": "/proxy/decapod",
-    "/proxy/decapod/v1//": "/proxy/decapod",
-    "/v1/decapod": "/v1/decapod",
-    "/xv1": "/xv1",
-  };
+  const prefixes: [kept: string, ...given: string[]][] = [
+    ["", "", "/", "/v1", "/v1/", "//"],
+    ["/proxy/decapod", "/proxy/decapod/", "/proxy/decapod/v1//"],
+    ["/v1/decapod", "/v1/decapod"],
+    ["/xv1", "/xv1"],
+  ];
   await using server = new TestServer(() => Response.json(INFO));
-  for (const [given, kept] of Object.entries(prefixes)) {
-    const client = makeClient(`${server.url}${given}`);
-    assertEquals(client.url, `${server.url}${kept}`);
-    await client.getInfo();
-    assertEquals(server.exchanges.at(-1)?.path, `${kept}/v1/info/`);
+  for (const [kept, ...given] of prefixes) {
+    for (const path of given) {
+      const client = makeClient(`${server.url}${path}`);
+      assertEquals(client.url, `${server.url}${kept}`);
+      await client.getInfo();
+      assertEquals(server.exchanges.at(-1)?.path, `${kept}/v1/info/`);
+    }
   }
 });
 
