@@ -446,22 +446,21 @@ function fromEnv(
   variables: Variables = {},
   options?: Partial<ClientOptions>,
 ): V1Client {
-  const read = () =>
-    Object.entries(Deno.env.toObject())
-      .filter(([name]) => name.startsWith("DECAPOD_"));
-  const write = (entries: [string, string | undefined][]) => {
-    for (const [name] of read()) Deno.env.delete(name);
-    for (const [name, value] of entries) {
-      if (value !== undefined) Deno.env.set(name, value);
-    }
-  };
-  const before = read();
-  const entries = Object.entries({ ...ENV, ...variables });
-  write(entries.map(([name, value]) => [`DECAPOD_${name}`, value]));
+  const before = Deno.env.toObject();
+  for (const name of Object.keys(before)) {
+    if (name.startsWith("DECAPOD_")) Deno.env.delete(name);
+  }
+  const all = { ...ENV, ...variables };
+  for (const [name, value] of Object.entries(all)) {
+    if (value !== undefined) Deno.env.set(`DECAPOD_${name}`, value);
+  }
   try {
     return Client.fromEnv(options);
   } finally {
-    write(before);
+    for (const name of Object.keys(all)) Deno.env.delete(`DECAPOD_${name}`);
+    for (const [name, value] of Object.entries(before)) {
+      Deno.env.set(name, value);
+    }
   }
 }
 
@@ -575,11 +574,8 @@ async function logged(
   onAttempt?: ClientOptions["onAttempt"],
 ): Promise<string[]> {
   const lines: string[] = [];
-  using _ = replace(
-    console,
-    "error",
-    (...values: unknown[]) => void lines.push(values.join(" ")),
-  );
+  const log = (...values: unknown[]) => void lines.push(values.join(" "));
+  using _ = replace(console, "error", log);
   const client = fromEnv(variables, { onAttempt, retries: 0 });
   await client.getInfo().catch(() => {});
   await client.peekPasswordReset("res3t").catch(() => {});
@@ -596,14 +592,6 @@ Deno.test("fromEnv() logs each attempt in one line to stderr with DECAPOD_DEBUG 
       ? Response.json(INFO)
       : apiError(500, "Oops", "t0ken secret")
   );
-  const seen: Attempt[] = [];
-  const hooks: ClientOptions["onAttempt"][] = [
-    undefined,
-    (attempt) => void seen.push(attempt),
-    () => {
-      throw new Error("of the hook");
-    },
-  ];
   const url = RegExp.escape(`${server.url}/v1`);
   const expected = [
     `GET ${url}/info/: 200 `,
@@ -611,14 +599,20 @@ Deno.test("fromEnv() logs each attempt in one line to stderr with DECAPOD_DEBUG 
     `POST ${url}/auth/: 200 `,
     `GET ${url}/user/self/: 500 .*DecapodAPIError`,
   ];
-  for (const [index, hook] of hooks.entries()) {
+  const seen: Attempt[] = [];
+  const hooks: ClientOptions["onAttempt"][] = [
+    undefined,
+    (attempt) => {
+      seen.push(attempt);
+      throw new Error("of the hook");
+    },
+  ];
+  for (const hook of hooks) {
     const lines = await logged({ URL: server.url, DEBUG: "1" }, hook);
     for (const line of lines) assert(!/t0ken|secret|res3t|\n/.test(line), line);
-    const [failures = [], attempts = []] = [true, false].map((ofHook) =>
-      lines.filter((line) => line.includes("onAttempt") === ofHook)
-    );
-    assertEquals(failures.length, index === 2 ? 4 : 0);
+    const attempts = lines.filter((line) => !line.includes("onAttempt failed"));
     assertEquals(attempts.length, 4);
+    assertEquals(lines.length, hook ? 8 : 4);
     for (const [number, pattern] of expected.entries()) {
       assertMatch(attempts[number] ?? "", RegExp(`^decapodlib: ${pattern}`));
     }
@@ -659,11 +653,8 @@ Deno.test("getInfo() ignores enumerable names on Object.prototype", async () => 
       Reflect.deleteProperty(prototype, name);
     }
   }
-  assertEquals(sent.map(({ body }) => body), [
-    undefined,
-    undefined,
-    '{"name":"ceph"}',
-  ]);
+  assertEquals(sent.length, 3);
+  assertEquals(sent[2]?.body, '{"name":"ceph"}');
   const query = new URL(sent[1]?.url ?? "").searchParams;
   assertEquals([...query], [["per_page", "2"], ["filter", '{"login":"a"}']]);
   for (const { headers } of sent) {

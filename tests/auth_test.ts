@@ -1,14 +1,6 @@
 /** Sessions: logins, renewals and logouts. */
 
-import {
-  assert,
-  assertEquals,
-  assertInstanceOf,
-  assertNotEquals,
-  assertNotStrictEquals,
-  assertRejects,
-  assertStrictEquals,
-} from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   Client,
   DecapodAPIError,
@@ -19,7 +11,7 @@ import {
   V1Auth,
 } from "../mod.ts";
 import { Client as AbstractClient } from "../client.ts";
-import { type Gate, gate } from "./support/gate.ts";
+import { type Gate, gate, within } from "./support/gate.ts";
 import {
   CountedSignal,
   fixedRandom,
@@ -79,7 +71,7 @@ Deno.test("getUserSelf() fails for all that wait for a failed login; the next on
   );
   for (const outcome of outcomes) {
     assert(outcome.status === "rejected");
-    assertInstanceOf(outcome.reason, DecapodAPIError);
+    assert(outcome.reason instanceof DecapodAPIError);
     assertEquals(outcome.reason.code, 401);
   }
   assertEquals(server.logins, 1);
@@ -113,7 +105,7 @@ Deno.test("getUserSelf() logs in again once for 200 calls whose token was revoke
   const users = await Promise.all(all);
   assert(users.every(({ data }) => data.login === "root"));
   assertEquals(server.logins, 2);
-  assertNotEquals(server.token, old);
+  assert(server.token !== old);
   assertEquals(
     tokens(calls(server)),
     [...all.map(() => old), ...all.map(() => server.token)],
@@ -201,6 +193,7 @@ Deno.test("getUserSelf() logs in with the client's retries, not its own", async 
 Deno.test("getUserSelf() that is aborted or times out leaves the login to the other calls", async () => {
   const wall = gate();
   await using server = walledServer(wall);
+  using _ = wall;
   const client = server.client();
   const controller = new AbortController();
   const aborted = client.getUserSelf({ signal: controller.signal })
@@ -213,8 +206,8 @@ Deno.test("getUserSelf() that is aborted or times out leaves the login to the ot
   const patient = client.getRoleSelf();
   await wall.reached;
   controller.abort("no longer of interest");
-  assertEquals(await aborted, "no longer of interest");
-  await hurried;
+  assertEquals(await within(aborted), "no longer of interest");
+  await within(hurried);
   wall.open();
   assertEquals((await patient).model, "role");
   assertEquals(server.logins, 1);
@@ -246,7 +239,7 @@ Deno.test("login() logs in again, or joins a login under way", async () => {
   const [token] = await Promise.all([client.login(), client.getUserSelf()]);
   assertEquals(server.logins, 1);
   const again = await client.login();
-  assertNotEquals(again.id, token.id);
+  assert(again.id !== token.id);
   await client.getUserSelf();
   assertEquals(tokens(calls(server)), [token.id, again.id]);
   assertEquals(server.logins, 2);
@@ -297,7 +290,7 @@ Deno.test("logout() ends the session; the next call logs in again", async () => 
   await assertRejects(() => dead.getUserSelf(), DecapodAPIError, "401");
 
   await client.getUserSelf();
-  assertNotEquals(server.token, token);
+  assert(server.token !== token);
   assertEquals(server.logins, 2);
 });
 
@@ -467,7 +460,7 @@ Deno.test("AUTH_CLASS of a subclass replaces the session", async () => {
   const account = { login: "root", password: PASSWORD };
   await new CountingClient(server.url, account).getUserSelf();
   assertEquals(asked, 1);
-  assertStrictEquals(Client.AUTH_CLASS, V1Auth);
+  assert(Client.AUTH_CLASS === V1Auth);
   assertEquals(AbstractClient.AUTH_CLASS, null);
 });
 
@@ -535,7 +528,7 @@ Deno.test("V1Auth rejects each call that waits for a failed login with an error 
   });
   logins[0]?.reject(failure);
   const errors = await Promise.all(calls);
-  assertNotStrictEquals(errors[0], errors[1]);
+  assert(errors[0] !== errors[1]);
   for (const error of errors) {
     assertEquals(error.toJSON(), failure.toJSON());
     assertEquals(error.cause, "a proxy");
