@@ -1,20 +1,9 @@
 /** Every method over a real socket: its request and its result. */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import {
-  DecapodAPIError,
-  DecapodResponseError,
-  V1Client,
-  VERSION,
-} from "../mod.ts";
+import { V1Client, VERSION } from "../mod.ts";
 import { makeWorld, OPERATIONS, toWire, wireRequests } from "./operations.ts";
-import { fixedRandom } from "./support/patch.ts";
-import {
-  apiError,
-  PASSWORD,
-  StandInServer,
-  TestServer,
-} from "./support/server.ts";
+import { PASSWORD, StandInServer, TestServer } from "./support/server.ts";
 import { stubClient } from "./support/stub.ts";
 import { untyped } from "./support/untyped.ts";
 import { backstage } from "./support/world.ts";
@@ -166,32 +155,6 @@ Deno.test("request() sends a request below /v1/ with session, query, body and he
     assertEquals(exchange?.headers.get("authorization"), "token");
     assertEquals(exchange?.headers.get("x-trace"), "1");
   }
-});
-
-Deno.test("request() fails, retries and redacts as other methods do", async () => {
-  using _ = fixedRandom(0);
-  let attempts = 0;
-  const client = stubClient((url) => {
-    attempts++;
-    return url.endsWith("/list/")
-      ? Response.json([])
-      : apiError(503, "Busy", "Not for token");
-  });
-  for (const [method, expected] of [["GET", 3], ["POST", 1]] as const) {
-    attempts = 0;
-    const error = await assertRejects(
-      () => client.request(method, "new/"),
-      DecapodAPIError,
-      "503 Busy: Not for [redacted]",
-    );
-    assertEquals(error.outcomeUnknown, method === "POST");
-    assertEquals(attempts, expected);
-  }
-  await assertRejects(
-    () => client.request("GET", "list/"),
-    DecapodResponseError,
-    "not the expected JSON object",
-  );
 });
 
 Deno.test("request() rejects an endpoint that leads elsewhere, and invalid options", async () => {

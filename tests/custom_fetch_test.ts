@@ -86,25 +86,6 @@ for (const [name, call] of Object.entries(CALLS)) {
   });
 }
 
-Deno.test("getInfo() ends in time if the body of a custom fetch does not end", async () => {
-  let isRead = true;
-  const client = stubClient(() =>
-    typed(
-      "application/json",
-      new ReadableStream({
-        pull: (body) => nextTurn().then(() => body.enqueue(new Uint8Array(1))),
-        cancel: () => void (isRead = false),
-      }),
-    )
-  );
-  await assertRejects(
-    () => within(client.getInfo({ timeout: 40 })),
-    DecapodTimeoutError,
-  );
-  await nextTurn();
-  assertEquals(isRead, false);
-});
-
 /** Errors of Node's fetch when its own limits end a request. */
 const LIMITS = ["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]
   .map((code) =>

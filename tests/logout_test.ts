@@ -20,50 +20,24 @@ const ENDINGS: Record<string, (client: V1Client) => Promise<void>> = {
   asyncDispose: (client) => client[Symbol.asyncDispose](),
 };
 
-/** What is under way when the session ends. */
-interface Operation {
-  /** Starts it; `reached` resolves when it is where it has to end. */
-  start(
-    client: V1Client,
-    wall: Gate,
-  ): { done: Promise<unknown>; reached: Promise<unknown> };
-  /** Whether logins wait at the wall. */
-  holdsLogin?: boolean;
-}
-
-/** Waits that would take long; torture_test.ts interrupts all others. */
-const OPERATIONS: Record<string, Operation> = {
-  "editRole() between its read and its write": {
-    start(client) {
-      const changing = Promise.withResolvers<void>();
-      const done = client.createRole("viewer", []).then(({ id }) =>
-        client.editRole(id, () => {
-          changing.resolve();
-          return new Promise(() => {});
-        })
-      );
-      return { done, reached: changing.promise };
-    },
+/** What is under way when the session ends, and waits at the wall. */
+const OPERATIONS: Record<
+  string,
+  (client: V1Client, wall: Gate) => Promise<unknown>
+> = {
+  "editRole() between its read and its write": async (client, wall) => {
+    const { id } = await client.createRole("viewer", []);
+    await client.editRole(id, (data) => wall.pass().then(() => data));
   },
-  "getRoleSelf() between two attempts": {
-    start: (client, wall) => ({
-      done: client.getRoleSelf(),
-      reached: wall.reached,
-    }),
-  },
-  "getUserSelf() waiting for a login": {
-    holdsLogin: true,
-    start: (client, wall) => ({
-      done: client.getUserSelf(),
-      reached: wall.reached,
-    }),
-  },
+  "getRoleSelf() between two attempts": (client) => client.getRoleSelf(),
+  "getUserSelf() waiting for a login": (client) => client.getUserSelf(),
 };
 
 for (const [ending, end] of Object.entries(ENDINGS)) {
-  for (const [name, { start, holdsLogin }] of Object.entries(OPERATIONS)) {
+  for (const [name, start] of Object.entries(OPERATIONS)) {
     Deno.test(`${ending} ends ${name}`, async () => {
       const wall = gate();
+      const holdsLogin = name.includes("login");
       await using server = new StandInServer({}, async ({ method, path }) => {
         if (holdsLogin && method === "POST") await wall.pass();
         if (path !== "/v1/role/self/") return undefined;
@@ -74,9 +48,12 @@ for (const [ending, end] of Object.entries(ENDINGS)) {
         onAttempt: ({ status }) => status === 503 && wall.pass(),
       });
       if (!holdsLogin) await client.login();
-      const { done, reached } = start(client, wall);
-      const failed = assertRejects(() => done, DecapodError, CANCELED);
-      await Promise.race([reached, failed]);
+      const failed = assertRejects(
+        () => start(client, wall),
+        DecapodError,
+        CANCELED,
+      );
+      await Promise.race([wall.reached, failed]);
       await new Promise((resolve) => setTimeout(resolve)); // the wait began
       const requests = server.exchanges.length;
       const ended = end(client);

@@ -10,7 +10,6 @@ import {
   type ClientOptions,
   DecapodAPIError,
   DecapodConnectionError,
-  DecapodResponseError,
   type V1Client,
 } from "../mod.ts";
 import { fixedRandom, replace } from "./support/patch.ts";
@@ -110,29 +109,6 @@ Deno.test("login() retries 408 as it retries 503, createCluster() does not", asy
     );
     assertEquals(changed.bodies.length, 1);
   }
-});
-
-Deno.test("getInfo() does not retry a response that is not Decapod's", async () => {
-  const { client, bodies } = failing(9, () => new Response("<html>"), {
-    retries: 9,
-  });
-  await assertRejects(() => client.getInfo(), DecapodResponseError);
-  assertEquals(bodies.length, 1);
-});
-
-Deno.test("getInfo() retries a lost connection", async () => {
-  using _ = fixedRandom(0);
-  await using server = new RawServer(async (peer, number) => {
-    await peer.request();
-    if (number === 1) return;
-    await peer.send(
-      number === 2
-        ? http("200 OK", "{", { "content-length": "100" })
-        : http("200 OK", JSON.stringify(INFO)),
-    );
-  });
-  assertEquals(await server.client().getInfo(), INFO);
-  assertEquals(server.connections, 3);
 });
 
 Deno.test("streamExecutionLog() retries until the first line was yielded", async () => {

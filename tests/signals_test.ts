@@ -101,19 +101,6 @@ Deno.test("signal that is already aborted sends nothing and gets no listener", a
   assertEquals([counted.listeners, counted.added], [0, 0]);
 });
 
-Deno.test("signal has no listener left after many calls", async () => {
-  await using server = new StandInServer();
-  const client = server.client();
-  const counted = new CountedSignal();
-  const { signal } = counted;
-  await client.getUserSelf({ signal });
-  await client.getUsers({ signal });
-  for await (const user of client.getUsers({ signal })) assert(user.id);
-  await assertRejects(() => client.getUser("no-such-id", { signal }));
-  await client.logout({ signal });
-  assertEquals(counted.listeners, 0);
-});
-
 Deno.test("signal that many calls share has one listener at most", async () => {
   const wall = gate();
   await using server = new StandInServer({}, async ({ path }) => {
@@ -161,17 +148,6 @@ Deno.test("signal's reason wins if an abort listener of the caller logs out", as
   await new Promise((resolve) => setTimeout(resolve)); // the backoff began
   controller.abort("enough");
   assertEquals(await call, "enough");
-});
-
-Deno.test("signal may be aborted by the custom fetch itself", async () => {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const client = stubClient(() => {
-    controller.abort("by the fetch");
-    return new Promise(() => {});
-  });
-  const reason = client.getInfo({ signal }).catch((error) => error);
-  assertEquals(await within(reason), "by the fetch");
 });
 
 Deno.test("logout() does not abort the signals of calls that have ended", async () => {

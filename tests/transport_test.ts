@@ -109,11 +109,6 @@ const FAULTS: Fault[] = [
     [DecapodConnectionError],
   ],
   [
-    "sends plain text as gzip",
-    sends("this is plain", { "content-encoding": "gzip" }),
-    [DecapodConnectionError],
-  ],
-  [
     "does not speak HTTP",
     responds("SSH-2.0-OpenSSH_9.2p1\r\n"),
     [DecapodConnectionError, "the server does not use HTTP"],
