@@ -154,11 +154,9 @@ export class V1Auth implements Authenticator {
    * @returns The token, which is a secret.
    * @throws {DecapodError} If the login fails, or if logout comes first.
    */
-  token(signal?: AbortSignal, maxWait?: number): Promise<string> {
-    const token = this.#session?.token;
-    return token === undefined
-      ? this.login(signal, undefined, maxWait).then(({ id }) => id)
-      : Promise.resolve(token);
+  async token(signal?: AbortSignal, maxWait?: number): Promise<string> {
+    return this.#session?.token ??
+      (await this.login(signal, undefined, maxWait)).id;
   }
 
   /**
@@ -173,7 +171,7 @@ export class V1Auth implements Authenticator {
   async login(
     signal?: AbortSignal,
     login: Login = this.#login,
-    maxWait?: number,
+    maxWait = Infinity,
   ): Promise<Token> {
     signal?.throwIfAborted();
     const current = this.#session;
@@ -185,7 +183,7 @@ export class V1Auth implements Authenticator {
         throw copyForCaller(error);
       });
       const result = signal ? abortable(forCaller, signal) : forCaller;
-      if (!isJoining || maxWait === undefined) return await result;
+      if (!isJoining || !Number.isFinite(maxWait)) return await result;
       // Waits for maxWait, but not beyond 2 * maxWait after the login began.
       const age = performance.now() - session.start;
       const wait = Math.max(0, Math.min(maxWait, 2 * maxWait - age));

@@ -16,17 +16,23 @@
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
 import { readEnvironment } from "./internal/environment.ts";
-import { followExecution, waitForExecution } from "./internal/executions.ts";
-import { createListing } from "./internal/pagination.ts";
+import {
+  followExecution,
+  listSteps,
+  waitForExecution,
+} from "./internal/executions.ts";
 import { path, relativePath } from "./internal/path.ts";
 import type { RequestSpec } from "./internal/request.ts";
 import { singleLine } from "./internal/redact.ts";
 import { Resource } from "./internal/resource.ts";
-import { isUnauthorized, Transport } from "./internal/transport.ts";
+import {
+  isUnauthorized,
+  pickOptions,
+  Transport,
+} from "./internal/transport.ts";
 import {
   NON_EMPTY_STRING,
   validate,
-  validateNew,
   validateOptions,
   type Validator,
 } from "./internal/validate.ts";
@@ -237,21 +243,19 @@ export class V1Client extends Client {
     super(url, options);
     const { login, password } = options;
     const { timeout, retries, headers, tls, fetch, onAttempt } = options;
-    const transport = { timeout, retries, headers, tls, fetch, onAttempt };
+    const settings = { timeout, retries, headers, tls, fetch, onAttempt };
     this.#credentials = { username: login, password };
     this.#auth = new new.target.AUTH_CLASS((signal) =>
       this.#postLogin({ signal })
     );
-    this.#transport = new Transport(this.url, password, this.#auth, transport);
-    this.#users = new Resource(this.#transport, "user");
-    this.#roles = new Resource(this.#transport, "role");
-    this.#clusters = new Resource(this.#transport, "cluster");
-    this.#servers = new Resource(this.#transport, "server");
-    this.#configurations = new Resource(
-      this.#transport,
-      "playbook_configuration",
-    );
-    this.#executions = new Resource(this.#transport, "execution");
+    const transport = new Transport(this.url, password, this.#auth, settings);
+    this.#transport = transport;
+    this.#users = new Resource(transport, "user");
+    this.#roles = new Resource(transport, "role");
+    this.#clusters = new Resource(transport, "cluster");
+    this.#servers = new Resource(transport, "server");
+    this.#configurations = new Resource(transport, "playbook_configuration");
+    this.#executions = new Resource(transport, "execution");
   }
 
   /**
@@ -310,29 +314,25 @@ export class V1Client extends Client {
    */
   async logout(options?: RequestOptions): Promise<void> {
     if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
-    this.#transport.cancelAll();
+    const transport = this.#transport;
+    transport.cancelAll();
     // withDeadline() would throw at once, without forgetting the token.
     if (options?.signal?.aborted) this.#auth.revokeToken();
     try {
-      await this.#transport.withDeadline(
-        LOGOUT,
-        options,
-        async (deadline, parsed) => {
-          const { signal } = deadline;
-          deadline.detach(); // another logout must not cancel this one
-          // A login that fails leaves no token.
-          const token = await this.#auth.end(signal)
-            ?.catch(() => signal.throwIfAborted());
-          if (!token) return;
-          const headers = { ...parsed.headers, authorization: token.id };
-          await this.#transport.json(LOGOUT, { ...parsed, headers }, deadline)
-            .catch((error) => {
-              if (!isUnauthorized(error)) throw error;
-            });
-        },
-      );
+      await transport.withDeadline(LOGOUT, options, async (deadline, own) => {
+        deadline.detach(); // another logout must not cancel this one
+        const { signal } = deadline;
+        // A login that fails leaves no token.
+        const token = await this.#auth.end(signal)
+          ?.catch(() => signal.throwIfAborted());
+        if (!token) return;
+        const headers = { ...own.headers, authorization: token.id };
+        await transport.json(LOGOUT, { ...own, headers }, deadline);
+      });
+    } catch (error) {
+      if (!isUnauthorized(error)) throw error;
     } finally {
-      this.#transport.close();
+      transport.close();
     }
   }
 
@@ -399,7 +399,7 @@ export class V1Client extends Client {
    * e-mail are taken, 400 `InvalidJSONError` if a value is invalid.
    */
   async createUser(user: NewUser, options?: RequestOptions): Promise<User> {
-    validateNew("new user", user, NEW_USER);
+    validateOptions(user, NEW_USER, "new user");
     const { login, email, fullName, roleId = null } = user;
     const body = { login, email, full_name: fullName, role_id: roleId };
     return await this.#users.create(body, options);
@@ -761,12 +761,10 @@ export class V1Client extends Client {
     server: NewServer,
     options?: RequestOptions,
   ): Promise<Record<string, never>> {
-    validateNew("new server", server, NEW_SERVER);
+    validateOptions(server, NEW_SERVER, "new server");
     const { serverId, host, username } = server;
-    return await this.#servers.create(
-      { id: serverId, host, username },
-      options,
-    );
+    const body = { id: serverId, host, username };
+    return await this.#servers.create(body, options);
   }
 
   /**
@@ -815,7 +813,7 @@ export class V1Client extends Client {
    * `GET /v1/playbook/`
    */
   getPlaybooks(options?: RequestOptions): Promise<Items<Playbook>> {
-    return this.#get(path`playbook`, options);
+    return this.#transport.get(path`playbook`, options);
   }
 
   /**
@@ -880,7 +878,11 @@ export class V1Client extends Client {
     configuration: NewPlaybookConfiguration,
     options?: RequestOptions,
   ): Promise<PlaybookConfiguration> {
-    validateNew("new configuration", configuration, NEW_PLAYBOOK_CONFIGURATION);
+    validateOptions(
+      configuration,
+      NEW_PLAYBOOK_CONFIGURATION,
+      "new playbook configuration",
+    );
     const { name, clusterId, playbookId, serverIds } = configuration;
     const { hints = [], runAfter = false } = configuration;
     const body = {
@@ -1040,8 +1042,7 @@ export class V1Client extends Client {
     id: string,
     options?: ListOptions<StepFields>,
   ): Listing<ExecutionStep> {
-    const steps = path`execution/${id}/steps`;
-    return createListing(this.#transport, steps, "step", options);
+    return listSteps(this.#transport, id, options);
   }
 
   /**
@@ -1121,7 +1122,7 @@ export class V1Client extends Client {
    * ```
    */
   waitForExecution(id: string, options?: WaitOptions): Promise<Execution> {
-    return waitForExecution(this, this.#transport, id, options);
+    return waitForExecution(this.#executions, id, options);
   }
 
   /**
@@ -1154,7 +1155,7 @@ export class V1Client extends Client {
     id: string,
     options?: FollowOptions,
   ): AsyncGenerator<ExecutionEvent, void, undefined> {
-    return followExecution(this, this.#transport, id, options);
+    return followExecution(this.#executions, id, options);
   }
 
   // Permissions, info, passwords, Cinder, custom requests
@@ -1164,14 +1165,14 @@ export class V1Client extends Client {
    * `playbook` for playbooks. Requires `view_role`. `GET /v1/permission/`
    */
   getPermissions(options?: RequestOptions): Promise<Items<PermissionGroup>> {
-    return this.#get(path`permission`, options);
+    return this.#transport.get(path`permission`, options);
   }
 
   /**
    * Gets the server's time and version without logging in. `GET /v1/info/`
    */
   getInfo(options?: RequestOptions): Promise<Info> {
-    return this.#get(path`info`, options, { auth: noAuth });
+    return this.#transport.get(path`info`, options, { auth: noAuth });
   }
 
   /**
@@ -1214,7 +1215,7 @@ export class V1Client extends Client {
     options?: RequestOptions,
   ): Promise<Message> {
     const tokenPath = path`password_reset/${resetToken}`;
-    return this.#get(tokenPath, options, {
+    return this.#transport.get(tokenPath, options, {
       auth: noAuth,
       secrets: [resetToken],
     });
@@ -1254,13 +1255,10 @@ export class V1Client extends Client {
     options: CinderOptions = {},
   ): Promise<Record<string, string>> {
     validateOptions(options, CINDER_OPTIONS);
-    const { root = "/etc/ceph", ...requestOptions } = options;
+    const { root = "/etc/ceph" } = options;
     const query = `root=${encodeURIComponent(root.toWellFormed())}`;
-    return await this.#get(
-      path`cinder_integration/${clusterId}`,
-      requestOptions,
-      { query },
-    );
+    const files = path`cinder_integration/${clusterId}`;
+    return await this.#transport.get(files, pickOptions(options), { query });
   }
 
   /**
@@ -1293,31 +1291,19 @@ export class V1Client extends Client {
   ): Promise<T> {
     validateOptions(options, CUSTOM_REQUEST_OPTIONS);
     validate("method", method, METHOD);
-    const { query = {}, body, ...requestOptions } = options;
+    const { query = {}, body } = options;
     if (method === "GET" && body !== undefined) {
       throw new TypeError("Invalid body: must not be set for GET");
     }
-    const pairs = Object.entries(query)
-      .filter(([, value]) => value !== undefined);
-    for (const [name, value] of pairs) {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+      if (value === undefined) continue;
       validate(`query.${singleLine(name, 80)}`, value, QUERY_VALUE);
+      search.append(name, String(value));
     }
-    return await this.#transport.json<T>({
-      method,
-      path: relativePath(endpoint),
-      query: new URLSearchParams(
-        pairs.map(([name, value]) => [name, String(value)]),
-      ).toString(),
-      body,
-    }, requestOptions);
-  }
-
-  #get<T extends object>(
-    path: RequestSpec["path"],
-    options: RequestOptions | undefined,
-    spec?: Partial<RequestSpec>,
-  ): Promise<T> {
-    return this.#transport.json({ method: "GET", path, ...spec }, options);
+    const path = relativePath(endpoint);
+    const spec = { method, path, query: search.toString(), body };
+    return await this.#transport.json<T>(spec, pickOptions(options));
   }
 
   #postLogin(options: RequestOptions): Promise<Token> {

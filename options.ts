@@ -64,8 +64,16 @@ export interface RequestOptions {
   headers?: HeadersOption | undefined;
 }
 
-/** The names of {@linkcode RequestOptions}. */
-export const REQUEST_OPTIONS = ["signal", "timeout", "retries", "headers"];
+/** The members of a type, and whether they are required. */
+type Members<T> = Record<keyof T, boolean>;
+
+/** The members of {@linkcode RequestOptions}. */
+export const REQUEST_OPTIONS: Members<RequestOptions> = {
+  signal: false,
+  timeout: false,
+  retries: false,
+  headers: false,
+};
 
 /**
  * TLS settings: trusted CAs and the client certificate. All text is PEM.
@@ -90,8 +98,13 @@ export interface TlsOptions {
   verify?: boolean | undefined;
 }
 
-/** The names of {@linkcode TlsOptions}. */
-export const TLS_OPTIONS = ["ca", "cert", "key", "verify"];
+/** The members of {@linkcode TlsOptions}. */
+export const TLS_OPTIONS: Members<TlsOptions> = {
+  ca: false,
+  cert: false,
+  key: false,
+  verify: false,
+};
 
 /**
  * One attempt to send a request, as `onAttempt` receives it.
@@ -206,17 +219,17 @@ export interface ClientOptions extends TransportOptions {
   password: string;
 }
 
-/** The names of {@linkcode ClientOptions}. */
-export const CLIENT_OPTIONS = [
-  "login",
-  "password",
-  "timeout",
-  "retries",
-  "headers",
-  "tls",
-  "fetch",
-  "onAttempt",
-];
+/** The members of {@linkcode ClientOptions}. */
+export const CLIENT_OPTIONS: Members<ClientOptions> = {
+  login: true,
+  password: true,
+  timeout: false,
+  retries: false,
+  headers: false,
+  tls: false,
+  fetch: false,
+  onAttempt: false,
+};
 
 /**
  * Which pages a listing returns.
@@ -236,8 +249,13 @@ export interface PageOptions extends RequestOptions {
   all?: boolean | undefined;
 }
 
-/** The names of {@linkcode PageOptions}. */
-export const PAGE_OPTIONS = [...REQUEST_OPTIONS, "page", "perPage", "all"];
+/** The members of {@linkcode PageOptions}. */
+export const PAGE_OPTIONS: Members<PageOptions> = {
+  ...REQUEST_OPTIONS,
+  page: false,
+  perPage: false,
+  all: false,
+};
 
 /**
  * Which items a listing returns and in which order.
@@ -255,20 +273,12 @@ export interface ListOptions<Fields> extends PageOptions {
   sortBy?: SortBy<Fields> | undefined;
 }
 
-/** The names of {@linkcode ListOptions}. */
-export const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
-
-/**
- * The list options of any kind of model.
- *
- * @internal
- */
-export interface ListOptionsLike extends PageOptions {
-  /** Conditions that all must hold for an item. */
-  filter?: object | undefined;
-  /** The order of the items. */
-  sortBy?: object | undefined;
-}
+/** The members of {@linkcode ListOptions}. */
+export const LIST_OPTIONS: Members<ListOptions<unknown>> = {
+  ...PAGE_OPTIONS,
+  filter: false,
+  sortBy: false,
+};
 
 /**
  * Options of {@linkcode Listing.toArray}.
@@ -280,8 +290,8 @@ export interface ToArrayOptions {
   limit?: number | undefined;
 }
 
-/** The names of {@linkcode ToArrayOptions}. */
-export const TO_ARRAY_OPTIONS = ["limit"];
+/** The members of {@linkcode ToArrayOptions}. */
+export const TO_ARRAY_OPTIONS: Members<ToArrayOptions> = { limit: false };
 
 /**
  * The shortest and the longest time between two polls, in ms.
@@ -295,8 +305,8 @@ export interface Interval {
   max: number;
 }
 
-/** The names of {@linkcode Interval}. */
-export const INTERVAL = ["min", "max"];
+/** The members of {@linkcode Interval}. */
+export const INTERVAL: Members<Interval> = { min: true, max: true };
 
 /**
  * Options of {@linkcode Client.followExecution}.
@@ -324,8 +334,13 @@ export interface FollowOptions {
   headers?: HeadersOption | undefined;
 }
 
-/** The names of {@linkcode FollowOptions}. */
-export const FOLLOW_OPTIONS = ["timeout", "interval", "signal", "headers"];
+/** The members of {@linkcode FollowOptions}. */
+export const FOLLOW_OPTIONS: Members<FollowOptions> = {
+  timeout: false,
+  interval: false,
+  signal: false,
+  headers: false,
+};
 
 /**
  * Options of {@linkcode Client.waitForExecution}.
@@ -346,8 +361,12 @@ export interface WaitOptions extends FollowOptions {
   expect?: ExecutionState[] | undefined;
 }
 
-/** The names of {@linkcode WaitOptions}. */
-export const WAIT_OPTIONS = [...FOLLOW_OPTIONS, "onUpdate", "expect"];
+/** The members of {@linkcode WaitOptions}. */
+export const WAIT_OPTIONS: Members<WaitOptions> = {
+  ...FOLLOW_OPTIONS,
+  onUpdate: false,
+  expect: false,
+};
 
 /**
  * Options of {@linkcode Client.getCinderIntegration}.
@@ -363,8 +382,11 @@ export interface CinderOptions extends RequestOptions {
   root?: string | undefined;
 }
 
-/** The names of {@linkcode CinderOptions}. */
-export const CINDER_OPTIONS = [...REQUEST_OPTIONS, "root"];
+/** The members of {@linkcode CinderOptions}. */
+export const CINDER_OPTIONS: Members<CinderOptions> = {
+  ...REQUEST_OPTIONS,
+  root: false,
+};
 
 /**
  * A user to create.
@@ -382,10 +404,12 @@ export interface NewUser {
   roleId?: string | null | undefined;
 }
 
-/** The names of {@linkcode NewUser}. */
-export const NEW_USER = {
-  required: ["login", "email", "fullName"],
-  optional: ["roleId"],
+/** The members of {@linkcode NewUser}. */
+export const NEW_USER: Members<NewUser> = {
+  login: true,
+  email: true,
+  fullName: true,
+  roleId: false,
 };
 
 /**
@@ -402,10 +426,11 @@ export interface NewServer {
   username: string;
 }
 
-/** The names of {@linkcode NewServer}. */
-export const NEW_SERVER = {
-  required: ["serverId", "host", "username"],
-  optional: [],
+/** The members of {@linkcode NewServer}. */
+export const NEW_SERVER: Members<NewServer> = {
+  serverId: true,
+  host: true,
+  username: true,
 };
 
 /**
@@ -432,10 +457,14 @@ export interface NewPlaybookConfiguration {
   runAfter?: boolean | undefined;
 }
 
-/** The names of {@linkcode NewPlaybookConfiguration}. */
-export const NEW_PLAYBOOK_CONFIGURATION = {
-  required: ["name", "clusterId", "playbookId", "serverIds"],
-  optional: ["hints", "runAfter"],
+/** The members of {@linkcode NewPlaybookConfiguration}. */
+export const NEW_PLAYBOOK_CONFIGURATION: Members<NewPlaybookConfiguration> = {
+  name: true,
+  clusterId: true,
+  playbookId: true,
+  serverIds: true,
+  hints: false,
+  runAfter: false,
 };
 
 /**
@@ -458,5 +487,9 @@ export interface CustomRequestOptions extends RequestOptions {
   body?: object | undefined;
 }
 
-/** The names of {@linkcode CustomRequestOptions}. */
-export const CUSTOM_REQUEST_OPTIONS = [...REQUEST_OPTIONS, "query", "body"];
+/** The members of {@linkcode CustomRequestOptions}. */
+export const CUSTOM_REQUEST_OPTIONS: Members<CustomRequestOptions> = {
+  ...REQUEST_OPTIONS,
+  query: false,
+  body: false,
+};

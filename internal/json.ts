@@ -17,9 +17,7 @@ export function serializeJson(body: unknown): string {
     const parent = ancestors.at(-1)?.name ?? "";
     const name = Array.isArray(this)
       ? `${parent}[${key}]`
-      : parent && key
-      ? `${parent}.${key}`
-      : parent + key;
+      : [parent, key].filter(Boolean).join(".");
     const problem = ancestors.some((outer) => outer.value === value)
       ? "a circular structure"
       : value == null && isObject(Reflect.get(this, key))

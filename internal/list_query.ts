@@ -1,21 +1,25 @@
 /** Validates list options, and encodes them as a query. */
 
-import {
-  LIST_OPTIONS,
-  type ListOptionsLike,
-  PAGE_OPTIONS,
-} from "../options.ts";
+import { LIST_OPTIONS, PAGE_OPTIONS, type PageOptions } from "../options.ts";
 import { singleLine } from "./redact.ts";
 import {
   ARRAY,
   isObject,
-  isPlain,
+  PLAIN_OBJECT,
   STRING,
   validate,
   validateNames,
   validateOptions,
   type Validator,
 } from "./validate.ts";
+
+/** The list options of any kind of model. */
+export interface ListOptionsLike extends PageOptions {
+  /** Conditions that all must hold for an item. */
+  filter?: object | undefined;
+  /** The order of the items. */
+  sortBy?: object | undefined;
+}
 
 /** What a listing contains. */
 export type ListKind = "model" | "step" | "version";
@@ -38,12 +42,6 @@ const OPERATORS = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "regexp"];
 const VALUE: Validator = [
   "a string, an integer or a boolean",
   (value) => ["string", "boolean"].includes(typeof value),
-];
-
-/** JSON would silently lose the conditions of other objects. */
-const PLAIN_OBJECT: Validator = [
-  "a plain object",
-  (value) => isObject(value) && isPlain(value) && !("toJSON" in value),
 ];
 
 const INTEGER: Validator = ["an integer", Number.isSafeInteger, RangeError];

@@ -1,6 +1,7 @@
 /** Creates listings, and decides how they move through pages. */
 
 import type { Deadline } from "./deadline.ts";
+import { DecapodResponseError } from "../errors.ts";
 import { getFilteredPage, regexpsOf } from "./filter_probe.ts";
 import { flattenWithin } from "./generators.ts";
 import { readHeaders } from "./headers.ts";
@@ -11,19 +12,22 @@ import {
   validateListOptions,
 } from "./list_query.ts";
 import type { Page } from "../models.ts";
-import type { ListOptionsLike, RequestOptions } from "../options.ts";
-import { overlappingPager } from "./overlapping_pager.ts";
+import type { ListOptionsLike } from "./list_query.ts";
+import type { RequestOptions } from "../options.ts";
 import {
   type HasId,
   MAX_EMPTY_PAGES,
+  overlappingPager,
   type Pager,
-  pagingError,
   repeatedItemsError,
   type Step,
-} from "./pager.ts";
+} from "./overlapping_pager.ts";
 import type { Path } from "./path.ts";
-import type { Transport } from "./transport.ts";
+import { pickOptions, type Transport } from "./transport.ts";
 import { isObject } from "./validate.ts";
+
+/** The server's page size. */
+const DEFAULT_PER_PAGE = 25;
 
 /** Gets the page that list options select. */
 type PageReader<T> = (
@@ -45,17 +49,12 @@ export function createListing<T extends HasId>(
   function openReader(): PageReader<T> {
     validateListOptions(options, kind);
     headers ??= readHeaders(options.headers);
-    const { timeout, retries } = options;
+    const shared = { ...pickOptions(options), headers };
     const hasRegexp = regexpsOf(options).length > 0;
     return async (wanted, signal) => {
-      const request = { signal, timeout, retries, headers };
+      const request = { ...shared, signal };
       return hasRegexp
-        ? await transport.withDeadline(
-          spec,
-          request,
-          (deadline) =>
-            getFilteredPage<T>(transport, spec, wanted, request, deadline),
-        )
+        ? await getFilteredPage<T>(transport, spec, wanted, request)
         : await transport.json<Page<T>>(
           { ...spec, query: encodeQuery(wanted) },
           request,
@@ -74,7 +73,13 @@ export function createListing<T extends HasId>(
       );
     };
     const read = ({ signal }: Deadline) =>
-      readAhead(choosePager<T>(options, kind), getPage, signal, options, limit);
+      readAhead(
+        choosePager<T>(options, kind, limit),
+        getPage,
+        signal,
+        options,
+        limit,
+      );
     return flattenWithin(open, read, (page) => [page]);
   }
 
@@ -115,9 +120,12 @@ async function* readAhead<T>(
 function choosePager<T extends HasId>(
   options: ListOptionsLike,
   kind: ListKind,
+  limit: number,
 ): Pager<T> {
   // Read one by one: a spread would lose what options inherit from a class.
-  const { page, perPage, all, filter, sortBy } = options;
+  const { page, all, filter, sortBy } = options;
+  const isSmall = !all && limit < DEFAULT_PER_PAGE;
+  const { perPage = isSmall ? limit : undefined } = options;
   const base = { page, perPage, all, filter };
   const fields = new Map<string, unknown>(Object.entries(filter ?? {}));
   const id = fields.get("model_id") ?? {};
@@ -156,7 +164,9 @@ function keysetPager<T extends HasId>(
     const isLast = items.length === 0 || end === total ||
       end > total && items.length < per_page;
     if (!isSorted && (lastId || !isLast)) {
-      throw pagingError("the server does not sort by model_id");
+      throw new DecapodResponseError(
+        "Cannot list: the server does not sort by model_id",
+      );
     }
     lastId = items.at(-1)?.id ?? lastId;
     const filter = { ...first.filter, model_id: { ...condition, gt: lastId } };

@@ -105,7 +105,7 @@ export function toText(thrown: unknown): string {
 /** A text on one line without control characters, shortened in the middle. */
 export function singleLine(text: string, maxLength = 300): string {
   const line = text.slice(0, 4 * maxLength)
-    .replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\s]+/gu, " ").trim();
+    .replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_C}\s]+/gu, " ").trim();
   return shorten(line, maxLength);
 }
 

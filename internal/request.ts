@@ -114,7 +114,7 @@ export class OutgoingRequest {
     if (type === "text/plain") this.headers["accept-encoding"] ??= "identity";
     if (spec.body === undefined) return;
     this.body = serializeJson(spec.body);
-    this.headers["content-type"] = "application/json";
+    this.headers["content-type"] ??= "application/json";
   }
 
   /** Redacts the client's password and tokens, secret arguments and headers. */
@@ -155,11 +155,10 @@ export class OutgoingRequest {
     const error = describeNetworkError(cause, this.isCustom, this.url);
     const { isTimeout, mayHaveReachedServer, isUnknown } = error;
     // Once headers have arrived, any failure means that the body is truncated.
+    const detail = isUnknown ? ` (${error.text})` : "";
     const text = !response || isTimeout
       ? error.text
-      : `connection lost while reading the response${
-        isUnknown ? ` (${error.text})` : ""
-      }`;
+      : `connection lost while reading the response${detail}`;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,
       text + this.proxyHint() + this.sizeHint(),

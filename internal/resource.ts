@@ -5,7 +5,8 @@ import type { Deadline } from "./deadline.ts";
 import { DecapodAPIError } from "../errors.ts";
 import type { Listing } from "../listing.ts";
 import type { Model } from "../models.ts";
-import type { Change, ListOptionsLike, RequestOptions } from "../options.ts";
+import type { ListOptionsLike } from "./list_query.ts";
+import type { Change, RequestOptions } from "../options.ts";
 import { createListing } from "./pagination.ts";
 import { path } from "./path.ts";
 import { backoff, type Transport } from "./transport.ts";
@@ -30,8 +31,7 @@ export class Resource<M extends Model<string, object>> {
   }
 
   get(id: string, options?: RequestOptions): Promise<M> {
-    const modelPath = path`${this.name}/${id}`;
-    return this.transport.json({ method: "GET", path: modelPath }, options);
+    return this.transport.get(path`${this.name}/${id}`, options);
   }
 
   getVersion(
@@ -40,7 +40,7 @@ export class Resource<M extends Model<string, object>> {
     options?: RequestOptions,
   ): Promise<M> {
     const modelPath = path`${this.name}/${id}/version/${version}`;
-    return this.transport.json({ method: "GET", path: modelPath }, options);
+    return this.transport.get(modelPath, options);
   }
 
   create<T extends object = M>(
@@ -73,38 +73,29 @@ export class Resource<M extends Model<string, object>> {
     const modelPath = path`${this.name}/${id}`;
     const get = { method: "GET", path: modelPath, isValid: hasData } as const;
     const put = { method: "PUT", path: modelPath } as const;
-    return this.transport.withDeadline(
-      put,
-      options,
-      async (deadline, parsed) => {
-        validate("change", change);
-        const read = () => this.transport.json<M>(get, parsed, deadline);
-        // A resent write could undo another editor's change.
-        const once = { ...parsed, retries: 0 };
-        let model = await read();
-        for (let attempt = 1;; attempt++) {
-          const data = await applyChange(model, change, deadline);
-          try {
-            const body = { ...model, data };
-            return await this.transport.json<M>(
-              { ...put, body },
-              once,
-              deadline,
-            );
-          } catch (error) {
-            if (!mayBeRace(error) || attempt === MAX_ATTEMPTS) throw error;
-            const { signal } = deadline;
-            await delay(backoff(attempt, 20, 1000), { signal });
-            const latest = await read();
-            // No other editor wrote: the new data itself is a duplicate.
-            if (
-              latest.version === model.version && !isStale(error)
-            ) throw error;
-            model = latest;
-          }
+    const { transport } = this;
+    return transport.withDeadline(put, options, async (deadline, parsed) => {
+      validate("change", change);
+      const { signal } = deadline;
+      const read = () => transport.json<M>(get, parsed, deadline);
+      // A resent write could undo another editor's change.
+      const once = { ...parsed, retries: 0 };
+      let model = await read();
+      for (let attempt = 1;; attempt++) {
+        const data = await applyChange(model, change, deadline);
+        try {
+          const spec = { ...put, body: { ...model, data } };
+          return await transport.json<M>(spec, once, deadline);
+        } catch (error) {
+          if (!mayBeRace(error) || attempt === MAX_ATTEMPTS) throw error;
+          await delay(backoff(attempt, 20, 1000), { signal });
+          const latest = await read();
+          // No other editor wrote: the new data itself is a duplicate.
+          if (latest.version === model.version && !isStale(error)) throw error;
+          model = latest;
         }
-      },
-    );
+      }
+    });
   }
 
   delete(id: string, options?: RequestOptions): Promise<M> {

@@ -14,6 +14,9 @@ import { isObject } from "./validate.ts";
 
 const MAX_ERROR_BODY = 64 * 1024;
 
+/** Secrets are shorter. */
+const MAX_SECRET = 1024;
+
 /** V8's maximum string length, the lowest of all engines. */
 const MAX_TEXT = 2 ** 29 - 24;
 
@@ -56,10 +59,9 @@ export class IncomingResponse {
   /** The error for a response that isExpected() rejects. */
   async error(): Promise<DecapodError> {
     const { status, type } = this.response;
-    const ok = this.#isSuccess();
     if (status === 204) return this.#unexpected(`has no content (${URL_HINT})`);
-    if (ok && this.#hasType(this.request.type)) return this.#encodingError();
-    if (ok) {
+    if (this.#isSuccess()) {
+      if (this.#hasType(this.request.type)) return this.#encodingError();
       const found = this.#header("content-type") || "of an unknown type";
       return this.#unexpected(
         `is ${found} instead of ${this.request.type} (${URL_HINT})`,
@@ -68,10 +70,9 @@ export class IncomingResponse {
     const location = this.#header("location")
       .replace(/[/\\]{2}[^/\\?#]*@/g, `//${REDACTED}@`);
     if (type === "opaqueredirect" || location && status < 400) {
+      const target = location || "another place";
       return this.#unexpected(
-        `is a redirect to ${
-          location || "another place"
-        }, which would lose the method and the token (use Decapod's own URL)`,
+        `is a redirect to ${target}, which would lose the method and the token (use Decapod's own URL)`,
       );
     }
     return await this.#apiError();
@@ -103,19 +104,18 @@ export class IncomingResponse {
     const parsed = parseJson<T>(text);
     if (!parsed) {
       if (!DECODED.includes(this.#encoding())) throw this.#encodingError();
-      this.#checkLength(new TextEncoder().encode(text).length);
+      // The text may lack a byte order mark of 3 bytes.
+      this.#checkLength(new TextEncoder().encode(text).length + 3);
     } else if (
       isObject(parsed.value) && spec.isValid?.(parsed.value) !== false
     ) {
       return parsed.value;
     }
-    const problem = text === ""
-      ? "empty"
-      : parsed
-      ? "of another shape"
-      : "invalid JSON";
+    const found = text && (parsed ? "of another shape" : "invalid JSON");
     throw this.#unexpected(
-      `is not the expected JSON object: it is ${problem} (${URL_HINT})`,
+      `is not the expected JSON object: it is ${
+        found || "empty"
+      } (${URL_HINT})`,
     );
   }
 
@@ -151,15 +151,12 @@ export class IncomingResponse {
     const response: Partial<FetchResponse> = this.response ?? {};
     const { status, headers, text, arrayBuffer, body, type } = response;
     if (status === 0 && type === "error") throw new Error("network error");
-    const missing = typeof status !== "number"
-      ? "status"
-      : typeof headers?.get !== "function"
-      ? "headers"
-      : typeof (text ?? arrayBuffer) !== "function"
-      ? "text()"
-      : isStream(body) && body.locked
-      ? "an unread body"
-      : undefined;
+    const [missing] = Object.entries({
+      status: typeof status !== "number",
+      headers: typeof headers?.get !== "function",
+      "text()": typeof (text ?? arrayBuffer) !== "function",
+      "an unread body": isStream(body) && body.locked,
+    }).find(([, isMissing]) => isMissing) ?? [];
     if (missing === undefined) return;
     throw this.request.error(
       DecapodResponseError,
@@ -189,8 +186,7 @@ export class IncomingResponse {
     const { headers } = this.response;
     const length = Number(headers.get("content-length"));
     const missing = length - size;
-    // A byte order mark has 3 bytes, which are not part of the text.
-    if (missing > 0 && missing !== 3 && !headers.get("content-encoding")) {
+    if (missing > 0 && !headers.get("content-encoding")) {
       throw new Error(`connection closed after ${size} of ${length} bytes`);
     }
   }
@@ -231,7 +227,9 @@ export class IncomingResponse {
     const { response: { status, headers, statusText }, request } = this;
     // If the body is truncated, the status is enough.
     const body = await this.#bytes(MAX_ERROR_BODY)
-      .then((bytes) => new TextDecoder().decode(bytes), () => "");
+      .then((bytes) => new TextDecoder().decode(bytes), () => "")
+      // The end of a truncated body may be a part of a secret.
+      .then((text) => text.slice(0, MAX_ERROR_BODY - MAX_SECRET));
     const json = this.#hasType("application/json")
       ? parseJson<{ error?: unknown; message?: unknown } | null>(body)?.value
       : undefined;

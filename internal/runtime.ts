@@ -64,16 +64,20 @@ export function readOptionalVariable(variable: string): string | undefined {
 /** The origin of the proxy for a URL, without credentials. */
 export function findProxy(url: string): string | undefined {
   const { protocol, hostname } = new URL(url);
+  const bare = hostname.replace(/[[\]]/g, ""); // IPv6
   const runtime = detectRuntime();
   const isUsed = runtime === "Deno" || runtime === "Bun" ||
     runtime === "Node" && readOptionalVariable("NODE_USE_ENV_PROXY") === "1";
   const name = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   const proxy = isUsed && readEither(name);
   if (!proxy || !URL.canParse(proxy)) return undefined;
-  const exceptions = (readEither("NO_PROXY") ?? "").split(/[\s,]+/);
+  const exceptions = (readEither("NO_PROXY") ?? "").toLowerCase()
+    .split(/[\s,]+/);
   const isException = exceptions.some((one) =>
     one === "*" || one !== "" &&
-      `.${hostname}`.endsWith(`.${one.replace(/^\*?\.|:\d+$/g, "")}`)
+      `.${bare}`.endsWith(
+        `.${one.replace(/^\*?\.|[[\]]|(?<=^[^:]+|\]):\d+$/g, "")}`,
+      )
   );
   const { protocol: scheme, host } = new URL(proxy);
   return isException ? undefined : `${scheme}//${host}`;

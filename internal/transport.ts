@@ -110,6 +110,15 @@ export class Transport {
     return this.#send(spec, options, "application/json", read, deadline);
   }
 
+  /** Requests the JSON object at a path. */
+  get<T extends object>(
+    path: RequestSpec["path"],
+    options?: RequestOptions,
+    spec?: Partial<RequestSpec>,
+  ): Promise<T> {
+    return this.json({ method: "GET", path, ...spec }, options);
+  }
+
   /** Requests a text. */
   text(spec: RequestSpec, options?: RequestOptions): Promise<string> {
     const read = (response: IncomingResponse) => response.text();
@@ -162,8 +171,7 @@ export class Transport {
     const deadline = this.openDeadline(spec, options);
     try {
       const headers = readHeaders(options?.headers); // pairs can be read once
-      const { signal, timeout, retries } = options ?? {};
-      return await work(deadline, { signal, timeout, retries, headers });
+      return await work(deadline, { ...pickOptions(options), headers });
     } finally {
       deadline.close();
     }
@@ -225,6 +233,7 @@ export class Transport {
   ): Promise<T> {
     const deadline = outer ?? this.openDeadline(spec, options);
     let request: OutgoingRequest | undefined;
+    let latest: unknown;
     try {
       request = new OutgoingRequest(
         this.base,
@@ -241,7 +250,6 @@ export class Transport {
         ("authorization" in headers ? noAuth : this.auth);
       const retries = options?.retries ??
         (isUnsafe(spec) ? 0 : this.options.retries ?? DEFAULT_RETRIES);
-      let result: T;
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
@@ -249,9 +257,9 @@ export class Transport {
         if (token !== undefined) this.#remember(headers.authorization = token);
         try {
           if (!outer) deadline.beginRequest();
-          result = await this.#attempt(request, attempt, read);
-          break;
+          return await this.#attempt(request, attempt, read);
         } catch (error) {
+          latest = error;
           const isExpired = !reauthenticated && token !== undefined &&
             isUnauthorized(error);
           const wait = isExpired ? 0 : retryDelay(error, ++failures);
@@ -265,10 +273,12 @@ export class Transport {
           } else await delay(wait, { signal: deadline.signal });
         }
       }
-      return result;
     } catch (error) {
-      if (!request || error !== deadline.signal.reason) throw error;
-      throw request.toError(error);
+      if (request && error === deadline.signal.reason) {
+        throw request.toError(error);
+      }
+      // A login that fails must not hide that a change may have been applied.
+      throw request?.outcomeUnknown ? latest : error;
     } finally {
       if (!outer) deadline.close();
     }
@@ -342,9 +352,9 @@ export class Transport {
       signal: deadline.signal,
       // Without this, older versions of Bun end a request after 300 s.
       ...("Bun" in globalThis && { timeout: false }),
+      ...body !== undefined && { body },
+      ...this.#tls?.init(),
     };
-    if (body !== undefined) init.body = body;
-    if (this.#tls) Object.assign(init, this.#tls.init());
     if (custom) {
       const customInit = { ...init, method, headers: new Headers(headers) };
       return Promise.resolve(custom(url, customInit)); // a mock may return no promise
@@ -357,10 +367,15 @@ export class Transport {
 
   #remember(token: string): void {
     if (this.#secrets.includes(token)) return;
-    const [password = "", ...tokens] = this.#secrets;
-    const latest = [token, ...tokens].slice(0, MAX_TOKENS);
-    this.#secrets.splice(0, Infinity, password, ...latest);
+    this.#secrets.splice(1, 0, token); // after the password
+    this.#secrets.splice(1 + MAX_TOKENS);
   }
+}
+
+/** The options of a request, also those that are inherited from a class. */
+export function pickOptions(options: RequestOptions = {}): RequestOptions {
+  const { signal, timeout, retries, headers } = options;
+  return { signal, timeout, retries, headers };
 }
 
 async function cancelBody({ body }: FetchResponse): Promise<void> {
