@@ -37,7 +37,7 @@ export function gate(): Gate {
 /** Fails if a promise has not settled after some time. */
 export async function within<T>(
   promise: PromiseLike<T>,
-  ms = 1000,
+  ms = 2000,
 ): Promise<T> {
   const late = Promise.withResolvers<never>();
   const error = new Error(`It is still pending after ${ms} ms`);
