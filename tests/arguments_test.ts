@@ -630,9 +630,11 @@ Deno.test("fromEnv() logs each attempt in one line to stderr with DECAPOD_DEBUG 
 });
 
 Deno.test("getInfo() ignores enumerable names on Object.prototype", async () => {
-  const sent: { url: string; body: unknown; headers: Headers }[] = [];
+  const sent: string[] = [];
   const client = stubClient((url, { body, headers }) => {
-    sent.push({ url, body, headers: new Headers(headers) });
+    sent.push(`${new URL(url).search} ${body}`);
+    const all = new Headers(headers);
+    assertEquals([all.get("x-evil"), all.get("x-trace")], [null, "1"]);
     return Response.json({ items: [], total: 0, page: 1, per_page: 2 });
   });
   const prototype: object = Object.prototype;
@@ -641,7 +643,7 @@ Deno.test("getInfo() ignores enumerable names on Object.prototype", async () => 
   try {
     const options = { timeout: 1000, headers: { "x-trace": "1" } };
     await client.getInfo(options);
-    await client.getUsers({ ...options, filter: { login: "a" }, perPage: 2 });
+    await client.getUsers({ ...options, perPage: 2, filter: { version: 1 } });
     await client.createCluster("ceph", options);
     await assertRejects(
       () => client.getInfo(untyped({ timeot: 5 })),
@@ -653,11 +655,9 @@ Deno.test("getInfo() ignores enumerable names on Object.prototype", async () => 
       Reflect.deleteProperty(prototype, name);
     }
   }
-  assertEquals(sent.length, 3);
-  assertEquals(sent[2]?.body, '{"name":"ceph"}');
-  const query = new URL(sent[1]?.url ?? "").searchParams;
-  assertEquals([...query], [["per_page", "2"], ["filter", '{"login":"a"}']]);
-  for (const { headers } of sent) {
-    assertEquals([headers.get("x-evil"), headers.get("x-trace")], [null, "1"]);
-  }
+  assertEquals(sent.map(decodeURIComponent), [
+    " undefined",
+    '?per_page=2&filter={"version":1} undefined',
+    ' {"name":"ceph"}',
+  ]);
 });

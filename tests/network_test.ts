@@ -35,6 +35,9 @@ function wrapped(cause: Error | string): Error {
   });
 }
 
+/** As Node reports that it tried several addresses. */
+const several = (...errors: Error[]) => wrapped(new AggregateError(errors));
+
 /** As Deno reports that it could not connect. */
 const unconnected = (reason: string) =>
   wrapped(
@@ -55,11 +58,9 @@ const UNSENT: Rows = [
   ["connection refused", [
     unconnected("tcp connect error: Connection refused (os error 111)"),
     coded("ECONNREFUSED", "ECONNREFUSED: Unable to connect."),
-    wrapped(
-      new AggregateError([
-        coded("ECONNREFUSED", "connect ECONNREFUSED ::1:4"),
-        coded("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:4"),
-      ]),
+    several(
+      coded("ECONNREFUSED", "connect ECONNREFUSED ::1:4"),
+      coded("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:4"),
     ),
   ]],
   ["the host is unreachable", [
@@ -137,11 +138,9 @@ const UNSENT: Rows = [
     new TypeError("signal is not of type AbortSignal."),
   ]],
   ["no connection in time", [
-    wrapped(
-      new AggregateError([
-        coded("ETIMEDOUT", "connect ETIMEDOUT 127.0.0.1:80"),
-        coded("ECONNREFUSED", "connect ECONNREFUSED ::1:80"),
-      ]),
+    several(
+      coded("ETIMEDOUT", "connect ETIMEDOUT 127.0.0.1:80"),
+      coded("ECONNREFUSED", "connect ECONNREFUSED ::1:80"),
     ),
     wrapped(coded("ETIMEDOUT", "connect ETIMEDOUT 127.0.0.1:80")),
     unconnected("tcp connect error: Connection timed out (os error 110)"),

@@ -150,7 +150,7 @@ async function waits(
     ? {}
     : { "retry-after": retryAfter };
   const failure = () => apiError(503, "Busy", "Later", headers);
-  const { client, bodies } = failing(Infinity, failure, { timeout });
+  const { client, bodies } = failing(retries + 1, failure, { timeout });
   using timers = skipTimers(timeout);
   const error = await client.getInfo({ retries }).catch((error) => error);
   assertInstanceOf(error, DecapodAPIError);
