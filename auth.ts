@@ -171,7 +171,7 @@ export class V1Auth implements Authenticator {
   async login(
     signal?: AbortSignal,
     login: Login = this.#login,
-    maxWait = Infinity,
+    maxWait?: number,
   ): Promise<Token> {
     signal?.throwIfAborted();
     const current = this.#session;
@@ -183,7 +183,8 @@ export class V1Auth implements Authenticator {
         throw copyForCaller(error);
       });
       const result = signal ? abortable(forCaller, signal) : forCaller;
-      if (!isJoining || !Number.isFinite(maxWait)) return await result;
+      const isLimited = maxWait !== undefined && maxWait < Infinity;
+      if (!isJoining || !isLimited) return await result;
       // Waits for maxWait, but not beyond 2 * maxWait after the login began.
       const age = performance.now() - session.start;
       const wait = Math.max(0, Math.min(maxWait, 2 * maxWait - age));

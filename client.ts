@@ -170,15 +170,17 @@ export abstract class Client implements AsyncDisposable {
  *
  * What holds for every method:
  *
- * - The last argument is a {@linkcode RequestOptions}: signal, timeout, retries
- *   and headers of this call.
+ * - The last argument has the signal, timeout, retries and headers of this call,
+ *   as in {@linkcode RequestOptions}. `waitForExecution` and `followExecution`
+ *   have no `retries`: they poll again anyway.
  * - An error status throws a {@linkcode DecapodAPIError}: 401 if the login or
  *   the password is wrong, 403 without the permission that the method names,
  *   404 for an unknown id or version. If no response arrives, the error is a
  *   `DecapodConnectionError`, or a `DecapodTimeoutError` after the timeout; if
  *   the response is not Decapod's, it is a `DecapodResponseError`.
  * - An invalid argument, such as an empty id or an unknown option, throws a
- *   `TypeError` or `RangeError`, and nothing is sent. All errors are rejections.
+ *   `TypeError` or `RangeError`, and nothing is changed. All errors are
+ *   rejections.
  * - Listings are requested when they are awaited or iterated, and report their
  *   errors then. The default order that a method names is that of the awaited
  *   page; iterations have the order of {@linkcode Listing}.
@@ -1094,9 +1096,9 @@ export class V1Client extends Client {
   /**
    * Waits until an execution has completed. It polls at growing intervals,
    * ignores transient errors (before the first response only for a minute), and
-   * polls once more just before the deadline. `canceled` ends the wait unless
-   * the execution was canceled before it started, because Decapod executes it
-   * nevertheless.
+   * polls once more just before the deadline. `canceled` ends the wait if it is
+   * expected or if the execution had started: Decapod runs one that is canceled
+   * before its start nevertheless.
    *
    * @throws {DecapodExecutionError} If it ended in another state; has the
    * execution and its failed steps.
@@ -1263,7 +1265,8 @@ export class V1Client extends Client {
 
   /**
    * Sends a request to an endpoint that has no method here, with the session,
-   * retries, errors and redaction of this client.
+   * retries and errors of this client. Its path, query and body may appear in
+   * errors: use the client's own methods to reset passwords.
    *
    * @typeParam T The type of the response.
    * @param method The HTTP method.

@@ -39,7 +39,7 @@ export type HeadersOption =
   | Iterable<readonly [string, string]>;
 
 /**
- * The last argument of every method.
+ * The last argument of most methods.
  *
  * @category Options
  */
@@ -53,8 +53,10 @@ export interface RequestOptions {
   timeout?: number | undefined;
   /**
    * How often to retry after a network failure, 408, 429, 502, 503 or 504.
-   * Defaults to the client's `retries` for GET requests and to 0 for others:
-   * a change may have been applied although no response arrived.
+   * Defaults to the client's `retries` for GET requests and logins, and to 0
+   * for changes: one may have been applied although no response arrived. The
+   * write of an `edit…` is never retried. An attempt that gets no response uses
+   * up the timeout.
    */
   retries?: number | undefined;
   /**
@@ -64,11 +66,8 @@ export interface RequestOptions {
   headers?: HeadersOption | undefined;
 }
 
-/** The members of a type, and whether they are required. */
-type Members<T> = Record<keyof T, boolean>;
-
-/** The members of {@linkcode RequestOptions}. */
-export const REQUEST_OPTIONS: Members<RequestOptions> = {
+/** Whether each member of {@linkcode RequestOptions} is required. */
+export const REQUEST_OPTIONS: Record<keyof RequestOptions, boolean> = {
   signal: false,
   timeout: false,
   retries: false,
@@ -98,8 +97,8 @@ export interface TlsOptions {
   verify?: boolean | undefined;
 }
 
-/** The members of {@linkcode TlsOptions}. */
-export const TLS_OPTIONS: Members<TlsOptions> = {
+/** Whether each member of {@linkcode TlsOptions} is required. */
+export const TLS_OPTIONS: Record<keyof TlsOptions, boolean> = {
   ca: false,
   cert: false,
   key: false,
@@ -116,9 +115,12 @@ export interface Attempt {
   method: string;
   /** The URL without secrets. */
   url: string;
-  /** The number of the attempt within its call, from 1. */
+  /** The number of the attempt of this request, from 1. */
   attempt: number;
-  /** Milliseconds until the body was read or the attempt failed. */
+  /**
+   * Milliseconds until the body was read or the attempt failed; for a streamed
+   * log, until the stream began.
+   */
   duration: number;
   /** The HTTP status, if there was a response. */
   status?: number;
@@ -219,8 +221,8 @@ export interface ClientOptions extends TransportOptions {
   password: string;
 }
 
-/** The members of {@linkcode ClientOptions}. */
-export const CLIENT_OPTIONS: Members<ClientOptions> = {
+/** Whether each member of {@linkcode ClientOptions} is required. */
+export const CLIENT_OPTIONS: Record<keyof ClientOptions, boolean> = {
   login: true,
   password: true,
   timeout: false,
@@ -249,8 +251,8 @@ export interface PageOptions extends RequestOptions {
   all?: boolean | undefined;
 }
 
-/** The members of {@linkcode PageOptions}. */
-export const PAGE_OPTIONS: Members<PageOptions> = {
+/** Whether each member of {@linkcode PageOptions} is required. */
+export const PAGE_OPTIONS: Record<keyof PageOptions, boolean> = {
   ...REQUEST_OPTIONS,
   page: false,
   perPage: false,
@@ -273,8 +275,8 @@ export interface ListOptions<Fields> extends PageOptions {
   sortBy?: SortBy<Fields> | undefined;
 }
 
-/** The members of {@linkcode ListOptions}. */
-export const LIST_OPTIONS: Members<ListOptions<unknown>> = {
+/** Whether each member of {@linkcode ListOptions} is required. */
+export const LIST_OPTIONS: Record<keyof ListOptions<unknown>, boolean> = {
   ...PAGE_OPTIONS,
   filter: false,
   sortBy: false,
@@ -290,8 +292,10 @@ export interface ToArrayOptions {
   limit?: number | undefined;
 }
 
-/** The members of {@linkcode ToArrayOptions}. */
-export const TO_ARRAY_OPTIONS: Members<ToArrayOptions> = { limit: false };
+/** Whether each member of {@linkcode ToArrayOptions} is required. */
+export const TO_ARRAY_OPTIONS: Record<keyof ToArrayOptions, boolean> = {
+  limit: false,
+};
 
 /**
  * The shortest and the longest time between two polls, in ms.
@@ -305,8 +309,11 @@ export interface Interval {
   max: number;
 }
 
-/** The members of {@linkcode Interval}. */
-export const INTERVAL: Members<Interval> = { min: true, max: true };
+/** Whether each member of {@linkcode Interval} is required. */
+export const INTERVAL: Record<keyof Interval, boolean> = {
+  min: true,
+  max: true,
+};
 
 /**
  * Options of {@linkcode Client.followExecution}.
@@ -334,8 +341,8 @@ export interface FollowOptions {
   headers?: HeadersOption | undefined;
 }
 
-/** The members of {@linkcode FollowOptions}. */
-export const FOLLOW_OPTIONS: Members<FollowOptions> = {
+/** Whether each member of {@linkcode FollowOptions} is required. */
+export const FOLLOW_OPTIONS: Record<keyof FollowOptions, boolean> = {
   timeout: false,
   interval: false,
   signal: false,
@@ -354,15 +361,16 @@ export interface WaitOptions extends FollowOptions {
    */
   onUpdate?: ((execution: Execution) => void | Promise<void>) | undefined;
   /**
-   * The states to wait for.
+   * The states to wait for. Decapod still runs an execution that is `canceled`
+   * before its start; `followExecution` yields its later states.
    *
    * @default {["completed"]}
    */
   expect?: ExecutionState[] | undefined;
 }
 
-/** The members of {@linkcode WaitOptions}. */
-export const WAIT_OPTIONS: Members<WaitOptions> = {
+/** Whether each member of {@linkcode WaitOptions} is required. */
+export const WAIT_OPTIONS: Record<keyof WaitOptions, boolean> = {
   ...FOLLOW_OPTIONS,
   onUpdate: false,
   expect: false,
@@ -382,8 +390,8 @@ export interface CinderOptions extends RequestOptions {
   root?: string | undefined;
 }
 
-/** The members of {@linkcode CinderOptions}. */
-export const CINDER_OPTIONS: Members<CinderOptions> = {
+/** Whether each member of {@linkcode CinderOptions} is required. */
+export const CINDER_OPTIONS: Record<keyof CinderOptions, boolean> = {
   ...REQUEST_OPTIONS,
   root: false,
 };
@@ -404,8 +412,8 @@ export interface NewUser {
   roleId?: string | null | undefined;
 }
 
-/** The members of {@linkcode NewUser}. */
-export const NEW_USER: Members<NewUser> = {
+/** Whether each member of {@linkcode NewUser} is required. */
+export const NEW_USER: Record<keyof NewUser, boolean> = {
   login: true,
   email: true,
   fullName: true,
@@ -426,8 +434,8 @@ export interface NewServer {
   username: string;
 }
 
-/** The members of {@linkcode NewServer}. */
-export const NEW_SERVER: Members<NewServer> = {
+/** Whether each member of {@linkcode NewServer} is required. */
+export const NEW_SERVER: Record<keyof NewServer, boolean> = {
   serverId: true,
   host: true,
   username: true,
@@ -457,8 +465,11 @@ export interface NewPlaybookConfiguration {
   runAfter?: boolean | undefined;
 }
 
-/** The members of {@linkcode NewPlaybookConfiguration}. */
-export const NEW_PLAYBOOK_CONFIGURATION: Members<NewPlaybookConfiguration> = {
+/** Whether each member of {@linkcode NewPlaybookConfiguration} is required. */
+export const NEW_PLAYBOOK_CONFIGURATION: Record<
+  keyof NewPlaybookConfiguration,
+  boolean
+> = {
   name: true,
   clusterId: true,
   playbookId: true,
@@ -487,8 +498,11 @@ export interface CustomRequestOptions extends RequestOptions {
   body?: object | undefined;
 }
 
-/** The members of {@linkcode CustomRequestOptions}. */
-export const CUSTOM_REQUEST_OPTIONS: Members<CustomRequestOptions> = {
+/** Whether each member of {@linkcode CustomRequestOptions} is required. */
+export const CUSTOM_REQUEST_OPTIONS: Record<
+  keyof CustomRequestOptions,
+  boolean
+> = {
   ...REQUEST_OPTIONS,
   query: false,
   body: false,

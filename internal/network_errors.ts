@@ -145,23 +145,20 @@ export function describeNetworkError(
     };
   }
   return {
-    text: text + trustHint(text, isCustom) + clientCertificateHint(text, url),
+    text: text + certificateHint(text, isCustom, url),
     mayHaveReachedServer: unsent === undefined,
     isTimeout: text === RUNTIME_LIMIT,
   };
 }
 
-function trustHint(text: string, isCustom: boolean): string {
+/** What to do if certificates may be the cause. */
+function certificateHint(text: string, isCustom: boolean, url: string): string {
+  if (text === LOST && url.startsWith("https:")) {
+    return " (the server may require a client certificate, or another one)";
+  }
   if (!text.endsWith("not trusted")) return "";
   const hint = isCustom
     ? "make the custom fetch trust its CA"
     : TRUST_HINTS[detectRuntime()] ?? "add its CA to the trusted ones";
   return ` (${hint})`;
-}
-
-/** A lost connection may be due to a missing client certificate. */
-function clientCertificateHint(text: string, url: string): string {
-  return text === LOST && url.startsWith("https:")
-    ? " (the server may require a client certificate, or another one)"
-    : "";
 }

@@ -295,6 +295,7 @@ export class Transport {
     const start = onAttempt ? performance.now() : 0;
     let pending: Promise<FetchResponse> | undefined;
     let response: FetchResponse | undefined;
+    let error: unknown;
     try {
       deadline.signal.throwIfAborted();
       request.sent = true;
@@ -302,18 +303,16 @@ export class Transport {
       response = await deadline.race(pending);
       const incoming = new IncomingResponse(response, request);
       if (!incoming.isExpected()) throw await incoming.error();
-      const result = await read(incoming);
-      if (onAttempt) this.#report(request, attempt, start, response);
-      return result;
+      return await read(incoming);
     } catch (thrown) {
       pending?.then(cancelBody).catch(() => {});
-      const error = request.toError(thrown, response);
+      error = request.toError(thrown, response);
       request.outcomeUnknown = error instanceof DecapodError &&
         error.outcomeUnknown;
-      if (onAttempt) this.#report(request, attempt, start, response, error);
       throw error;
     } finally {
       request.sent = false;
+      if (onAttempt) this.#report(request, attempt, start, response, error);
     }
   }
 
