@@ -173,7 +173,7 @@ for (const kind of ["login", "renewal"]) {
       }
       const abandoned = client.getUserSelf().catch(() => {});
       await wall.reached;
-      const timeout = 500;
+      const timeout = 1000;
       // Both join it and share another login, which a later call uses, too.
       await Promise.all([
         call(client, { timeout }),
