@@ -1309,13 +1309,12 @@ export class V1Client extends Client {
     return await this.#transport.json<T>(spec, pickOptions(options));
   }
 
-  #postLogin(options: RequestOptions): Promise<Token> {
-    return this.#transport.json({
-      ...LOGIN,
-      body: this.#credentials,
-      auth: noAuth,
-      isValid: isToken,
-    }, options);
+  async #postLogin(options: RequestOptions): Promise<Token> {
+    const body = this.#credentials;
+    const spec = { ...LOGIN, body, auth: noAuth, isValid: isToken };
+    const token = await this.#transport.json<Token>(spec, options);
+    this.#transport.redactToken(token.id);
+    return token;
   }
 }
 

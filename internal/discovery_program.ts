@@ -204,7 +204,7 @@ def public_address(settings, tls):
         with deadline(settings["timeout"]):
             connection = connect(url, settings["timeout"])
             with exchange("GET", url, connection, tls) as response:
-                text = response.read(64).decode("ascii").strip()
+                text = response.read().decode("ascii").strip()
         address = ipaddress.ip_address(text)
         return str(address) if (
             response.status == 200 and is_routable(address)) else None
@@ -283,7 +283,8 @@ def network_failure(url, error):
 def discover():
     settings = read_settings()
     tls = tls_context(settings["ca_certificate"])
-    host_id = str(settings.get("id") or system_uuid()).strip().lower()
+    host_id = str(settings.get("id") or "").strip() or system_uuid()
+    host_id = host_id.lower()
     public = public_address(settings, tls)
     delays = list(settings["retry_delays"])
     while True:

@@ -75,7 +75,7 @@ const NOT_SENT: Record<string, string> = {
     "the server's certificate is not valid yet (check the clocks)",
   "ALTNAME|NotValidForName|valid for":
     "the server's certificate is for another host name (check the URL)",
-  "received fatal alert|SSL alert number|ERR_SSL_\\w*ALERT|ERR_SSL_TLSV1_":
+  "received fatal alert|alert handshake f|SSL alert number|ERR_SSL_\\w*ALERT|ERR_SSL_TLSV1_":
     "the server rejected the TLS handshake (does it require a client certificate?)",
   "CaUsedAs":
     "the server's certificate is a CA certificate (issue one for the server)",

@@ -254,7 +254,9 @@ export class Transport {
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
         const token = await auth.token(deadline.signal, deadline.remaining / 2);
-        if (token !== undefined) this.#remember(headers.authorization = token);
+        if (token !== undefined) {
+          this.redactToken(headers.authorization = token);
+        }
         try {
           if (!outer) deadline.beginRequest();
           return await this.#attempt(request, attempt, read);
@@ -364,7 +366,8 @@ export class Transport {
       : fetchOnce(url, { ...init, method });
   }
 
-  #remember(token: string): void {
+  /** Redacts a token from now on. */
+  redactToken(token: string): void {
     if (this.#secrets.includes(token)) return;
     this.#secrets.splice(1, 0, token); // after the password
     this.#secrets.splice(1 + MAX_TOKENS);
