@@ -149,8 +149,8 @@ export class V1Auth implements Authenticator {
    *
    * @param signal Aborts the wait. The login itself continues while another
    * call waits for it, and is canceled otherwise.
-   * @param maxWait Milliseconds to wait for a login that another call started
-   * before starting another one. Defaults to no limit.
+   * @param maxWait Milliseconds to wait for another call's login before logging
+   * in itself. Defaults to no limit.
    * @returns The token, which is a secret.
    * @throws {DecapodError} If the login fails, or if logout comes first.
    */
@@ -194,7 +194,7 @@ export class V1Auth implements Authenticator {
       } catch (error) {
         if (!waitLimit.aborted) throw error;
       }
-      // On an edge runtime the request that started the login may have ended,
+      // On an edge runtime the incoming request that started it may have ended,
       // and its login with it. Another call may have logged in since.
       this.#forget(session);
       const second = this.#session?.token === undefined
@@ -210,7 +210,7 @@ export class V1Auth implements Authenticator {
   }
 
   /**
-   * Forgets the token without telling the server.
+   * Forgets the token without telling the server, as after a 401.
    *
    * @param refused The token that the server rejected. A newer token, which
    * another call got in the meantime, is kept.

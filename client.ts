@@ -179,8 +179,8 @@ export abstract class Client implements AsyncDisposable {
  *   `DecapodConnectionError`, or a `DecapodTimeoutError` after the timeout; if
  *   the response is not Decapod's, it is a `DecapodResponseError`.
  * - An invalid argument, such as an empty id or an unknown option, throws a
- *   `TypeError` or `RangeError`, and nothing is changed. All errors are
- *   rejections.
+ *   `TypeError` or `RangeError`, and nothing is changed. Methods never throw
+ *   synchronously.
  * - Listings are requested when they are awaited or iterated, and report their
  *   errors then. The default order that a method names is that of the awaited
  *   page; iterations have the order of {@linkcode Listing}.
@@ -247,9 +247,8 @@ export class V1Client extends Client {
     const { timeout, retries, headers, tls, fetch, onAttempt } = options;
     const settings = { timeout, retries, headers, tls, fetch, onAttempt };
     this.#credentials = { username: login, password };
-    this.#auth = new new.target.AUTH_CLASS((signal) =>
-      this.#postLogin({ signal })
-    );
+    const Auth = new.target.AUTH_CLASS; // a subclass may have its own
+    this.#auth = new Auth((signal) => this.#postLogin({ signal }));
     const transport = new Transport(this.url, password, this.#auth, settings);
     this.#transport = transport;
     this.#users = new Resource(transport, "user");
@@ -1353,7 +1352,7 @@ function isToken(body: { id?: unknown }): boolean {
 function baseUrl(url: string | URL): string {
   if (!URL.canParse(url)) {
     throw new TypeError(
-      "Invalid url: must be a whole URL such as https://decapod.example",
+      "Invalid url: must be an absolute URL such as https://decapod.example",
     );
   }
   const { protocol, username, password, search, hash, origin, pathname } =

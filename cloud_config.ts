@@ -84,8 +84,8 @@ export interface CloudConfigOptions {
    */
   packages?: readonly string[] | undefined;
   /**
-   * CA certificates as PEM text. One of them must have issued the API's
-   * certificate, or be it. The host then verifies the API before it sends the
+   * CA certificates as PEM text. One of them must be the API's
+   * certificate or its issuer. The host then verifies the API before it sends the
    * token; without this option it does not verify the API.
    */
   caCertificate?: string | undefined;
@@ -171,7 +171,7 @@ export function generateCloudConfig(options: CloudConfigOptions): string {
     const pattern =
       /^(?![\d.:+-]*$|0[box][\da-f]+$|[\d.]+e[+-]?\d+$)[a-z\d][a-z\d+.:~=\/-]*$/i;
     reject("packages", "names of Debian packages", [
-      [!pattern.test(name), `other text at index ${index}`],
+      [!pattern.test(name), `an invalid name at index ${index}`],
     ]);
   }
   const url = toEndpoint(options.url);

@@ -33,9 +33,9 @@ export interface DecapodErrorOptions {
   /** The error that caused this one. */
   cause?: unknown;
   /** The HTTP method of the request. */
-  method?: string;
+  method?: string | undefined;
   /** The URL of the request without secrets. */
-  url?: string;
+  url?: string | undefined;
   /**
    * Whether the change may have been applied.
    *
@@ -121,7 +121,7 @@ export interface DecapodAPIErrorOptions extends DecapodErrorOptions {
   /** The server's explanation. */
   description: string;
   /** Milliseconds that the server asks to wait, at most 30,000. */
-  retryAfter?: number;
+  retryAfter?: number | undefined;
 }
 
 /**
@@ -336,7 +336,7 @@ export class DecapodExecutionError extends DecapodError {
  */
 export interface DecapodWaitTimeoutErrorOptions extends DecapodErrorOptions {
   /** The execution as last seen. */
-  execution?: Execution;
+  execution?: Execution | undefined;
   /** How many polls saw each state. */
   states: Record<string, number>;
 }

@@ -42,7 +42,7 @@ import { TO_ARRAY_OPTIONS, type ToArrayOptions } from "./options.ts";
  * With your own `sortBy` there is one exception: an item can be missed if it is
  * edited during the iteration and thereby moves from a later page to an earlier
  * one. The ids of all items are then kept in memory. The same applies to a
- * filter with `is_latest` or `model_id.regexp`.
+ * filter with `is_latest: false` or `model_id.regexp`.
  *
  * Versions are listed newest first; versions that are created during the
  * iteration are not included.
@@ -83,7 +83,7 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
    * Listings are created by the methods of a client, or by tests.
    *
    * @param get Gets the page to await.
-   * @param walk Yields all pages, or enough for a number of items.
+   * @param walk Yields all pages, or those with the first `limit` items.
    * @param signal Ends an iteration.
    * @param describe Returns what `console.log` shows of the listing.
    */

@@ -65,7 +65,7 @@
  */
 
 export { type Authenticator, type Login, noAuth, V1Auth } from "./auth.ts";
-// Exported first, so that the documentation lists the class as Client.
+// Exported before V1Client, so that the documentation lists the class as Client.
 export { V1Client as Client } from "./client.ts";
 export { type ClientClass, V1Client } from "./client.ts";
 export {

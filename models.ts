@@ -20,7 +20,8 @@
  */
 
 /**
- * Another string: a newer server may have more values.
+ * Any other string, because a newer server may have more values. Unlike
+ * `string`, it keeps the completion of the known values.
  *
  * @category Models
  */
@@ -257,7 +258,7 @@ export type PlaybookConfiguration = Model<
 
 /**
  * The state of an execution. `completed` and `failed` are terminal, `canceled`
- * as well unless the execution had not started.
+ * only if the execution had started.
  *
  * @category Models
  */
@@ -372,7 +373,7 @@ export type ExecutionEvent =
  * @category Models
  */
 export interface TokenData {
-  /** When an unused token expires, in UNIX seconds with a fraction. */
+  /** When the token expires if it is not used, in UNIX seconds. */
   expires_at: number;
   /** The user who logged in. */
   user: User;
@@ -687,7 +688,7 @@ export type SortBy<Fields> = { [Key in keyof Fields | "_id"]?: 1 | -1 };
  * Field names of models that filters and orders do not have.
  *
  * @category Models
- * @deprecated Filters and orders accept only the names of the database.
+ * @deprecated Not used any more; kept for compatibility.
  */
 export interface WireOnlyFields {
   /** The database's name is `model_id`. */

@@ -142,7 +142,7 @@ export interface FetchInit {
   body?: string;
   /** Redirects must not be followed. */
   redirect: "manual";
-  /** Aborted when the call ends. */
+  /** Aborted by the timeout, the caller or `logout()`. */
   signal: AbortSignal;
 }
 
@@ -153,7 +153,7 @@ export interface FetchInit {
  */
 export interface FetchResponse {
   /** Whether the status is a success. */
-  readonly ok?: boolean;
+  readonly ok?: boolean | undefined;
   /** The HTTP status. */
   readonly status: number;
   /** The reason phrase. */
@@ -163,8 +163,8 @@ export interface FetchResponse {
     /** The value of a header, or null. */
     get(name: string): string | null;
   };
-  /** Whether it is an `opaqueredirect`. */
-  readonly type?: string;
+  /** `opaqueredirect` for a redirect, `error` for a network error. */
+  readonly type?: string | undefined;
   /** The body; a `ReadableStream` can be streamed and canceled. */
   readonly body?: unknown;
   /** Reads the body as text. */

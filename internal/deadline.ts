@@ -17,7 +17,7 @@ export type OpenDeadlines = Set<Deadline>;
 /** The callbacks of a signal and the listener that calls them. */
 interface Subscription {
   callbacks: Set<() => void>;
-  listener: () => void; // not with `this`: older versions of workerd lack it
+  listener: () => void; // older versions of workerd call it without `this`
 }
 
 /** Callbacks share one listener: Node warns of a leak above ten of them. */
@@ -67,7 +67,7 @@ let alarm: { timeout: number; start: number; signal: AbortSignal } | undefined;
  * a timer for each call would add 6 % to it.
  */
 function sharedAlarm(timeout: number, start: number): AbortSignal {
-  const age = start - (alarm?.start ?? 0); // unreliable if a test fakes the clock
+  const age = start - (alarm?.start ?? 0); // wrong if a test fakes the clock
   const isUsable = alarm?.timeout === timeout && !alarm.signal.aborted &&
     age >= 0 && age <= timeout / 100;
   if (!alarm || !isUsable) {

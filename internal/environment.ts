@@ -16,7 +16,7 @@ import { validateNames } from "./validate.ts";
 /** Values that turn a variable off, as for Decapod's command line. */
 const OFF = /^\s*(?:0|f|false|n|no|off)?\s*$/i;
 
-/** Reads `DECAPOD_…`; throws if a variable is missing or invalid. */
+/** Reads `DECAPOD_…`; throws if a setting is missing or invalid. */
 export function readEnvironment(
   options: Partial<ClientOptions>,
 ): { url: string; options: ClientOptions } {

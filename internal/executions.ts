@@ -56,7 +56,7 @@ const MAX_REPLAYED_VERSIONS = 16;
 
 const STEPS_PER_PAGE = 100;
 
-/** How many steps without a time are taken for a transient error. */
+/** From this many on, steps without a time are no transient error. */
 const MAX_INVALID_STEPS = 10;
 
 const MAX_STEPS_IN_MESSAGE = 5;
@@ -103,13 +103,12 @@ export function followExecution(
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  let poller: ExecutionPoller;
   const open = () => {
     validateOptions(options, FOLLOW_OPTIONS);
-    poller = new ExecutionPoller(executions, id, options);
-    return poller.deadline;
+    const poller = new ExecutionPoller(executions, id, options);
+    return { deadline: poller.deadline, batches: readEvents(poller) };
   };
-  return flattenWithin(open, () => readEvents(poller), (event) => [event]);
+  return flattenWithin(open, (event) => [event]);
 }
 
 async function* readEvents(
@@ -120,7 +119,7 @@ async function* readEvents(
   let last: Execution | undefined;
   for (;;) {
     const latest = await poller.poll();
-    const over = hasEnded(latest);
+    const isOver = hasEnded(latest);
     try {
       // Each version since the last poll; a stale response has none.
       let version = last
@@ -130,7 +129,7 @@ async function* readEvents(
         const execution = version === latest.version ? latest : checkExecution(
           await executions.getVersion(id, version, request),
         );
-        if (execution === latest && over) break; // after its last steps
+        if (execution === latest && isOver) break; // yielded after its steps
         if (execution.data.state !== last?.data.state) {
           poller.resetInterval();
           yield { type: "state", execution };
@@ -138,12 +137,12 @@ async function* readEvents(
         }
         last = execution;
       }
-      yield* steps.readNew(over);
+      yield* steps.readNew(isOver);
     } catch (error) {
       poller.rethrowUnlessTransient(error);
       continue;
     }
-    if (over) return yield { type: "state", execution: latest };
+    if (isOver) return yield { type: "state", execution: latest };
   }
 }
 
@@ -157,12 +156,13 @@ class StepReader {
 
   constructor(readonly poller: ExecutionPoller) {}
 
-  /** @param over Whether no further steps can be written. */
-  async *readNew(over: boolean): AsyncGenerator<ExecutionEvent> {
+  /** @param isOver Whether no further steps can be written. */
+  async *readNew(isOver: boolean): AsyncGenerator<ExecutionEvent> {
+    // Skips pages of steps that were read before.
     const page = Math.floor(this.#countAtLastTime / STEPS_PER_PAGE) + 1;
     const filter = { time_finished: { gte: this.#lastTime } };
     yield* this.#read(this.#lastTime ? { filter, page } : {});
-    if (!over) return;
+    if (!isOver) return;
     // Some may have been written later, with an earlier time.
     const { total } = await this.poller.listSteps({ perPage: 1 });
     if (total > this.#seen.size) yield* this.#read({});
@@ -315,7 +315,7 @@ class ExecutionPoller {
     const what = latest === undefined
       ? `did not end ${within}: no poll got a response`
       : hasEnded(latest)
-      ? `ended as ${latest.data.state}, but was not reported completely ${within} (polled ${seen})`
+      ? `ended as ${latest.data.state}, but its details could not be read ${within} (polled ${seen})`
       : `did not end ${within}: it is ${latest.data.state} and continues (polled ${seen})`;
     return new DecapodWaitTimeoutError(
       singleLine(`Execution ${this.id} ${what}`),
@@ -328,8 +328,8 @@ class ExecutionPoller {
 }
 
 /**
- * Whether an execution has ended. One that is canceled before it starts, in
- * its second version, is still executed by Decapod.
+ * Whether an execution has ended. One that is canceled before it starts, which
+ * is version 2, still runs.
  */
 function hasEnded({ version, data: { state } }: Execution): boolean {
   const isStillQueued = state === "canceled" && version === 2;
@@ -361,7 +361,7 @@ function checkExecution(execution: Execution): Execution {
   );
 }
 
-/** Whether the next poll may succeed. */
+/** Whether the next poll may succeed; wider than RETRYABLE_STATUSES. */
 function isTransient(error: unknown): boolean {
   return error instanceof DecapodAPIError
     ? [408, 429].includes(error.code) || error.code >= 500

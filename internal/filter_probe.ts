@@ -13,7 +13,7 @@ import type { RequestSpec } from "./request.ts";
 import type { Transport } from "./transport.ts";
 import { isObject } from "./validate.ts";
 
-/** A field that no item has: none matches unless the filter is ignored. */
+/** A field that no item has: a match means that the filter was ignored. */
 const NO_SUCH_FIELD = "decapodlib_no_such_field";
 
 /** How many filters a client remembers. */
@@ -70,7 +70,7 @@ export function getFilteredPage<T extends object>(
       const names = patterns.map(([field]) => `filter.${field}.regexp`);
       const label = singleLine(names.join(" or "), 200);
       throw new TypeError(
-        `Invalid ${label}: must be a regular expression in Python's syntax, the server would ignore the whole filter`,
+        `Invalid ${label}: must be a regular expression in Python's syntax (otherwise the server ignores the whole filter)`,
       );
     };
     await probe();

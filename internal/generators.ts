@@ -1,22 +1,24 @@
-/** Async generators: items of batches, lines of chunks. */
+/** Flattens batches into items, and splits chunks into lines. */
 
 import { addCaller } from "./caller.ts";
 import type { Deadline } from "./deadline.ts";
 import { DecapodError } from "../errors.ts";
 
-/** The signals that end iterations, also between two items of a batch. */
+/**
+ * The deadline's signal of each iterator, for flatten(): an iterator may be the
+ * batches of another one.
+ */
 const signals = new WeakMap<object, AbortSignal>();
 
 /**
- * Yields the items of each batch. Not an async generator for two reasons:
- * return() takes effect while a next() is pending, and an async generator would
- * cost as much for each item as a batch costs for all of its items.
+ * Yields the items of each batch. Not an async generator: return() must work
+ * while a next() is pending, and each item would cost as much as a batch.
  *
  * @param batches The batches; closed when the iteration ends.
  * @param itemsOf The items of a batch.
  * @param stop Aborts what next() waits for.
- * @param signal Ends the iteration between two items. Defaults to the signal of
- * the batches' own deadline.
+ * @param signal Ends the iteration between two items; the signal of the batches'
+ * own deadline replaces it.
  */
 export function flatten<Batch, T>(
   batches: AsyncGenerator<Batch, void, undefined>,
@@ -84,26 +86,33 @@ export function flatten<Batch, T>(
   return iterator;
 }
 
+/** Batches, and the deadline within which they are read. */
+export interface Source<Batch> {
+  deadline: Deadline;
+  batches: AsyncGenerator<Batch, void, undefined>;
+}
+
 /**
  * Yields the items of each batch, within a deadline that is opened when the
  * iteration begins.
  */
 export function flattenWithin<Batch, T>(
-  open: () => Deadline,
-  read: (deadline: Deadline) => AsyncGenerator<Batch, void, undefined>,
+  open: () => Source<Batch>,
   itemsOf: (batch: Batch) => readonly T[],
 ): AsyncGenerator<T, void, undefined> {
   let deadline: Deadline | undefined;
   async function* readBatches(): AsyncGenerator<Batch, void, undefined> {
-    deadline = open();
+    const source = open();
+    deadline = source.deadline;
     signals.set(batches, deadline.signal).set(iterator, deadline.signal);
     try {
-      yield* read(deadline);
+      yield* source.batches;
     } finally {
       deadline.close();
     }
   }
-  const stop = () => deadline?.abort(new DecapodError("Iteration left"));
+  const stop = () =>
+    deadline?.abort(new DecapodError("Iteration ended by the caller"));
   const batches = readBatches();
   const iterator = flatten(batches, itemsOf, stop);
   return iterator;
@@ -123,8 +132,8 @@ export async function* lines(
       rest += chunk;
       continue;
     }
-    const text = rest + chunk.slice(0, end);
-    yield `${text}\n`.split(text.includes("\r") ? /\r?\n/ : "\n").slice(0, -1);
+    const text = rest + chunk.slice(0, end + 1);
+    yield text.split(text.includes("\r") ? /\r?\n/ : "\n").slice(0, -1);
     rest = chunk.slice(end + 1);
   }
   if (rest !== "") yield [rest];

@@ -65,10 +65,11 @@ function isIterable(value: object): value is Iterable<unknown> {
   return Symbol.iterator in value;
 }
 
-/** The values of secret headers, and their parts, to redact them. */
+/** Values of secret headers, their words and what follows `name=`, to redact. */
 export function headerSecrets(headers: HeaderRecord): string[] {
   return Object.entries(headers)
     .filter(([name]) => SECRET_NAMES.test(name))
-    .flatMap(([, value]) => [value, ...value.split(/[\t ;,]+|^[^=;]*=/)])
+    .flatMap(([, value]) => [value, ...value.split(/[\t ;,]+/)])
+    .flatMap((part) => [part, part.replace(/^[^=]*=/, "")])
     .filter((value) => !/^(?:basic|bearer|digest|negotiate)$/i.test(value));
 }

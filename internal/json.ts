@@ -21,7 +21,7 @@ export function serializeJson(body: unknown): string {
     const problem = ancestors.some((outer) => outer.value === value)
       ? "a circular structure"
       : value == null && isObject(Reflect.get(this, key))
-      ? "an object without a JSON value"
+      ? "an object that JSON turns into null or nothing"
       : findProblem(value, Array.isArray(this));
     if (problem) {
       throw new TypeError(

@@ -46,7 +46,7 @@ const VALUE: Validator = [
 
 const INTEGER: Validator = ["an integer", Number.isSafeInteger, RangeError];
 
-/** No value passes: numbers are checked as integers before. */
+/** Rejects all but numbers, which INTEGER checks instead. */
 const RESULT: Validator = [
   "a number: ok 1, error 2, skipped 3, unreachable 4",
   () => false,
@@ -101,7 +101,7 @@ function validateCondition(
 ): void {
   if (field === "_id") {
     throw new TypeError(
-      `Invalid ${label}: must be another field, the server can only sort by _id`,
+      `Invalid ${label}: must be another field (the server can only sort by _id)`,
     );
   }
   const validateValue = (label: string, value: unknown) =>
@@ -127,7 +127,7 @@ function validateCondition(
   }
 }
 
-/** The fields of a filter or an order; throws for names of the API only. */
+/** The fields of a filter or an order; throws for names that only the API has. */
 function readFields(
   option: string,
   value: object | undefined,

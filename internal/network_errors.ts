@@ -39,8 +39,8 @@ const TRUST_HINTS: Record<string, string> = {
 };
 
 /**
- * Messages of the runtimes, as patterns, if the response failed: the request was
- * sent. Upper case and spaces exclude host names.
+ * Patterns of runtime messages that mean: sent, but the response failed. Upper
+ * case and spaces exclude host names.
  */
 const SENT: Record<string, string> = {
   "UND_ERR_HEADERS_TIMEOUT|UND_ERR_BODY_TIMEOUT": RUNTIME_LIMIT,
@@ -86,7 +86,7 @@ const NOT_SENT: Record<string, string> = {
   // Bun
   "EPROTO":
     `the TLS handshake failed (${HTTP_HINT}, or whether the server requires a client certificate)`,
-  // Bun before 1.4.3, which says no more than that
+  // Bun before 1.4.3, which gives no details
   "FailedToO|ConnectionRef":
     "no connection could be opened (check the host name, the port, whether the server uses TLS, and tls.ca, tls.cert and tls.key if they are set)",
   "before secure TLS|handshake eof":
@@ -110,7 +110,7 @@ const MAYBE_SENT: Record<string, string> = {
     `the server does not use HTTP (${HTTPS_HINT})`,
 };
 
-/** An error and its causes, the first cause last. */
+/** An error and its causes, the root cause last. */
 function causes(error: unknown): unknown[] {
   return error instanceof Error && error.cause !== undefined
     ? [error, ...causes(error.cause)]
@@ -139,10 +139,10 @@ export function describeNetworkError(
   ).join("\n");
   const find = (rows: Record<string, string>) =>
     Object.entries(rows).find(([pattern]) => RegExp(pattern).test(all))?.[1];
-  const isConnecting = all.includes("(Connect)"); // Deno
-  const sent = find(SENT);
-  const unsent = sent ? undefined : find(NOT_SENT);
-  const text = sent ?? unsent ?? find(MAYBE_SENT);
+  const isConnecting = all.includes("(Connect)"); // Deno: "client error (Connect)"
+  const sentText = find(SENT);
+  const unsentText = sentText ? undefined : find(NOT_SENT);
+  const text = sentText ?? unsentText ?? find(MAYBE_SENT);
   if (text === undefined) {
     const last = chain.at(-1);
     const message = last instanceof Error ? last.message : toText(last);
@@ -156,8 +156,8 @@ export function describeNetworkError(
   }
   return {
     text: text + certificateHint(text, isCustom, url),
-    mayHaveReachedServer: unsent === undefined && !isConnecting,
-    mayBeLength: unsent === undefined || text === UNACCEPTABLE,
+    mayHaveReachedServer: unsentText === undefined && !isConnecting,
+    mayBeLength: unsentText === undefined || text === UNACCEPTABLE,
     isTimeout: text === RUNTIME_LIMIT,
   };
 }

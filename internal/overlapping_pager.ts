@@ -44,7 +44,7 @@ export function overlappingPager<T extends HasId>(
   first: ListOptionsLike,
   keyOf: (item: T) => string,
 ): Pager<T> {
-  /** The version of each item that was yielded or seen. */
+  /** The latest version read of each item, by key. */
   const seen = new Map<string, number>();
   /** The caller's page size, and where the first page began. */
   let size = 0;
@@ -112,8 +112,9 @@ export function overlappingPager<T extends HasId>(
 }
 
 /**
- * The page size closest to the caller's with which a page begins shortly before
- * a position: at most a quarter of the page is read again.
+ * The page size closest to `size + 1` with which a page begins shortly before a
+ * position: at most a quarter of the page is read again. It exists: `4 * position`
+ * qualifies.
  */
 function overlappingSize(position: number, size: number): number {
   for (let distance = 0;; distance++) {

@@ -1,6 +1,5 @@
 /** Creates listings, and decides how they move through pages. */
 
-import type { Deadline } from "./deadline.ts";
 import { DecapodResponseError } from "../errors.ts";
 import { getFilteredPage, regexpsOf } from "./filter_probe.ts";
 import { flattenWithin } from "./generators.ts";
@@ -43,7 +42,7 @@ export function createListing<T extends HasId>(
   options: ListOptionsLike = {},
 ): Listing<T> {
   const spec = { method: "GET", path, isValid: isPage } as const;
-  let headers: RequestOptions["headers"]; // pairs can be read only once
+  let headers: RequestOptions["headers"]; // an iterator can be read only once
 
   /** Validates the options; returns the function that gets a page. */
   function openReader(): PageReader<T> {
@@ -64,24 +63,19 @@ export function createListing<T extends HasId>(
 
   /** @param limit How many items to read. */
   function pages(limit = Infinity): AsyncGenerator<Page<T>, void, undefined> {
-    let getPage: PageReader<T>;
     const open = () => {
-      getPage = openReader();
-      return transport.openLongDeadline(
+      const getPage = openReader();
+      const pager = choosePager<T>(options, kind, limit);
+      const deadline = transport.openLongDeadline(
         ({ ErrorClass, reason }) =>
           new ErrorClass(`${transport.describe(spec)}: ${reason}`),
         options.signal,
       );
+      const { signal } = deadline;
+      const batches = readAhead(pager, getPage, signal, options, limit);
+      return { deadline, batches };
     };
-    const read = ({ signal }: Deadline) =>
-      readAhead(
-        choosePager<T>(options, kind, limit),
-        getPage,
-        signal,
-        options,
-        limit,
-      );
-    return flattenWithin(open, read, (page) => [page]);
+    return flattenWithin(open, (page) => [page]);
   }
 
   return new Listing(
@@ -92,7 +86,7 @@ export function createListing<T extends HasId>(
   );
 }
 
-/** Yields pages with new items, and prefetches the next page. */
+/** Yields pages with new items, or else one page; prefetches the next one. */
 async function* readAhead<T>(
   { first, advance }: Pager<T>,
   getPage: PageReader<T>,
@@ -164,7 +158,8 @@ function keysetPager<T extends HasId>(
     const end = (lastId ? 0 : (page - 1) * per_page) + items.length;
     const isLast = items.length === 0 || end === total ||
       end > total && items.length < per_page;
-    if (!isSorted && (lastId || !isLast)) {
+    const isOnlyPage = isLast && lastId === "";
+    if (!isSorted && !isOnlyPage) {
       throw new DecapodResponseError(
         "Cannot list: the server does not sort by model_id",
       );

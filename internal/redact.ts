@@ -25,9 +25,9 @@ function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 }
 
-/** A pattern of a character in the encodings in which servers echo values. */
+/** A pattern that matches a character in any encoding that servers echo. */
 function anyEncoding(char: string): string {
-  if (/[\w.~-]/.test(char)) return escapePattern(char); // none encodes it
+  if (/[\w.~-]/.test(char)) return escapePattern(char); // never encoded
   const hex = (number: number) => number.toString(16);
   const code = char.codePointAt(0) ?? 0;
   const json = (text: string) => JSON.stringify(text).slice(1, -1);

@@ -41,7 +41,10 @@ export type ErrorClass<Options> = new (
 const MAX_MESSAGE = 500;
 const MAX_URL_IN_MESSAGE = 160;
 
-/** The longest request line or header of Decapod's nginx, in bytes. */
+/**
+ * The longest request line or header of Decapod's nginx, in bytes. 20 are left
+ * for the method and the version of HTTP.
+ */
 const MAX_LINE = 4096;
 
 /** Whether resending the request could apply a change twice. */
@@ -117,7 +120,10 @@ export class OutgoingRequest {
     this.headers["content-type"] = "application/json";
   }
 
-  /** Redacts the client's password and tokens, secret arguments and headers. */
+  /**
+   * Redacts the client's password and tokens, secret arguments and headers.
+   * requestUrl() redacts URLs.
+   */
   redact(text: string): string {
     return redacted(text, [
       ...this.secrets,
@@ -152,12 +158,12 @@ export class OutgoingRequest {
     if (signal.aborted) return signal.reason; // the caller's own
     if (thrown instanceof DecapodError) return thrown;
     const cause = redactError(thrown, (text) => this.redact(text));
-    const error = describeNetworkError(cause, this.isCustom, this.url);
-    const { isTimeout, mayHaveReachedServer, isUnknown, mayBeLength } = error;
+    const failure = describeNetworkError(cause, this.isCustom, this.url);
+    const { isTimeout, mayHaveReachedServer, isUnknown, mayBeLength } = failure;
     // Once headers have arrived, any failure means that the body is truncated.
-    const detail = isUnknown ? ` (${error.text})` : "";
+    const detail = isUnknown ? ` (${failure.text})` : "";
     const text = !response || isTimeout
-      ? error.text
+      ? failure.text
       : `connection lost while reading the response${detail}`;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,

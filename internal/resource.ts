@@ -55,7 +55,7 @@ export class Resource<M extends Model<string, object>> {
   async update(model: M, options?: RequestOptions): Promise<M> {
     if (!isObject(model) || "then" in model) {
       throw new TypeError(
-        `Invalid ${this.name}: must be a whole model as it was read, got ${
+        `Invalid ${this.name}: must be a model as it was read, got ${
           isObject(model) ? "a promise (is an await missing?)" : typeof model
         }`,
       );
@@ -114,7 +114,7 @@ async function applyChange<Data extends object>(
   const data = await deadline.race(Promise.resolve(model.data).then(change));
   if (isObject(data)) return data;
   throw new TypeError(
-    "Invalid change: must return the new data, got no object",
+    "Invalid change: must return an object with the new data",
   );
 }
 

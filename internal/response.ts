@@ -14,13 +14,13 @@ import { isObject } from "./validate.ts";
 
 const MAX_ERROR_BODY = 64 * 1024;
 
-/** Secrets are shorter. */
+/** Longer than any secret, in characters. */
 const MAX_SECRET = 1024;
 
 /** V8's maximum string length, the lowest of all engines. */
 const MAX_TEXT = 2 ** 29 - 24;
 
-const URL_HINT = "check that the URL is that of the Decapod API";
+const URL_HINT = "check that the URL points to the Decapod API";
 
 /** What to do about statuses whose cause is not obvious. */
 const HINTS: Record<number, string> = {
@@ -124,11 +124,13 @@ export class IncomingResponse {
     ) {
       return parsed.value;
     }
-    const found = text && (parsed ? "of another shape" : "invalid JSON");
+    const found = text === ""
+      ? "empty"
+      : parsed
+      ? "of another shape"
+      : "invalid JSON";
     throw this.#unexpected(
-      `is not the expected JSON object: it is ${
-        found || "empty"
-      } (${URL_HINT})`,
+      `is not the expected JSON object: it is ${found} (${URL_HINT})`,
     );
   }
 
@@ -194,7 +196,7 @@ export class IncomingResponse {
     return await new Blob(chunks).slice(0, maxBytes).arrayBuffer();
   }
 
-  /** Some runtimes report a truncated body as complete. */
+  /** Throws if the body is truncated; some runtimes report it as complete. */
   #checkLength(size: number): void {
     const { headers } = this.response;
     const length = Number(headers.get("content-length"));

@@ -53,7 +53,7 @@ export function backoff(attempt: number, first = 200, max = 8000): number {
 
 const nativeFetch = globalThis.fetch;
 
-/** The init of fetch; `tls` are the settings of Deno's HTTP client. */
+/** The init of fetch; `tls` is for Deno's HTTP client, or for Bun's fetch. */
 interface Init extends Omit<FetchInit, "headers" | "method"> {
   headers: HeaderRecord;
   method?: string;
@@ -131,9 +131,12 @@ export class Transport {
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
     return flattenWithin(
-      () => this.openDeadline(spec, options),
-      (deadline) => lines(this.#chunks(spec, options, deadline)),
-      (lines) => lines,
+      () => {
+        const deadline = this.openDeadline(spec, options);
+        const batches = lines(this.#chunks(spec, options, deadline));
+        return { deadline, batches };
+      },
+      (batch) => batch,
     );
   }
 
@@ -170,7 +173,8 @@ export class Transport {
   ): Promise<T> {
     const deadline = this.openDeadline(spec, options);
     try {
-      const headers = readHeaders(options?.headers); // pairs can be read once
+      // An iterator can be read only once.
+      const headers = readHeaders(options?.headers);
       return await work(deadline, { ...pickOptions(options), headers });
     } finally {
       deadline.close();
@@ -203,13 +207,13 @@ export class Transport {
     return new Deadline(timeout, toError, this.#deadlines, signal);
   }
 
-  /** Cancels everything under way, except requests that were sent already. */
+  /** Cancels calls under way, except those whose single request was sent. */
   cancelAll(): void {
     for (const deadline of [...this.#deadlines]) {
       try {
         deadline.cancel();
       } catch {
-        // A Worker cannot abort what one of its earlier requests abandoned.
+        // workerd cannot abort signals of an earlier incoming request.
         this.#deadlines.delete(deadline);
       }
     }
@@ -258,18 +262,20 @@ export class Transport {
           this.redactToken(headers.authorization = token);
         }
         try {
+          // Calls of several requests end at once at logout.
           if (!outer) deadline.beginRequest();
           return await this.#attempt(request, attempt, read);
         } catch (error) {
           latest = error;
-          const isExpired = !reauthenticated && token !== undefined &&
+          const needsLogin = !reauthenticated && token !== undefined &&
             isUnauthorized(error);
-          const wait = isExpired ? 0 : retryDelay(error, ++failures);
+          if (!needsLogin) failures++;
+          const wait = needsLogin ? 0 : retryDelay(error, failures);
           if (wait === undefined || failures > retries) throw error;
           // With no time left, this error is more useful than a timeout.
           if (wait >= deadline.remaining) throw error;
           deadline.endRequest();
-          if (isExpired) {
+          if (needsLogin) {
             reauthenticated = true;
             auth.revokeToken(token);
           } else await delay(wait, { signal: deadline.signal });
@@ -374,7 +380,7 @@ export class Transport {
   }
 }
 
-/** The options of a request, also those that are inherited from a class. */
+/** Copies the request options, including inherited ones. */
 export function pickOptions(options: RequestOptions = {}): RequestOptions {
   const { signal, timeout, retries, headers } = options;
   return { signal, timeout, retries, headers };

@@ -28,7 +28,7 @@ export const ARRAY: Validator = ["an array", Array.isArray];
 
 const OBJECT: Validator = ["an object", isObject];
 
-/** Of other objects, members would be lost silently. */
+/** JSON would silently drop members of other objects. */
 export const PLAIN_OBJECT: Validator = [
   "a plain object",
   (value) => isObject(value) && isPlain(value) && !("toJSON" in value),
@@ -106,7 +106,7 @@ export function validate(
   );
 }
 
-/** Quotes numbers; names only the type of other values: they may be secret. */
+/** Shows numbers; names only the type of other values: they may be secret. */
 function describe(value: unknown): string {
   if (typeof value === "number" || value == null) return String(value);
   if (value === "") return "an empty string";
@@ -124,8 +124,8 @@ export function validateNames(
 ): void {
   validate(label, value, OBJECT);
   for (const name in value) {
-    const isInherited = name in Object.prototype && !Object.hasOwn(value, name);
-    if (isInherited || known.includes(name)) continue;
+    const isPolluted = name in Object.prototype && !Object.hasOwn(value, name);
+    if (isPolluted || known.includes(name)) continue;
     const similar = known.find((one) => isSimilar(one, name));
     const suggestion = similar ? `did you mean "${similar}"? ` : "";
     throw new TypeError(
@@ -137,7 +137,8 @@ export function validateNames(
 }
 
 /**
- * Throws if an object has unknown members or invalid values, or lacks a member.
+ * Throws if an object has unknown members, or invalid or missing values of names
+ * in VALIDATORS.
  *
  * @param members Whether each known member is required.
  * @param prefix Precedes the names in errors.
@@ -157,7 +158,7 @@ export function validateOptions(
   }
 }
 
-/** Whether names differ in case and separators, or in two adjacent letters. */
+/** Whether names differ at most in case, separators and two adjacent letters. */
 function isSimilar(known: string, given: string): boolean {
   const normalize = (name: string) =>
     name.replace(/[^a-z0-9]/gi, "").toLowerCase();
@@ -174,7 +175,7 @@ function isSimilar(known: string, given: string): boolean {
   return different <= Math.min(2, known.length / 3);
 }
 
-/** Whether an object is plain: of no class, so that it has own members only. */
+/** Whether the prototype of an object is Object.prototype or null. */
 export function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype;
