@@ -9,21 +9,26 @@
 import { replaceSection, table } from "../support/page.ts";
 import { contests as calls } from "./call_bench.ts";
 import { contests as cloudConfigs } from "./cloud_config_bench.ts";
-import { compete, type Contest, ratio, type Target } from "./contest.ts";
+import {
+  compete,
+  type Contest,
+  ratio,
+  show,
+  type Spread,
+  spread,
+  type Target,
+} from "./contest.ts";
 import { contests as followings, traffic } from "./follow_bench.ts";
 import { importCost } from "./import_cost.ts";
-import { contests as decodings } from "./json_bench.ts";
 import { contests as listings } from "./listing_bench.ts";
 import { contests as logs } from "./log_bench.ts";
 import { memoryCost } from "./memory_cost.ts";
-import { show, type Spread, spread } from "./spread.ts";
 
 const PAGE = new URL("../../docs/performance.md", import.meta.url);
 
 const CONTESTS: Contest[] = [
   ...calls,
   ...listings,
-  ...decodings,
   ...logs,
   ...cloudConfigs,
   ...followings,
@@ -35,25 +40,19 @@ const PAIRS = 40;
 /** The highest ratio of memory for a hundred times as many items. */
 const MOST_MEMORY = 1.5;
 
-const RATIOS = [
-  "What",
-  "Against",
-  "Ratio of",
-  "Median (min – max)",
-  "Target",
-  "Met",
-];
-const TIMES = ["What", "How", "Median (min – max)", "Unit"];
+const MEDIAN = "Median (min – max)";
+const RATIOS = ["What", "Against", "Ratio of", MEDIAN, "Target", "Met"];
+const TIMES = ["What", "How", MEDIAN, "Unit"];
+const TRAFFIC = ["How", "Requests", "Responses"];
 
 /** A ratio, and whether it meets its target. */
 function ratioRow(what: string, target: Target, ratio: Spread): string[] {
   const { against, of, wanted } = target;
   const row = [what, against, of, show(ratio)];
   if (wanted === undefined) return [...row, "–", "–"];
-  const [sign, met] = of === "time"
-    ? ["≤", ratio.median <= wanted]
-    : ["≥", ratio.median >= wanted];
-  return [...row, `${sign} ${wanted}`, met ? "yes" : "no"];
+  const isMet = of === "time" ? ratio.median <= wanted : ratio.median >= wanted;
+  const sign = of === "time" ? "≤" : "≥";
+  return [...row, `${sign} ${wanted}`, isMet ? "yes" : "no"];
 }
 
 /** The time of one way. */
@@ -95,27 +94,15 @@ async function processRatios(): Promise<string[][]> {
     wanted: 1.4,
   } as const;
   const imports = ratio(await importCost(PAIRS), target);
-  const memory = (await memoryCost()).map(({ name, little, much }) => {
-    const ratio = much.bytes / little.bytes;
-    return [
-      `memory for ${much.count} ${name}`,
-      `${little.count} of them`,
-      "memory",
-      ratio.toFixed(2),
-      `≤ ${MOST_MEMORY}`,
-      ratio <= MOST_MEMORY ? "yes" : "no",
-    ];
-  });
-  return [ratioRow("a process that imports", target, imports), ...memory];
-}
-
-async function trafficTable(): Promise<string> {
-  const rows = [...await traffic()].map(([how, { requests, bytes }]) => [
-    how,
-    String(requests),
-    `${(bytes / 1e6).toFixed(2)} MB`,
+  const memory = (await memoryCost()).map(({ name, little, much, ratio }) => [
+    `memory for ${much} ${name}`,
+    `${little} of them`,
+    "memory",
+    ratio.toFixed(2),
+    `≤ ${MOST_MEMORY}`,
+    ratio <= MOST_MEMORY ? "yes" : "no",
   ]);
-  return table(["How", "Requests", "Responses"], rows);
+  return [ratioRow("a process that imports", target, imports), ...memory];
 }
 
 async function main(words: string[]): Promise<void> {
@@ -131,7 +118,7 @@ async function main(words: string[]): Promise<void> {
   const parts = {
     ratios: table(RATIOS, ratios),
     times: table(TIMES, times),
-    traffic: await trafficTable(),
+    traffic: table(TRAFFIC, await traffic()),
   };
   let page = await Deno.readTextFile(PAGE);
   for (const [name, text] of Object.entries(parts)) {
