@@ -223,7 +223,7 @@ async function prepare(
   if (cell === undefined) {
     throw new Error("Cannot run the cell: its position does not exist");
   }
-  const { strikes, prelude } = cell;
+  const { prelude, ...strikes } = cell;
   const login = (method: string, path: string) =>
     method === "POST" && path === "/v1/auth/";
   const ofLogins = position === "during login" ||
