@@ -331,3 +331,10 @@ export const FAULTS: readonly KnownFault[] = [
   ...withRetryAfter(503, "HTTP 503", "HTTP 503 with long Retry-After"),
   ...SUCCESSES,
 ];
+
+/** The fault with this name. */
+export function faultNamed(name: string): KnownFault {
+  const fault = FAULTS.find((fault) => fault.name === name);
+  if (fault === undefined) throw new Error(`Cannot find the fault ${name}`);
+  return fault;
+}

@@ -3,6 +3,8 @@
  * which fault, into which requests, and how often.
  */
 
+import { Buffer } from "node:buffer";
+import { delay } from "@std/async/delay";
 import {
   type Answer,
   fromResponse,
@@ -49,14 +51,14 @@ export interface Wire {
 /** A fault and the requests that it is injected into. */
 export interface Injection {
   readonly fault: Fault;
-  /** Selects requests by method and path. */
-  readonly operation: (method: string, path: string) => boolean;
-  /** How many of these are served normally first. */
-  readonly skip: number;
-  /** How many get the fault then. */
-  readonly count: number;
+  /** Selects requests by method and path. Defaults to all. */
+  readonly operation?: (method: string, path: string) => boolean;
+  /** How many of these are served normally first. Defaults to 0. */
+  readonly skip?: number;
+  /** How many get the fault then. Defaults to all. */
+  readonly count?: number;
   /** Whether it starts after half of the body. */
-  readonly inBody: boolean;
+  readonly inBody?: boolean;
 }
 
 /** A request as the server received it. */
@@ -73,12 +75,12 @@ export interface Received {
   status?: number;
 }
 
-const decoder = new TextDecoder();
-
 /** The server. */
 export class FaultServer implements AsyncDisposable {
   /** Every request whose first line arrived. */
   readonly received: Received[] = [];
+  /** The number of all connections so far. */
+  connections = 0;
   /** Whether connections are kept alive. */
   keepAlive = false;
   /** Whether they are closed as soon as they are idle. */
@@ -90,7 +92,6 @@ export class FaultServer implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #connections = new Map<Connection, Promise<void>>();
   readonly #accepting: Promise<void>;
-  #total = 0;
 
   constructor(handler: (request: Request) => Promise<Response>) {
     this.#handler = handler;
@@ -106,11 +107,6 @@ export class FaultServer implements AsyncDisposable {
     return this.#connections.size;
   }
 
-  /** The number of all connections so far. */
-  get connections(): number {
-    return this.#total;
-  }
-
   /** Injects a fault. */
   inject(injection: Injection): void {
     this.#injections.push({ ...injection, seen: 0 });
@@ -123,25 +119,13 @@ export class FaultServer implements AsyncDisposable {
     this.#injections.length = 0;
   }
 
-  /**
-   * Waits until no request is pending.
-   *
-   * @param limit The maximum wait in milliseconds.
-   * @returns The number of pending requests.
-   */
-  async settled(limit: number): Promise<number> {
-    const end = performance.now() + limit;
+  /** Waits until no request is pending; returns the number after a limit. */
+  async settled(limitMs: number): Promise<number> {
+    const end = performance.now() + limitMs;
     for (;;) {
       const busy = [...this.#connections.keys()].filter(({ busy }) => busy);
-      if (busy.length === 0) return 0;
-      const left = end - performance.now();
-      if (left <= 0) return busy.length;
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      await Promise.race([
-        Promise.all(busy.map(({ idle }) => idle)),
-        new Promise((resolve) => timer = setTimeout(resolve, left)),
-      ]);
-      clearTimeout(timer);
+      if (busy.length === 0 || performance.now() > end) return busy.length;
+      await delay(2);
     }
   }
 
@@ -156,7 +140,7 @@ export class FaultServer implements AsyncDisposable {
   async #accept(): Promise<void> {
     for await (const socket of this.#listener) {
       socket.setNoDelay();
-      this.#total++;
+      this.connections++;
       const connection = new Connection(socket);
       const served = this.#serve(connection).finally(() => {
         connection.close();
@@ -193,7 +177,7 @@ export class FaultServer implements AsyncDisposable {
       );
       if (!usable || !this.keepAlive || connection.gone) return;
       if (this.closesIdle) return;
-      connection.rested();
+      connection.busy = false;
     }
   }
 
@@ -213,9 +197,9 @@ export class FaultServer implements AsyncDisposable {
     let injected: Injection | undefined;
     for (const injection of this.#injections) {
       if ((injection.fault.unsent !== undefined) !== isUnsent) continue;
-      if (!injection.operation(method, path)) continue;
+      const { operation, skip = 0, count = Infinity } = injection;
+      if (operation?.(method, path) === false) continue;
       const number = injection.seen++;
-      const { skip, count } = injection;
       if (number >= skip && number < skip + count) injected ??= injection;
     }
     return injected;
@@ -243,31 +227,22 @@ export class FaultServer implements AsyncDisposable {
     const answer = await (fault?.answer?.(request, real) ?? real());
     const { head, body } = serialize(answer, this.keepAlive);
     const bytes = joined([head, body]);
-    if (injected === undefined) {
-      await connection.send(bytes);
-      return answer.framing !== "close";
-    }
-    const start = injected.inBody ? head.length + (body.length >> 1) : 0;
+    const start = injected?.inBody ? head.length + (body.length >> 1) : 0;
     await connection.send(bytes.subarray(0, start));
-    if (fault?.toxic) {
-      return await fault.toxic(connection, bytes.subarray(start));
-    }
-    if (injected.inBody) return false; // a wrong response that is cut off, too
-    await connection.send(bytes);
+    const rest = bytes.subarray(start);
+    if (fault?.toxic) return await fault.toxic(connection, rest);
+    if (injected?.inBody) return false; // a wrong response that is cut off, too
+    await connection.send(rest);
     return answer.framing !== "close";
   }
 }
 
 /** The server's end of a connection. */
 class Connection implements Wire {
-  gone = false;
   /** Whether a request is pending. */
   busy = false;
-  /** Resolves when no request is pending. */
-  idle: Promise<void> = Promise.resolve();
   readonly #socket: Deno.TcpConn;
-  readonly #left = Promise.withResolvers<void>();
-  #rested = () => {};
+  readonly #left = new AbortController();
   /** Bytes that were read but not used, one character each. */
   #text = "";
   #careful = false;
@@ -277,6 +252,10 @@ class Connection implements Wire {
     this.#socket = socket;
   }
 
+  get gone(): boolean {
+    return this.#left.signal.aborted;
+  }
+
   /** The first line of the next request, or undefined at the end. */
   async line(careful: boolean): Promise<string | undefined> {
     this.#careful = careful;
@@ -284,13 +263,7 @@ class Connection implements Wire {
     this.#watching = undefined;
     const end = await this.#until("\r\n");
     if (end === undefined) return undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
     this.busy = true;
-    this.idle = promise;
-    this.#rested = () => {
-      this.busy = false;
-      resolve();
-    };
     return this.#take(end);
   }
 
@@ -302,23 +275,23 @@ class Connection implements Wire {
     if (end === undefined) return undefined;
     const headers = new Headers();
     for (const line of this.#take(end).trim().split("\r\n")) {
-      const colon = line.indexOf(":");
-      if (colon > 0) {
-        headers.append(line.slice(0, colon), line.slice(colon + 1));
-      }
+      const [, name, value = ""] = /^([^:]+):(.*)$/.exec(line) ?? [];
+      if (name) headers.append(name, value);
     }
     const length = Number(headers.get("content-length") ?? 0);
     const whole = 1 + length - (leave ? 1 : 0);
-    if (!await this.#fill(whole)) return undefined;
+    while (this.#text.length < whole) {
+      if (!await this.#read()) return undefined;
+    }
     let body = this.#take(whole).slice(1);
     if (leave && length > 0) body += "}"; // all bodies are JSON objects
-    if (!leave) this.#watch();
+    // Reads while the response is sent, to notice that the client closes.
+    if (!leave) {
+      this.#watching ??= this.#read().then((some) => {
+        if (!some) this.#left.abort();
+      });
+    }
     return { headers, body };
-  }
-
-  /** Marks the request as done. */
-  rested(): void {
-    this.#rested();
   }
 
   async send(bytes: Uint8Array): Promise<void> {
@@ -327,41 +300,27 @@ class Connection implements Wire {
         at += await this.#socket.write(bytes.subarray(at));
       }
     } catch {
-      this.#leave(); // the client has closed it
+      this.#left.abort(); // the client has closed it
     }
   }
 
   async wait(ms: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const time = new Promise((resolve) => timer = setTimeout(resolve, ms));
-    await Promise.race([time, this.#left.promise]);
-    clearTimeout(timer);
+    const { signal } = this.#left;
+    await delay(ms, { signal }).catch(() => {});
   }
 
-  async hold(): Promise<void> {
-    await this.#left.promise;
+  hold(): Promise<void> {
+    return this.wait(2 ** 31 - 1);
   }
 
   close(): void {
-    this.#leave();
-    this.#rested();
+    this.#left.abort();
+    this.busy = false;
     try {
       this.#socket.close();
     } catch {
       // already closed
     }
-  }
-
-  /** Reads while the response is sent, to notice that the client closes. */
-  #watch(): void {
-    this.#watching ??= this.#read().then((some) => {
-      if (!some) this.#leave();
-    });
-  }
-
-  #leave(): void {
-    this.gone = true;
-    this.#left.resolve();
   }
 
   /** The position after a mark; reads until it arrives. */
@@ -373,33 +332,20 @@ class Connection implements Wire {
     }
   }
 
-  async #fill(length: number): Promise<boolean> {
-    while (this.#text.length < length) {
-      if (!await this.#read()) return false;
-    }
-    return true;
-  }
-
   /** Removes bytes from what was read. */
   #take(length: number): string {
     const taken = this.#text.slice(0, length);
     this.#text = this.#text.slice(length);
-    return decoder.decode(
-      Uint8Array.from(taken, (byte) => byte.charCodeAt(0)),
-    );
+    return Buffer.from(taken, "latin1").toString();
   }
 
   /** Reads available bytes, or one byte if the last one must stay unread. */
   async #read(): Promise<boolean> {
-    const buffer = new Uint8Array(this.#careful ? 1 : 16384);
+    const buffer = Buffer.alloc(this.#careful ? 1 : 16384);
     try {
       const count = await this.#socket.read(buffer);
-      if (count === null) return false;
-      this.#text += Array.from(
-        buffer.subarray(0, count),
-        (byte) => String.fromCharCode(byte),
-      ).join("");
-      return true;
+      this.#text += buffer.toString("latin1", 0, count ?? 0);
+      return count !== null;
     } catch {
       return false;
     }
