@@ -164,24 +164,20 @@ for (const [name, answer] of Object.entries(UNUSABLE)) {
   });
 }
 
-for (const code of [400, 401, 403, 404]) {
-  Deno.test(`waitForExecution() rejects at the first ${code}`, async () => {
-    for (const at of [1, 3]) {
-      const execution = new ScriptedExecution("started");
-      execution.onPoll = (poll) =>
-        poll >= at ? apiError(code, "Permanent", "no") : undefined;
-      await withExecution(execution, async (client) => {
-        const error = await assertRejects(
-          () => client.waitForExecution(ID),
-          DecapodAPIError,
-        );
-        assertEquals(error.code, code);
-      });
-      // A token may have expired: after a 401 the client logs in again.
-      assertEquals(execution.polls, code === 401 ? at + 1 : at);
-    }
-  });
-}
+Deno.test("waitForExecution() rejects at the first 400", async () => {
+  for (const at of [1, 3]) {
+    const execution = new ScriptedExecution("started");
+    execution.onPoll = (poll) =>
+      poll >= at ? apiError(400, "Permanent", "no") : undefined;
+    await withExecution(execution, (client) =>
+      assertRejects(
+        () => client.waitForExecution(ID),
+        DecapodAPIError,
+        "400",
+      ));
+    assertEquals(execution.polls, at);
+  }
+});
 
 Deno.test("waitForExecution() rejects if no poll succeeds within a minute", async () => {
   const headers = { location: "/login" };

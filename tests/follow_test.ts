@@ -277,16 +277,6 @@ for (const place of ["onPoll", "onSteps", "onVersion"] as const) {
   });
 }
 
-Deno.test("followExecution() rejects if the id is unknown", async () => {
-  await withExecution(new ScriptedExecution("created"), async (client) => {
-    await assertRejects(
-      () => client.followExecution(crypto.randomUUID()).next(),
-      DecapodAPIError,
-      "404",
-    );
-  });
-});
-
 Deno.test("followExecution() rejects at its deadline", async () => {
   const execution = new ScriptedExecution("started");
   execution.steps.push(step(1));

@@ -62,20 +62,6 @@ Deno.test("V1Client never applies a change twice when connections are lost", asy
   assert(report.run > 200);
 });
 
-Deno.test("matrix: runMatrix() reports cells that break a rule", async () => {
-  // Cells with wrong expectations must fail.
-  const wrong = cells().filter(({ operation, position }) =>
-    operation.name === "createCluster" && position === "first attempt"
-  ).map((cell): Cell => {
-    const { attempts = 0, unknown } = cell.expected;
-    const changed = { attempts: attempts + 1, unknown: !unknown };
-    return { ...cell, expected: { ...cell.expected, ...changed } };
-  });
-  const report = await run(wrong);
-  assertEquals(report.passed, 0);
-  assertEquals(report.failures.length, wrong.length);
-});
-
 Deno.test("docs/reliability.md contains the current matrix", async () => {
   const page = await Deno.readTextFile(PAGE);
   assertEquals(section(page, "rules"), rulesTable());

@@ -1,7 +1,6 @@
 /**
  * Measures everything and writes the tables of docs/performance.md, after the
- * benchmarks in `deno task bench`. With names, it runs only these contests and
- * writes nothing: `deno run -A tests/bench/table.ts call log`.
+ * benchmarks in `deno task bench`.
  *
  * @module
  */
@@ -55,35 +54,19 @@ function ratioRow(what: string, target: Target, ratio: Spread): string[] {
   return [...row, `${sign} ${wanted}`, isMet ? "yes" : "no"];
 }
 
-/** The time of one way. */
+/** The time of one way, or its throughput. */
 function timeRow(contest: Contest, way: string, taken: number[]): string[] {
   const { name, bytes } = contest;
-  if (bytes !== undefined) {
-    const speeds = taken.map((ms) => bytes / 1000 / ms);
-    return [name, way, show(spread(speeds), 0), "MB/s"];
-  }
-  const { median } = spread(taken);
-  return median < 1
-    ? [name, way, show(spread(taken.map((ms) => ms * 1000)), 1), "µs"]
-    : [name, way, show(spread(taken), 1), "ms"];
-}
-
-/** Runs the contests. */
-async function results(
-  contests: Contest[],
-): Promise<{ ratios: string[][]; times: string[][] }> {
-  const ratios: string[][] = [];
-  const times: string[][] = [];
-  for (const contest of contests) {
-    const measured = await compete(contest);
-    for (const target of contest.targets) {
-      ratios.push(ratioRow(contest.name, target, ratio(measured, target)));
-    }
-    for (const [way, taken] of measured) {
-      times.push(timeRow(contest, way, taken));
-    }
-  }
-  return { ratios, times };
+  const row = (unit: string, digits: number, value: (ms: number) => number) => [
+    name,
+    way,
+    show(spread(taken.map(value)), digits),
+    unit,
+  ];
+  if (bytes !== undefined) return row("MB/s", 0, (ms) => bytes / 1000 / ms);
+  return spread(taken).median < 1
+    ? row("µs", 1, (ms) => ms * 1000)
+    : row("ms", 1, (ms) => ms);
 }
 
 /** Time and memory of whole processes. */
@@ -105,15 +88,18 @@ async function processRatios(): Promise<string[][]> {
   return [ratioRow("a process that imports", target, imports), ...memory];
 }
 
-async function main(words: string[]): Promise<void> {
-  if (words.length > 0) {
-    const { ratios, times } = await results(
-      CONTESTS.filter(({ name }) => words.some((word) => name.includes(word))),
-    );
-    console.log(`${table(RATIOS, ratios)}\n\n${table(TIMES, times)}`);
-    return;
+async function main(): Promise<void> {
+  const ratios: string[][] = [];
+  const times: string[][] = [];
+  for (const contest of CONTESTS) {
+    const measured = await compete(contest);
+    for (const target of contest.targets) {
+      ratios.push(ratioRow(contest.name, target, ratio(measured, target)));
+    }
+    for (const [way, taken] of measured) {
+      times.push(timeRow(contest, way, taken));
+    }
   }
-  const { ratios, times } = await results(CONTESTS);
   ratios.push(...await processRatios());
   const parts = {
     ratios: table(RATIOS, ratios),
@@ -131,4 +117,4 @@ async function main(words: string[]): Promise<void> {
   if (missed > 0) console.error(`\n${missed} targets were missed`);
 }
 
-if (import.meta.main) await main(Deno.args);
+if (import.meta.main) await main();
