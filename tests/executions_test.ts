@@ -24,6 +24,7 @@ import {
 } from "./support/execution.ts";
 import { fixedRandom } from "./support/patch.ts";
 import { apiError, json, StandInServer } from "./support/server.ts";
+import { inTime } from "./support/time.ts";
 
 const sum = (waits: number[]) => waits.reduce((all, wait) => all + wait, 0);
 
@@ -414,11 +415,8 @@ Deno.test("waitForExecution() sends its headers with each request", async () => 
   const execution = new ScriptedExecution("failed");
   await using server = new StandInServer({ servers: 0 }, execution.answer);
   await using client = server.client();
-  const headers = { "x-mine": "1" };
-  await assertRejects(
-    () => client.waitForExecution(ID, { headers }),
-    DecapodExecutionError,
-  );
+  const waiting = client.waitForExecution(ID, { headers: { "x-mine": "1" } });
+  await assertRejects(() => inTime(waiting), DecapodExecutionError);
   const sent = server.exchanges.map(({ headers }) => headers.get("x-mine"));
   assertEquals(sent, [null, "1", "1"]); // the login, the poll, the steps
 });
