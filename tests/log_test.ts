@@ -196,76 +196,31 @@ Deno.test("streamExecutionLog() applies the timeout to each chunk, not to the re
 });
 
 const TORN = "one\ntwo is to";
-const OK = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n";
-const CHUNKED = `${OK}transfer-encoding: chunked\r\n\r\n`;
-const LONGER = { "content-type": "text/plain", "content-length": "99" };
 
-/** A response that ends in the middle of a line, in every framing. */
-const TRUNCATED: Record<string, (string | Bytes)[]> = {
-  "by length": [http("200 OK", TORN, LONGER)],
-  "by length, with Connection: close": [
-    http("200 OK", TORN, { ...LONGER, connection: "close" }),
-  ],
-  "in chunks": [CHUNKED, "e\r\n", TORN, "\r\n"],
-  "in chunks, with Connection: close": [
-    CHUNKED.replace("\r\n", "\r\nconnection: close\r\n"),
-    "e\r\n",
-    TORN,
-    "\r\n",
-  ],
-  "within a chunk": [CHUNKED, "63\r\n", TORN],
-  "after a chunk's length": [CHUNKED, "e\r\n", TORN, "\r\n63\r\n"],
-  "before the last chunk's end": [CHUNKED, "e\r\n", TORN, "\r\n0\r\n"],
+/** Responses that end in the middle of a line; 63 is 99 in hexadecimal. */
+const TRUNCATED: Record<string, string> = {
+  "by length": http("200 OK", TORN, {
+    "content-type": "text/plain",
+    "content-length": "99",
+  }),
+  "within a chunk": "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n" +
+    `transfer-encoding: chunked\r\n\r\n63\r\n${TORN}`,
 };
 
-/** The same for half of a compressed log. */
-const GZIPPED = await compress(`${TORN}rn\n`.repeat(1000));
-const HALF = GZIPPED.slice(0, GZIPPED.length / 2);
-const GZIP = `${OK}content-encoding: gzip\r\n`;
-TRUNCATED["in gzip, by length"] = [
-  `${GZIP}content-length: ${HALF.length}\r\n\r\n`,
-  HALF,
-];
-TRUNCATED["in gzip, by chunks"] = [
-  `${GZIP}transfer-encoding: chunked\r\n\r\n`,
-  `${HALF.length.toString(16)}\r\n`,
-  HALF,
-  "\r\n0\r\n\r\n",
-];
-TRUNCATED["in gzip, by the end of the connection"] = [
-  `${GZIP}connection: close\r\n\r\n`,
-  HALF,
-];
-
-async function compress(text: string): Promise<Bytes> {
-  const stream = new Blob([text]).stream()
-    .pipeThrough(new CompressionStream("gzip"));
-  return await new Response(stream).bytes();
-}
-
-for (const [name, parts] of Object.entries(TRUNCATED)) {
-  Deno.test(`streamExecutionLog() and getExecutionLog() reject a truncated log: ${name}`, async () => {
+for (const [name, response] of Object.entries(TRUNCATED)) {
+  Deno.test(`streamExecutionLog() yields the whole lines of a truncated log and rejects: ${name}`, async () => {
     await using server = new RawServer(async (peer) => {
       await peer.request();
-      await peer.send(...parts);
+      await peer.send(response);
     });
-    const client = server.client(SESSION);
     const lines: string[] = [];
     await assertRejects(async () => {
-      const options = { retries: 3 };
-      for await (const line of client.streamExecutionLog(ID, options)) {
-        lines.push(line);
-      }
+      const log = server.client(SESSION).streamExecutionLog(ID, { retries: 3 });
+      for await (const line of log) lines.push(line);
     }, DecapodError);
-    const isCompressed = name.startsWith("in gzip");
-    if (!isCompressed) assertEquals(lines, ["one"]);
-    for (const line of lines) assert(["one", "two is torn"].includes(line));
+    assertEquals(lines, ["one"]);
     // A stream that has begun is not started again.
-    if (lines.length > 0) assertEquals(server.connections, 1);
-    await assertRejects(
-      () => client.getExecutionLog(ID, { retries: 0 }),
-      DecapodError,
-    );
+    assertEquals(server.connections, 1);
   });
 }
 

@@ -361,23 +361,13 @@ async function soak(seconds: number, seed: number): Promise<number> {
   return checks.every(([, , good]) => good) ? 0 : 1;
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
+if (import.meta.main) {
+  const { values: { seconds, seed } } = parseArgs({
     args: Deno.args,
     options: {
       seconds: { type: "string", default: "120" },
       seed: { type: "string", default: "1" },
     },
   });
-  const seconds = Number(values.seconds);
-  const seed = Number(values.seed);
-  if (!(seconds > 0 && seconds <= 86_400) || !Number.isSafeInteger(seed)) {
-    console.error(
-      "Invalid --seconds or --seed: must be a number up to 86400 and an integer",
-    );
-    return 2;
-  }
-  return await soak(seconds, seed);
+  Deno.exit(await soak(Number(seconds), Number(seed)));
 }
-
-if (import.meta.main) Deno.exit(await main());
