@@ -15,7 +15,7 @@ import {
 } from "../mod.ts";
 import type { Answer, Question } from "./faults/soak_server.ts";
 import { seededRandom } from "./standin/ids.ts";
-import { makeClient, PASSWORD } from "./support/server.ts";
+import { makeClient } from "./support/server.ts";
 
 /** How many clients there are, and how many workers share one. */
 const CLIENTS = 8;

@@ -21,7 +21,7 @@ import {
 import { type Operation, OPERATIONS } from "./operations.ts";
 import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
-import { openWorld, type StandInWorld } from "./support/world.ts";
+import { comparable, openWorld, type StandInWorld } from "./support/world.ts";
 
 /** The result of one run. */
 interface Run {
@@ -132,13 +132,6 @@ async function run(
   const left = injector.open + caller.listeners;
   return { calls: injector.calls, outcome, left };
 }
-
-/** A result without random ids. */
-const comparable = (value: unknown) =>
-  (JSON.stringify(value) ?? "").replace(
-    /[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g,
-    "id",
-  );
 
 /** The error of a run; fails if it leaves something or has another result. */
 function errorOf({ outcome, left }: Run, normal: Run, place: string): unknown {

@@ -4,7 +4,7 @@ import type { Attempt, V1Client } from "../../mod.ts";
 import { NEW_PASSWORD, type Operation, OPERATIONS } from "../operations.ts";
 import { spellings, texts } from "../support/secrets.ts";
 import { makeClient, PASSWORD } from "../support/server.ts";
-import { openWorld, type StandInWorld } from "../support/world.ts";
+import { comparable, openWorld, type StandInWorld } from "../support/world.ts";
 import { faultNamed, FAULTS, type KnownFault } from "./faults.ts";
 import {
   type Expected,
@@ -94,14 +94,6 @@ async function normalResults(): Promise<Map<string, string>> {
     results.set(name, comparable(await run(client, world)));
   }
   return results;
-}
-
-/** A result without random ids. */
-export function comparable(value: unknown): string {
-  return (JSON.stringify(value) ?? "nothing").replace(
-    /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g,
-    "id",
-  );
 }
 
 const isLogin = (method: string, path: string) =>

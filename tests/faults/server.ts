@@ -34,19 +34,7 @@ export interface Fault {
 }
 
 /** Sends bytes; resolves to whether the connection can still be used. */
-export type Toxic = (wire: Wire, bytes: Uint8Array) => Promise<boolean>;
-
-/** The connection as toxics use it. */
-export interface Wire {
-  /** Sends bytes, unless the client has closed the connection. */
-  send(bytes: Uint8Array): Promise<void>;
-  /** Waits, but not longer than the client. */
-  wait(ms: number): Promise<void>;
-  /** Waits until the client closes the connection. */
-  hold(): Promise<void>;
-  /** Whether the client has closed the connection. */
-  readonly gone: boolean;
-}
+export type Toxic = (wire: Connection, bytes: Uint8Array) => Promise<boolean>;
 
 /** A fault and the requests that it is injected into. */
 export interface Injection {
@@ -238,7 +226,7 @@ export class FaultServer implements AsyncDisposable {
 }
 
 /** The server's end of a connection. */
-class Connection implements Wire {
+class Connection {
   /** Whether a request is pending. */
   busy = false;
   readonly #socket: Deno.TcpConn;
@@ -252,6 +240,7 @@ class Connection implements Wire {
     this.#socket = socket;
   }
 
+  /** Whether the client has closed it. */
   get gone(): boolean {
     return this.#left.signal.aborted;
   }
@@ -294,6 +283,7 @@ class Connection implements Wire {
     return { headers, body };
   }
 
+  /** Sends bytes, unless the client has closed it. */
   async send(bytes: Uint8Array): Promise<void> {
     try {
       for (let at = 0; at < bytes.length && !this.gone;) {
@@ -304,11 +294,13 @@ class Connection implements Wire {
     }
   }
 
+  /** Waits, but not longer than the client. */
   async wait(ms: number): Promise<void> {
     const { signal } = this.#left;
     await delay(ms, { signal }).catch(() => {});
   }
 
+  /** Waits until the client closes it. */
   hold(): Promise<void> {
     return this.wait(2 ** 31 - 1);
   }
