@@ -70,19 +70,19 @@ class Soak {
   /** How many clients were disposed of while they were in use. */
   disposals = 0;
   readonly #random: () => number;
-  readonly #server: Answer;
-  readonly #over: AbortSignal;
 
-  constructor(seed: number, server: Answer, over: AbortSignal) {
+  constructor(
+    seed: number,
+    readonly server: Answer,
+    readonly over: AbortSignal,
+  ) {
     this.#random = seededRandom(seed);
-    this.#server = server;
-    this.#over = over;
   }
 
   /** Makes calls until the time is over. */
   async work(client: V1Client): Promise<void> {
     const mine: Expected[] = [];
-    while (!this.#over.aborted) {
+    while (!this.over.aborted) {
       await this.#pick(Object.values(this.#kinds))?.(client, mine);
     }
   }
@@ -185,14 +185,14 @@ class Soak {
       this.#call(async (options) => await client.getServers(options)),
     log: (client) =>
       this.#call(async (options) => {
-        const log = client.streamExecutionLog(this.#server.execution, options);
+        const log = client.streamExecutionLog(this.server.execution, options);
         for await (const _ of log) {
-          if (this.#over.aborted) break; // it may arrive byte by byte
+          if (this.over.aborted) break; // it may arrive byte by byte
         }
       }),
     wait: (client) =>
       this.#call((options) =>
-        client.waitForExecution(this.#server.execution, {
+        client.waitForExecution(this.server.execution, {
           timeout: 500,
           ...options,
         })
@@ -209,7 +209,7 @@ class Soak {
 
   /** Disposes of a client whose calls would never end: nothing may follow. */
   async #dispose(): Promise<void> {
-    const { url, running } = this.#server;
+    const { url, running } = this.server;
     let isDisposed = false;
     const calls: Promise<unknown>[] = [];
     const interval = { min: 10, max: 10 };

@@ -75,14 +75,12 @@ export class FaultServer implements AsyncDisposable {
   closesIdle = false;
   /** Whether the last byte of requests stays unread, to reset connections. */
   careful = false;
-  readonly #handler: (request: Request) => Promise<Response>;
   readonly #injections: (Injection & { seen: number })[] = [];
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #connections = new Map<Connection, Promise<void>>();
   readonly #accepting: Promise<void>;
 
-  constructor(handler: (request: Request) => Promise<Response>) {
-    this.#handler = handler;
+  constructor(readonly handler: (request: Request) => Promise<Response>) {
     this.#accepting = this.#accept();
   }
 
@@ -201,7 +199,7 @@ export class FaultServer implements AsyncDisposable {
   ): Promise<boolean> {
     const real = async () => {
       const { method, path, headers, body } = request;
-      const response = await this.#handler(
+      const response = await this.handler(
         new Request(`${this.url}${path}`, {
           method,
           headers,
@@ -229,16 +227,13 @@ export class FaultServer implements AsyncDisposable {
 class Connection {
   /** Whether a request is pending. */
   busy = false;
-  readonly #socket: Deno.TcpConn;
   readonly #left = new AbortController();
   /** Bytes that were read but not used, one character each. */
   #text = "";
   #careful = false;
   #watching: Promise<void> | undefined;
 
-  constructor(socket: Deno.TcpConn) {
-    this.#socket = socket;
-  }
+  constructor(readonly socket: Deno.TcpConn) {}
 
   /** Whether the client has closed it. */
   get gone(): boolean {
@@ -287,7 +282,7 @@ class Connection {
   async send(bytes: Uint8Array): Promise<void> {
     try {
       for (let at = 0; at < bytes.length && !this.gone;) {
-        at += await this.#socket.write(bytes.subarray(at));
+        at += await this.socket.write(bytes.subarray(at));
       }
     } catch {
       this.#left.abort(); // the client has closed it
@@ -309,7 +304,7 @@ class Connection {
     this.#left.abort();
     this.busy = false;
     try {
-      this.#socket.close();
+      this.socket.close();
     } catch {
       // already closed
     }
@@ -335,7 +330,7 @@ class Connection {
   async #read(): Promise<boolean> {
     const buffer = Buffer.alloc(this.#careful ? 1 : 16384);
     try {
-      const count = await this.#socket.read(buffer);
+      const count = await this.socket.read(buffer);
       this.#text += buffer.toString("latin1", 0, count ?? 0);
       return count !== null;
     } catch {
