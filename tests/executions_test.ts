@@ -286,6 +286,20 @@ Deno.test("waitForExecution() reports a failure at the deadline while its failed
   );
 });
 
+Deno.test("waitForExecution() rejects with the caller's reason at an abort while failed steps are read", async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const execution = new ScriptedExecution("failed");
+  execution.onSteps = () => {
+    controller.abort("enough");
+    return execution.hanging.promise;
+  };
+  await withExecution(execution, async (client) => {
+    const waiting = client.waitForExecution(ID, { signal });
+    assertEquals(await waiting.catch((reason) => reason), "enough");
+  });
+});
+
 /** A last state, the `expect` option, and whether that is an error. */
 const LAST_STATES: [string, WaitOptions["expect"], boolean][] = [
   ["completed", undefined, false],

@@ -69,7 +69,8 @@ export async function runMatrix(chosen: Cell[]): Promise<Report> {
   const work = async () => {
     for (const cell of queue) {
       const { operation, fault, position } = cell;
-      const wrong = await runCell(cell, results.get(operation.name));
+      const wrong = await runCell(cell, results.get(operation.name))
+        .catch((error: unknown) => [String(error)]);
       const row = table.get(fault.name) ?? new Map();
       const { run, passed } = row.get(position) ?? { run: 0, passed: 0 };
       const pass = wrong.length === 0 ? 1 : 0;
