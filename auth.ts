@@ -14,8 +14,8 @@
  * @module
  */
 
-import { abortable } from "./internal/abort.ts";
 import { copyForCaller } from "./internal/caller.ts";
+import { abortable } from "./internal/deadline.ts";
 import { DecapodError } from "./errors.ts";
 import type { Token } from "./models.ts";
 
@@ -154,11 +154,9 @@ export class V1Auth implements Authenticator {
    * @returns The token, which is a secret.
    * @throws {DecapodError} If the login fails, or if logout comes first.
    */
-  token(signal?: AbortSignal, maxWait?: number): Promise<string> {
-    const token = this.#session?.token;
-    return token === undefined
-      ? this.login(signal, undefined, maxWait).then(({ id }) => id)
-      : Promise.resolve(token);
+  async token(signal?: AbortSignal, maxWait?: number): Promise<string> {
+    return this.#session?.token ??
+      (await this.login(signal, undefined, maxWait)).id;
   }
 
   /**
@@ -185,7 +183,8 @@ export class V1Auth implements Authenticator {
         throw copyForCaller(error);
       });
       const result = signal ? abortable(forCaller, signal) : forCaller;
-      if (!isJoining || maxWait === undefined) return await result;
+      const isLimited = maxWait !== undefined && maxWait < Infinity;
+      if (!isJoining || !isLimited) return await result;
       // Waits for maxWait, but not beyond 2 * maxWait after the login began.
       const age = performance.now() - session.start;
       const wait = Math.max(0, Math.min(maxWait, 2 * maxWait - age));
@@ -199,7 +198,7 @@ export class V1Auth implements Authenticator {
       // and its login with it. Another call may have logged in since.
       this.#forget(session);
       const second = this.#session?.token === undefined
-        ? this.login(signal, login)
+        ? this.login(signal, login, maxWait / 2)
         : this.#session.result;
       return await Promise.any([second, result]).catch(() => second);
     } finally {

@@ -16,13 +16,20 @@
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
 import { readEnvironment } from "./internal/environment.ts";
-import { followExecution, waitForExecution } from "./internal/executions.ts";
-import { createListing } from "./internal/pagination.ts";
+import {
+  followExecution,
+  listSteps,
+  waitForExecution,
+} from "./internal/executions.ts";
 import { path, relativePath } from "./internal/path.ts";
 import type { RequestSpec } from "./internal/request.ts";
 import { singleLine } from "./internal/redact.ts";
 import { Resource } from "./internal/resource.ts";
-import { isUnauthorized, Transport } from "./internal/transport.ts";
+import {
+  isUnauthorized,
+  pickOptions,
+  Transport,
+} from "./internal/transport.ts";
 import {
   NON_EMPTY_STRING,
   validate,
@@ -163,15 +170,17 @@ export abstract class Client implements AsyncDisposable {
  *
  * What holds for every method:
  *
- * - The last argument is a {@linkcode RequestOptions}: signal, timeout, retries
- *   and headers of this call.
+ * - The last argument has the signal, timeout, retries and headers of this call,
+ *   as in {@linkcode RequestOptions}. `waitForExecution` and `followExecution`
+ *   have no `retries`: they poll again anyway.
  * - An error status throws a {@linkcode DecapodAPIError}: 401 if the login or
  *   the password is wrong, 403 without the permission that the method names,
  *   404 for an unknown id or version. If no response arrives, the error is a
  *   `DecapodConnectionError`, or a `DecapodTimeoutError` after the timeout; if
  *   the response is not Decapod's, it is a `DecapodResponseError`.
  * - An invalid argument, such as an empty id or an unknown option, throws a
- *   `TypeError` or `RangeError`, and nothing is sent. All errors are rejections.
+ *   `TypeError` or `RangeError`, and nothing is changed. All errors are
+ *   rejections.
  * - Listings are requested when they are awaited or iterated, and report their
  *   errors then. The default order that a method names is that of the awaited
  *   page; iterations have the order of {@linkcode Listing}.
@@ -236,21 +245,19 @@ export class V1Client extends Client {
     super(url, options);
     const { login, password } = options;
     const { timeout, retries, headers, tls, fetch, onAttempt } = options;
-    const transport = { timeout, retries, headers, tls, fetch, onAttempt };
+    const settings = { timeout, retries, headers, tls, fetch, onAttempt };
     this.#credentials = { username: login, password };
     this.#auth = new new.target.AUTH_CLASS((signal) =>
       this.#postLogin({ signal })
     );
-    this.#transport = new Transport(this.url, password, this.#auth, transport);
-    this.#users = new Resource(this.#transport, "user");
-    this.#roles = new Resource(this.#transport, "role");
-    this.#clusters = new Resource(this.#transport, "cluster");
-    this.#servers = new Resource(this.#transport, "server");
-    this.#configurations = new Resource(
-      this.#transport,
-      "playbook_configuration",
-    );
-    this.#executions = new Resource(this.#transport, "execution");
+    const transport = new Transport(this.url, password, this.#auth, settings);
+    this.#transport = transport;
+    this.#users = new Resource(transport, "user");
+    this.#roles = new Resource(transport, "role");
+    this.#clusters = new Resource(transport, "cluster");
+    this.#servers = new Resource(transport, "server");
+    this.#configurations = new Resource(transport, "playbook_configuration");
+    this.#executions = new Resource(transport, "execution");
   }
 
   /**
@@ -309,29 +316,25 @@ export class V1Client extends Client {
    */
   async logout(options?: RequestOptions): Promise<void> {
     if (options !== undefined) validateOptions(options, REQUEST_OPTIONS);
-    this.#transport.cancelAll();
+    const transport = this.#transport;
+    transport.cancelAll();
     // withDeadline() would throw at once, without forgetting the token.
     if (options?.signal?.aborted) this.#auth.revokeToken();
     try {
-      await this.#transport.withDeadline(
-        LOGOUT,
-        options,
-        async (deadline, parsed) => {
-          const { signal } = deadline;
-          deadline.detach(); // another logout must not cancel this one
-          // A login that fails leaves no token.
-          const token = await this.#auth.end(signal)
-            ?.catch(() => signal.throwIfAborted());
-          if (!token) return;
-          const headers = { ...parsed.headers, authorization: token.id };
-          await this.#transport.json(LOGOUT, { ...parsed, headers }, deadline)
-            .catch((error) => {
-              if (!isUnauthorized(error)) throw error;
-            });
-        },
-      );
+      await transport.withDeadline(LOGOUT, options, async (deadline, own) => {
+        deadline.detach(); // another logout must not cancel this one
+        const { signal } = deadline;
+        // A login that fails leaves no token.
+        const token = await this.#auth.end(signal)
+          ?.catch(() => signal.throwIfAborted());
+        if (!token) return;
+        const headers = { ...own.headers, authorization: token.id };
+        await transport.json(LOGOUT, { ...own, headers }, deadline);
+      });
+    } catch (error) {
+      if (!isUnauthorized(error)) throw error;
     } finally {
-      this.#transport.close();
+      transport.close();
     }
   }
 
@@ -762,10 +765,8 @@ export class V1Client extends Client {
   ): Promise<Record<string, never>> {
     validateOptions(server, NEW_SERVER, "new server");
     const { serverId, host, username } = server;
-    return await this.#servers.create(
-      { id: serverId, host, username },
-      options,
-    );
+    const body = { id: serverId, host, username };
+    return await this.#servers.create(body, options);
   }
 
   /**
@@ -814,7 +815,7 @@ export class V1Client extends Client {
    * `GET /v1/playbook/`
    */
   getPlaybooks(options?: RequestOptions): Promise<Items<Playbook>> {
-    return this.#get(path`playbook`, options);
+    return this.#transport.get(path`playbook`, options);
   }
 
   /**
@@ -886,7 +887,6 @@ export class V1Client extends Client {
     );
     const { name, clusterId, playbookId, serverIds } = configuration;
     const { hints = [], runAfter = false } = configuration;
-    validate("serverIds", serverIds);
     const body = {
       name,
       cluster_id: clusterId,
@@ -1044,8 +1044,7 @@ export class V1Client extends Client {
     id: string,
     options?: ListOptions<StepFields>,
   ): Listing<ExecutionStep> {
-    const steps = path`execution/${id}/steps`;
-    return createListing(this.#transport, steps, "step", options);
+    return listSteps(this.#transport, id, options);
   }
 
   /**
@@ -1059,7 +1058,7 @@ export class V1Client extends Client {
    * @throws {DecapodAPIError} 404 until the execution has ended.
    */
   getExecutionLog(id: string, options?: RequestOptions): Promise<string> {
-    return this.#transport.text(logOf(id), options);
+    return this.#transport.text(logRequest(id), options);
   }
 
   /**
@@ -1091,15 +1090,15 @@ export class V1Client extends Client {
     id: string,
     options?: RequestOptions,
   ): AsyncGenerator<string, void, undefined> {
-    return this.#transport.lines(logOf(id), options);
+    return this.#transport.lines(logRequest(id), options);
   }
 
   /**
    * Waits until an execution has completed. It polls at growing intervals,
    * ignores transient errors (before the first response only for a minute), and
-   * polls once more just before the deadline. `canceled` ends the wait unless
-   * the execution was canceled before it started, because Decapod executes it
-   * nevertheless.
+   * polls once more just before the deadline. `canceled` ends the wait if it is
+   * expected or if the execution had started: Decapod runs one that is canceled
+   * before its start nevertheless.
    *
    * @throws {DecapodExecutionError} If it ended in another state; has the
    * execution and its failed steps.
@@ -1125,7 +1124,7 @@ export class V1Client extends Client {
    * ```
    */
   waitForExecution(id: string, options?: WaitOptions): Promise<Execution> {
-    return waitForExecution(this, this.#transport, id, options);
+    return waitForExecution(this.#executions, id, options);
   }
 
   /**
@@ -1158,7 +1157,7 @@ export class V1Client extends Client {
     id: string,
     options?: FollowOptions,
   ): AsyncGenerator<ExecutionEvent, void, undefined> {
-    return followExecution(this, this.#transport, id, options);
+    return followExecution(this.#executions, id, options);
   }
 
   // Permissions, info, passwords, Cinder, custom requests
@@ -1168,14 +1167,14 @@ export class V1Client extends Client {
    * `playbook` for playbooks. Requires `view_role`. `GET /v1/permission/`
    */
   getPermissions(options?: RequestOptions): Promise<Items<PermissionGroup>> {
-    return this.#get(path`permission`, options);
+    return this.#transport.get(path`permission`, options);
   }
 
   /**
    * Gets the server's time and version without logging in. `GET /v1/info/`
    */
   getInfo(options?: RequestOptions): Promise<Info> {
-    return this.#get(path`info`, options, { auth: noAuth });
+    return this.#transport.get(path`info`, options, { auth: noAuth });
   }
 
   /**
@@ -1218,7 +1217,7 @@ export class V1Client extends Client {
     options?: RequestOptions,
   ): Promise<Message> {
     const tokenPath = path`password_reset/${resetToken}`;
-    return this.#get(tokenPath, options, {
+    return this.#transport.get(tokenPath, options, {
       auth: noAuth,
       secrets: [resetToken],
     });
@@ -1258,20 +1257,16 @@ export class V1Client extends Client {
     options: CinderOptions = {},
   ): Promise<Record<string, string>> {
     validateOptions(options, CINDER_OPTIONS);
-    const { root = "/etc/ceph", ...requestOptions } = options;
+    const { root = "/etc/ceph" } = options;
     const query = `root=${encodeURIComponent(root.toWellFormed())}`;
-    return await this.#get(
-      path`cinder_integration/${clusterId}`,
-      requestOptions,
-      {
-        query,
-      },
-    );
+    const files = path`cinder_integration/${clusterId}`;
+    return await this.#transport.get(files, pickOptions(options), { query });
   }
 
   /**
    * Sends a request to an endpoint that has no method here, with the session,
-   * retries, errors and redaction of this client.
+   * retries and errors of this client. Its path, query and body may appear in
+   * errors: use the client's own methods to reset passwords.
    *
    * @typeParam T The type of the response.
    * @param method The HTTP method.
@@ -1299,31 +1294,19 @@ export class V1Client extends Client {
   ): Promise<T> {
     validateOptions(options, CUSTOM_REQUEST_OPTIONS);
     validate("method", method, METHOD);
-    const { query = {}, body, ...requestOptions } = options;
+    const { query = {}, body } = options;
     if (method === "GET" && body !== undefined) {
       throw new TypeError("Invalid body: must not be set for GET");
     }
-    const pairs = Object.entries(query)
-      .filter(([, value]) => value !== undefined);
-    for (const [name, value] of pairs) {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+      if (value === undefined) continue;
       validate(`query.${singleLine(name, 80)}`, value, QUERY_VALUE);
+      search.append(name, String(value));
     }
-    return await this.#transport.json<T>({
-      method,
-      path: relativePath(endpoint),
-      query: new URLSearchParams(
-        pairs.map(([name, value]) => [name, String(value)]),
-      ).toString(),
-      body,
-    }, requestOptions);
-  }
-
-  #get<T extends object>(
-    path: RequestSpec["path"],
-    options: RequestOptions | undefined,
-    spec?: Partial<RequestSpec>,
-  ): Promise<T> {
-    return this.#transport.json({ method: "GET", path, ...spec }, options);
+    const path = relativePath(endpoint);
+    const spec = { method, path, query: search.toString(), body };
+    return await this.#transport.json<T>(spec, pickOptions(options));
   }
 
   #postLogin(options: RequestOptions): Promise<Token> {
@@ -1344,7 +1327,7 @@ const LOGIN: RequestSpec = {
 
 const LOGOUT: RequestSpec = { method: "DELETE", path: path`auth` };
 
-function logOf(id: string): RequestSpec {
+function logRequest(id: string): RequestSpec {
   return { method: "GET", path: path`execution/${id}/log` };
 }
 

@@ -1,6 +1,6 @@
 /**
  * Errors. A failed request throws a {@linkcode DecapodError}; an invalid
- * argument throws a `TypeError` or `RangeError`, and nothing is sent.
+ * argument throws a `TypeError` or `RangeError`, and nothing is changed.
  *
  * A message is one line of at most 500 characters that says what happened to
  * which request and what to do. It contains no passwords and no tokens.
@@ -120,7 +120,7 @@ export interface DecapodAPIErrorOptions extends DecapodErrorOptions {
   error: string;
   /** The server's explanation. */
   description: string;
-  /** Milliseconds that the server asks to wait before another attempt. */
+  /** Milliseconds that the server asks to wait, at most 30,000. */
   retryAfter?: number;
 }
 
@@ -170,7 +170,7 @@ export class DecapodAPIError extends DecapodError {
   declare readonly error: string;
   /** The server's explanation; empty if there is none. */
   declare readonly description: string;
-  /** Milliseconds that the server asks to wait before another attempt. */
+  /** Milliseconds that the server asks to wait, at most 30,000. */
   declare readonly retryAfter?: number;
 
   /**

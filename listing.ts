@@ -122,7 +122,7 @@ export class Listing<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
   ): Promise<Result1 | Result2> {
     const page = this.#page ??= this.#get();
     page.catch((error) => {
-      this.#page = undefined;
+      if (this.#page === page) this.#page = undefined;
       addCaller(error, this.#caller);
     });
     return page.then(onfulfilled, onrejected);

@@ -39,7 +39,7 @@ export type HeadersOption =
   | Iterable<readonly [string, string]>;
 
 /**
- * The last argument of every method.
+ * The last argument of most methods.
  *
  * @category Options
  */
@@ -53,8 +53,10 @@ export interface RequestOptions {
   timeout?: number | undefined;
   /**
    * How often to retry after a network failure, 408, 429, 502, 503 or 504.
-   * Defaults to the client's `retries` for GET requests and to 0 for others:
-   * a change may have been applied although no response arrived.
+   * Defaults to the client's `retries` for GET requests and logins, and to 0
+   * for changes: one may have been applied although no response arrived. The
+   * write of an `edit…` is never retried. An attempt that gets no response uses
+   * up the timeout.
    */
   retries?: number | undefined;
   /**
@@ -64,8 +66,13 @@ export interface RequestOptions {
   headers?: HeadersOption | undefined;
 }
 
-/** The names of {@linkcode RequestOptions}. */
-export const REQUEST_OPTIONS = ["signal", "timeout", "retries", "headers"];
+/** Whether each member of {@linkcode RequestOptions} is required. */
+export const REQUEST_OPTIONS: Record<keyof RequestOptions, boolean> = {
+  signal: false,
+  timeout: false,
+  retries: false,
+  headers: false,
+};
 
 /**
  * TLS settings: trusted CAs and the client certificate. All text is PEM.
@@ -90,8 +97,13 @@ export interface TlsOptions {
   verify?: boolean | undefined;
 }
 
-/** The names of {@linkcode TlsOptions}. */
-export const TLS_OPTIONS = ["ca", "cert", "key", "verify"];
+/** Whether each member of {@linkcode TlsOptions} is required. */
+export const TLS_OPTIONS: Record<keyof TlsOptions, boolean> = {
+  ca: false,
+  cert: false,
+  key: false,
+  verify: false,
+};
 
 /**
  * One attempt to send a request, as `onAttempt` receives it.
@@ -103,9 +115,12 @@ export interface Attempt {
   method: string;
   /** The URL without secrets. */
   url: string;
-  /** The number of the attempt within its call, from 1. */
+  /** The number of the attempt of this request, from 1. */
   attempt: number;
-  /** Milliseconds until the body was read or the attempt failed. */
+  /**
+   * Milliseconds until the body was read or the attempt failed; for a streamed
+   * log, until the stream began.
+   */
   duration: number;
   /** The HTTP status, if there was a response. */
   status?: number;
@@ -206,17 +221,17 @@ export interface ClientOptions extends TransportOptions {
   password: string;
 }
 
-/** The names of {@linkcode ClientOptions}. */
-export const CLIENT_OPTIONS = [
-  "login",
-  "password",
-  "timeout",
-  "retries",
-  "headers",
-  "tls",
-  "fetch",
-  "onAttempt",
-];
+/** Whether each member of {@linkcode ClientOptions} is required. */
+export const CLIENT_OPTIONS: Record<keyof ClientOptions, boolean> = {
+  login: true,
+  password: true,
+  timeout: false,
+  retries: false,
+  headers: false,
+  tls: false,
+  fetch: false,
+  onAttempt: false,
+};
 
 /**
  * Which pages a listing returns.
@@ -236,8 +251,13 @@ export interface PageOptions extends RequestOptions {
   all?: boolean | undefined;
 }
 
-/** The names of {@linkcode PageOptions}. */
-export const PAGE_OPTIONS = [...REQUEST_OPTIONS, "page", "perPage", "all"];
+/** Whether each member of {@linkcode PageOptions} is required. */
+export const PAGE_OPTIONS: Record<keyof PageOptions, boolean> = {
+  ...REQUEST_OPTIONS,
+  page: false,
+  perPage: false,
+  all: false,
+};
 
 /**
  * Which items a listing returns and in which order.
@@ -255,20 +275,12 @@ export interface ListOptions<Fields> extends PageOptions {
   sortBy?: SortBy<Fields> | undefined;
 }
 
-/** The names of {@linkcode ListOptions}. */
-export const LIST_OPTIONS = [...PAGE_OPTIONS, "filter", "sortBy"];
-
-/**
- * The list options of any kind of model.
- *
- * @internal
- */
-export interface ListOptionsLike extends PageOptions {
-  /** Conditions that all must hold for an item. */
-  filter?: object | undefined;
-  /** The order of the items. */
-  sortBy?: object | undefined;
-}
+/** Whether each member of {@linkcode ListOptions} is required. */
+export const LIST_OPTIONS: Record<keyof ListOptions<unknown>, boolean> = {
+  ...PAGE_OPTIONS,
+  filter: false,
+  sortBy: false,
+};
 
 /**
  * Options of {@linkcode Listing.toArray}.
@@ -280,8 +292,10 @@ export interface ToArrayOptions {
   limit?: number | undefined;
 }
 
-/** The names of {@linkcode ToArrayOptions}. */
-export const TO_ARRAY_OPTIONS = ["limit"];
+/** Whether each member of {@linkcode ToArrayOptions} is required. */
+export const TO_ARRAY_OPTIONS: Record<keyof ToArrayOptions, boolean> = {
+  limit: false,
+};
 
 /**
  * The shortest and the longest time between two polls, in ms.
@@ -295,8 +309,11 @@ export interface Interval {
   max: number;
 }
 
-/** The names of {@linkcode Interval}. */
-export const INTERVAL = ["min", "max"];
+/** Whether each member of {@linkcode Interval} is required. */
+export const INTERVAL: Record<keyof Interval, boolean> = {
+  min: true,
+  max: true,
+};
 
 /**
  * Options of {@linkcode Client.followExecution}.
@@ -324,8 +341,13 @@ export interface FollowOptions {
   headers?: HeadersOption | undefined;
 }
 
-/** The names of {@linkcode FollowOptions}. */
-export const FOLLOW_OPTIONS = ["timeout", "interval", "signal", "headers"];
+/** Whether each member of {@linkcode FollowOptions} is required. */
+export const FOLLOW_OPTIONS: Record<keyof FollowOptions, boolean> = {
+  timeout: false,
+  interval: false,
+  signal: false,
+  headers: false,
+};
 
 /**
  * Options of {@linkcode Client.waitForExecution}.
@@ -339,15 +361,20 @@ export interface WaitOptions extends FollowOptions {
    */
   onUpdate?: ((execution: Execution) => void | Promise<void>) | undefined;
   /**
-   * The states to wait for.
+   * The states to wait for. Decapod still runs an execution that is `canceled`
+   * before its start; `followExecution` yields its later states.
    *
    * @default {["completed"]}
    */
   expect?: ExecutionState[] | undefined;
 }
 
-/** The names of {@linkcode WaitOptions}. */
-export const WAIT_OPTIONS = [...FOLLOW_OPTIONS, "onUpdate", "expect"];
+/** Whether each member of {@linkcode WaitOptions} is required. */
+export const WAIT_OPTIONS: Record<keyof WaitOptions, boolean> = {
+  ...FOLLOW_OPTIONS,
+  onUpdate: false,
+  expect: false,
+};
 
 /**
  * Options of {@linkcode Client.getCinderIntegration}.
@@ -363,8 +390,11 @@ export interface CinderOptions extends RequestOptions {
   root?: string | undefined;
 }
 
-/** The names of {@linkcode CinderOptions}. */
-export const CINDER_OPTIONS = [...REQUEST_OPTIONS, "root"];
+/** Whether each member of {@linkcode CinderOptions} is required. */
+export const CINDER_OPTIONS: Record<keyof CinderOptions, boolean> = {
+  ...REQUEST_OPTIONS,
+  root: false,
+};
 
 /**
  * A user to create.
@@ -382,8 +412,13 @@ export interface NewUser {
   roleId?: string | null | undefined;
 }
 
-/** The names of {@linkcode NewUser}. */
-export const NEW_USER = ["login", "email", "fullName", "roleId"];
+/** Whether each member of {@linkcode NewUser} is required. */
+export const NEW_USER: Record<keyof NewUser, boolean> = {
+  login: true,
+  email: true,
+  fullName: true,
+  roleId: false,
+};
 
 /**
  * A server to discover.
@@ -399,8 +434,12 @@ export interface NewServer {
   username: string;
 }
 
-/** The names of {@linkcode NewServer}. */
-export const NEW_SERVER = ["serverId", "host", "username"];
+/** Whether each member of {@linkcode NewServer} is required. */
+export const NEW_SERVER: Record<keyof NewServer, boolean> = {
+  serverId: true,
+  host: true,
+  username: true,
+};
 
 /**
  * A playbook configuration to create.
@@ -426,15 +465,18 @@ export interface NewPlaybookConfiguration {
   runAfter?: boolean | undefined;
 }
 
-/** The names of {@linkcode NewPlaybookConfiguration}. */
-export const NEW_PLAYBOOK_CONFIGURATION = [
-  "name",
-  "clusterId",
-  "playbookId",
-  "serverIds",
-  "hints",
-  "runAfter",
-];
+/** Whether each member of {@linkcode NewPlaybookConfiguration} is required. */
+export const NEW_PLAYBOOK_CONFIGURATION: Record<
+  keyof NewPlaybookConfiguration,
+  boolean
+> = {
+  name: true,
+  clusterId: true,
+  playbookId: true,
+  serverIds: true,
+  hints: false,
+  runAfter: false,
+};
 
 /**
  * Returns new data for the current data of a model; see the `edit…` methods.
@@ -456,5 +498,12 @@ export interface CustomRequestOptions extends RequestOptions {
   body?: object | undefined;
 }
 
-/** The names of {@linkcode CustomRequestOptions}. */
-export const CUSTOM_REQUEST_OPTIONS = [...REQUEST_OPTIONS, "query", "body"];
+/** Whether each member of {@linkcode CustomRequestOptions} is required. */
+export const CUSTOM_REQUEST_OPTIONS: Record<
+  keyof CustomRequestOptions,
+  boolean
+> = {
+  ...REQUEST_OPTIONS,
+  query: false,
+  body: false,
+};

@@ -15,7 +15,7 @@ const MAY_IMPORT: [module: string, imports: string][] = [
   ["client.ts", `(?!mod\\.)${ROOT_MODULE}|${INTERNAL}`],
   [BASE, BASE],
   ["listing.ts", `${BASE}|internal/(caller|generators|validate).ts`],
-  ["auth.ts", `${BASE}|internal/(abort|caller).ts`],
+  ["auth.ts", `${BASE}|internal/(caller|deadline).ts`],
   ["cloud_config.ts", `@std/yaml/stringify|${INTERNAL}`],
   [INTERNAL, `${BASE}|(listing|auth).ts|${INTERNAL}|@std/.*`],
 ];

@@ -32,8 +32,6 @@ const MIN_SERVERS = 2;
 const MAX_SERVERS = 3;
 const LOG_LINES = 8;
 
-const ENDED = ["completed", "failed", "canceled"];
-
 /** What to undo at the end, in reverse order. */
 const cleanUp: [what: string, undo: () => Promise<unknown>][] = [];
 
@@ -145,13 +143,14 @@ async function run(
 
 /** Cancels an execution if it has not ended, and waits for its end. */
 async function stop(client: Client, id: string): Promise<Execution> {
-  // An execution that is canceled before its start runs nevertheless.
-  const { data: { state } } = await client.waitForExecution(id, {
-    expect: ["started", "canceling", ...ENDED],
-    interval: 250,
-  });
-  if (state === "started") await client.cancelExecution(id);
-  return await client.waitForExecution(id, { expect: ENDED, interval: 250 });
+  let execution = await client.getExecution(id);
+  for await (const event of client.followExecution(id, { interval: 250 })) {
+    if (event.type !== "state") continue;
+    execution = event.execution;
+    // An execution that is canceled before its start runs nevertheless.
+    if (execution.data.state === "started") await client.cancelExecution(id);
+  }
+  return execution;
 }
 
 /** Shows which steps failed, and the end of the log. */

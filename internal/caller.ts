@@ -9,7 +9,9 @@ export function addCaller(error: unknown, caller: Error): void {
   // Error.prepareStackTrace may have made it something other than a string.
   if (typeof caller.stack !== "string" || typeof stack !== "string") return;
   const frames = caller.stack.split("\n").slice(1);
-  if (stack.includes(`${frames.at(-1)}`)) return;
+  // Every stack on Node may end in a frame of Node itself.
+  const last = frames.findLast((frame) => !frame.includes("(node:"));
+  if (stack.includes(`${last}`)) return;
   Reflect.set(error, "stack", [stack, ...frames].join("\n")); // may be frozen
 }
 

@@ -1,22 +1,20 @@
 /** Reads a client's URL and options from the environment. */
 
-import type { Attempt, ClientOptions } from "../options.ts";
+import {
+  type Attempt,
+  CLIENT_OPTIONS,
+  type ClientOptions,
+} from "../options.ts";
 import { singleLine, toText } from "./redact.ts";
 import {
   detectRuntime,
   readOptionalVariable,
   readVariable,
 } from "./runtime.ts";
-import { validate, type Validator } from "./validate.ts";
+import { validateNames } from "./validate.ts";
 
-const SECONDS: Validator = [
-  "a positive number of seconds up to 86400, which is a day",
-  (value) => Number(value) > 0 && Number(value) <= 86_400,
-  RangeError,
-];
-
-/** Values that turn a variable off. */
-const OFF = ["", "0", "false", "no", "off"];
+/** Values that turn a variable off, as for Decapod's command line. */
+const OFF = /^\s*(?:0|f|false|n|no|off)?\s*$/i;
 
 /** Reads `DECAPOD_…`; throws if a variable is missing or invalid. */
 export function readEnvironment(
@@ -32,50 +30,65 @@ export function readEnvironment(
         : `Cannot create a client from the environment: set DECAPOD_${name}`,
     );
   };
-  const isOn = (name: string) =>
-    !OFF.includes((optional(name) ?? "").toLowerCase());
+  const isOn = (name: string) => !OFF.test(optional(name) ?? "");
+  validateNames("options", options, Object.keys(CLIENT_OPTIONS));
   const url = required("URL");
   const login = options.login ?? required("LOGIN");
   const password = options.password ?? required("PASSWORD");
-  const seconds = optional("TIMEOUT");
-  if (seconds) validate("DECAPOD_TIMEOUT", Number(seconds), SECONDS);
-  if (optional("SSL_CERTIFICATE") && !options.tls?.cert) {
+  // Read one by one: a spread would lose what options inherit from a class.
+  const { timeout = readTimeout(optional("TIMEOUT")) } = options;
+  const { retries, headers, fetch, onAttempt } = options;
+  const noVerify = !fetch && isOn("NO_VERIFY");
+  const { tls = noVerify ? { verify: false } : undefined } = options;
+  if (optional("SSL_CERTIFICATE") && !tls?.cert && !fetch) {
     throw new TypeError(
-      "Cannot use DECAPOD_SSL_CERTIFICATE: the client does not read files; pass the file's text as tls.cert and tls.key",
+      "Cannot use DECAPOD_SSL_CERTIFICATE: the client does not read files; pass the file's text as tls.cert and tls.key, or unset the variable",
     );
   }
   return {
     url,
     options: {
-      ...options,
-      timeout: options.timeout ??
-        (seconds ? Number(seconds) * 1000 : undefined),
-      tls: isOn("NO_VERIFY") ? { verify: false, ...options.tls } : options.tls,
-      ...isOn("DEBUG") && { onAttempt: withLog(options.onAttempt) },
       login,
       password,
+      timeout,
+      retries,
+      headers,
+      tls,
+      fetch,
+      onAttempt: isOn("DEBUG") ? withLog(onAttempt) : onAttempt,
     },
   };
 }
 
+/** The timeout in ms. */
+function readTimeout(seconds: string | undefined): number | undefined {
+  if (seconds === undefined) return undefined;
+  const number = Number(seconds);
+  if (number > 0 && number <= 86_400) return number * 1000;
+  const got = singleLine(seconds, 40);
+  throw new RangeError(
+    `Invalid DECAPOD_TIMEOUT: must be a positive number of seconds up to 86400, which is a day, got ${got}`,
+  );
+}
+
 /** Logs each attempt to stderr in one line, then calls the hook. */
 function withLog(hook: ClientOptions["onAttempt"]): ClientOptions["onAttempt"] {
-  return (attempt) => {
+  return async (attempt) => {
     console.error(describeAttempt(attempt));
-    if (!hook) return;
-    return Promise.resolve(attempt).then(hook).catch((error) =>
-      console.error(
-        `decapodlib: onAttempt failed: ${singleLine(toText(error))}`,
-      )
-    );
+    try {
+      await hook?.(attempt);
+    } catch (error) {
+      const reason = singleLine(toText(error));
+      console.error(`decapodlib: onAttempt failed: ${reason}`);
+    }
   };
 }
 
-function describeAttempt(attempt: Attempt): string {
-  const { method, url, status, duration, error } = attempt;
+function describeAttempt(
+  { method, url, attempt, status, duration, error }: Attempt,
+): string {
   const result = status ?? "no response";
   const time = `${Math.round(duration)} ms`;
-  const number = `attempt ${attempt.attempt}`;
   const failure = error instanceof Error ? `, ${error.name}` : "";
-  return `decapodlib: ${method} ${url}: ${result} (${time}, ${number}${failure})`;
+  return `decapodlib: ${method} ${url}: ${result} (${time}, attempt ${attempt}${failure})`;
 }

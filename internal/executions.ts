@@ -1,11 +1,11 @@
 /** Waits for an execution, and follows it, by polling. */
 
 import { delay } from "@std/async/delay";
-import { abortable } from "./abort.ts";
 import type { Deadline, Ending } from "./deadline.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
+  DecapodError,
   DecapodExecutionError,
   DecapodResponseError,
   DecapodTimeoutError,
@@ -31,7 +31,10 @@ import {
   WAIT_OPTIONS,
   type WaitOptions,
 } from "../options.ts";
+import { createListing } from "./pagination.ts";
+import { path } from "./path.ts";
 import { singleLine } from "./redact.ts";
+import type { Resource } from "./resource.ts";
 import type { Transport } from "./transport.ts";
 import {
   isObject,
@@ -39,20 +42,6 @@ import {
   validate,
   validateOptions,
 } from "./validate.ts";
-
-/** The client methods that polling uses. */
-interface ExecutionApi {
-  getExecution(id: string, options: RequestOptions): Promise<Execution>;
-  getExecutionVersion(
-    id: string,
-    version: number,
-    options: RequestOptions,
-  ): Promise<Execution>;
-  getExecutionSteps(
-    id: string,
-    options: ListOptions<StepFields>,
-  ): Listing<ExecutionStep>;
-}
 
 const TERMINAL_STATES: ExecutionState[] = ["completed", "canceled", "failed"];
 
@@ -66,18 +55,30 @@ const NOT_SEEN_TIMEOUT = 60_000;
 const MAX_REPLAYED_VERSIONS = 16;
 
 const STEPS_PER_PAGE = 100;
+
+/** How many steps without a time are taken for a transient error. */
+const MAX_INVALID_STEPS = 10;
+
 const MAX_STEPS_IN_MESSAGE = 5;
+
+/** Lists the steps of an execution. */
+export function listSteps(
+  transport: Transport,
+  id: string,
+  options?: ListOptions<StepFields>,
+): Listing<ExecutionStep> {
+  return createListing(transport, path`execution/${id}/steps`, "step", options);
+}
 
 /** Waits until an execution is in one of the expected states. */
 export async function waitForExecution(
-  api: ExecutionApi,
-  transport: Transport,
+  executions: Resource<Execution>,
   id: string,
   options: WaitOptions = {},
 ): Promise<Execution> {
   validateOptions(options, WAIT_OPTIONS);
   const { onUpdate, expect = ["completed"] } = options;
-  const poller = new ExecutionPoller(api, transport, id, options);
+  const poller = new ExecutionPoller(executions, id, options);
   try {
     let version = 0;
     for (;;) {
@@ -86,8 +87,7 @@ export async function waitForExecution(
       if (execution.version > version) {
         version = execution.version;
         poller.resetInterval();
-        const updated = Promise.resolve(onUpdate?.(execution));
-        await abortable(updated, poller.deadline.signal);
+        await poller.deadline.race(Promise.resolve(onUpdate?.(execution)));
       }
       if (expect.includes(execution.data.state)) return execution;
       if (hasEnded(execution)) throw await poller.executionError(execution);
@@ -99,15 +99,14 @@ export async function waitForExecution(
 
 /** Yields each change of state and each step, the terminal state last. */
 export function followExecution(
-  api: ExecutionApi,
-  transport: Transport,
+  executions: Resource<Execution>,
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
   let poller: ExecutionPoller;
   const open = () => {
     validateOptions(options, FOLLOW_OPTIONS);
-    poller = new ExecutionPoller(api, transport, id, options);
+    poller = new ExecutionPoller(executions, id, options);
     return poller.deadline;
   };
   return flattenWithin(open, () => readEvents(poller), (event) => [event]);
@@ -116,7 +115,7 @@ export function followExecution(
 async function* readEvents(
   poller: ExecutionPoller,
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  const { api, id, request } = poller;
+  const { executions, id, request } = poller;
   const steps = new StepReader(poller);
   let last: Execution | undefined;
   for (;;) {
@@ -129,7 +128,7 @@ async function* readEvents(
         : latest.version;
       for (; version <= latest.version; version++) {
         const execution = version === latest.version ? latest : checkExecution(
-          await api.getExecutionVersion(id, version, request),
+          await executions.getVersion(id, version, request),
         );
         if (execution === latest && over) break; // after its last steps
         if (execution.data.state !== last?.data.state) {
@@ -154,6 +153,7 @@ class StepReader {
   /** When the last step finished, and how many finished at that time. */
   #lastTime = 0;
   #countAtLastTime = 0;
+  #invalidSteps = 0;
 
   constructor(readonly poller: ExecutionPoller) {}
 
@@ -164,19 +164,16 @@ class StepReader {
     yield* this.#read(this.#lastTime ? { filter, page } : {});
     if (!over) return;
     // Some may have been written later, with an earlier time.
-    const query = { ...this.poller.request, perPage: 1 };
-    const { api, id } = this.poller;
-    const { total } = await api.getExecutionSteps(id, query);
+    const { total } = await this.poller.listSteps({ perPage: 1 });
     if (total > this.#seen.size) yield* this.#read({});
   }
 
   async *#read(
     query: ListOptions<StepFields>,
   ): AsyncGenerator<ExecutionEvent> {
-    const { api, id } = this.poller;
-    const listing = api.getExecutionSteps(id, {
+    const { id } = this.poller;
+    const listing = this.poller.listSteps({
       ...query,
-      ...this.poller.request,
       sortBy: { time_finished: 1, _id: 1 },
       perPage: STEPS_PER_PAGE,
     });
@@ -184,7 +181,9 @@ class StepReader {
       if (this.#seen.has(step.id)) continue;
       const finished = step.data?.time_finished;
       if (!Number.isSafeInteger(finished)) {
-        throw new DecapodResponseError(
+        const isTolerable = ++this.#invalidSteps < MAX_INVALID_STEPS;
+        const ErrorClass = isTolerable ? DecapodResponseError : DecapodError;
+        throw new ErrorClass(
           `Cannot read the steps of execution ${id}: step ${step.id} has no time_finished`,
         );
       }
@@ -205,24 +204,21 @@ class ExecutionPoller {
   /** The options of each request. */
   readonly request: RequestOptions;
   readonly #interval: Interval;
-  readonly #timeout: number;
   readonly #start = performance.now();
   readonly #states: Record<string, number> = {};
   #latest: Execution | undefined;
   #wait = 0;
 
   constructor(
-    readonly api: ExecutionApi,
-    transport: Transport,
+    readonly executions: Resource<Execution>,
     readonly id: string,
     readonly options: FollowOptions,
   ) {
     validate("id", id);
     const { timeout = Infinity, interval, signal, headers } = options;
     this.#interval = readInterval(interval);
-    this.#timeout = timeout;
     const record = readHeaders(headers);
-    this.deadline = transport.openLongDeadline(
+    this.deadline = executions.transport.openLongDeadline(
       (ending) => this.#endingError(ending),
       signal,
       timeout,
@@ -236,7 +232,7 @@ class ExecutionPoller {
       await this.#waitForNextPoll();
       try {
         const execution = checkExecution(
-          await this.api.getExecution(this.id, this.request),
+          await this.executions.get(this.id, this.request),
         );
         const { state } = execution.data;
         this.#states[state] = (this.#states[state] ?? 0) + 1;
@@ -245,6 +241,11 @@ class ExecutionPoller {
         this.rethrowUnlessTransient(error);
       }
     }
+  }
+
+  listSteps(query: ListOptions<StepFields>): Listing<ExecutionStep> {
+    const { executions: { transport }, id, request } = this;
+    return listSteps(transport, id, { ...query, ...request });
   }
 
   /** Returns to the shortest interval. */
@@ -267,8 +268,7 @@ class ExecutionPoller {
     let cause: unknown;
     try {
       const filter = { result: { in: FAILED_RESULTS } };
-      const query = { ...this.request, filter };
-      failedSteps = await this.api.getExecutionSteps(id, query).toArray();
+      failedSteps = await this.listSteps({ filter }).toArray();
       if (failedSteps.length > 0) detail = `: ${describeSteps(failedSteps)}`;
     } catch (error) {
       this.options.signal?.throwIfAborted();
@@ -293,7 +293,8 @@ class ExecutionPoller {
     this.#wait = Math.min(Math.max(min, this.#wait * 1.5), max);
     this.deadline.signal.throwIfAborted();
     if (isFirst) return;
-    const left = this.deadline.remaining - Math.min(500, this.#timeout / 5);
+    const left = this.deadline.remaining -
+      Math.min(500, this.deadline.timeout / 5);
     if (left <= 0) throw this.#waitTimeoutError();
     const jittered = low + Math.random() * (high - low);
     const { signal } = this.deadline;
@@ -307,7 +308,7 @@ class ExecutionPoller {
   }
 
   #waitTimeoutError(): DecapodWaitTimeoutError {
-    const within = `within ${this.#timeout} ms`;
+    const within = `within ${this.deadline.timeout} ms`;
     const seen = Object.entries(this.#states)
       .map(([state, count]) => `${state} ${count}×`).join(", ");
     const latest = this.#latest;
@@ -373,8 +374,8 @@ function readInterval(interval: FollowOptions["interval"] = 1000): Interval {
   const bounds = isObject(interval)
     ? interval
     : { min: interval, max: Math.min(10 * interval, MAX_TIMER_DELAY) };
-  const { min = NaN, max = NaN } = bounds; // both are required
-  validateOptions({ ...bounds, min, max }, INTERVAL, "interval", "interval.");
+  validateOptions(bounds, INTERVAL, "interval", "interval.");
+  const { min, max } = bounds;
   if (min > max) {
     throw new RangeError(
       `Invalid interval: must have min ≤ max, got min ${min} and max ${max}`,

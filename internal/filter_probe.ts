@@ -4,10 +4,10 @@
  * everything.
  */
 
-import type { Deadline } from "./deadline.ts";
 import { encodeQuery } from "./list_query.ts";
 import type { Page } from "../models.ts";
-import type { ListOptionsLike, RequestOptions } from "../options.ts";
+import type { ListOptionsLike } from "./list_query.ts";
+import type { RequestOptions } from "../options.ts";
 import { singleLine } from "./redact.ts";
 import type { RequestSpec } from "./request.ts";
 import type { Transport } from "./transport.ts";
@@ -30,38 +30,58 @@ export function regexpsOf(
     .filter(([, condition]) => isObject(condition) && "regexp" in condition);
 }
 
+/** Whether JavaScript confirms that an item matches. */
+function matches(
+  item: object,
+  patterns: [field: string, condition: object][],
+): boolean {
+  const fields = "data" in item ? { ...item, ...Object(item.data) } : item;
+  return patterns.every(([field, condition]) => {
+    try {
+      const pattern = new RegExp(Reflect.get(condition, "regexp"));
+      return pattern.test(Reflect.get(fields, field));
+    } catch {
+      return false; // Python has other syntax
+    }
+  });
+}
+
 /** Gets a page. Throws if the server would ignore its filter. */
-export async function getFilteredPage<T>(
+export function getFilteredPage<T extends object>(
   transport: Transport,
   spec: RequestSpec,
   wanted: ListOptionsLike,
   options: RequestOptions,
-  deadline: Deadline,
 ): Promise<Page<T>> {
-  const list = (listOptions: ListOptionsLike): Promise<Page<T>> => {
-    const query = encodeQuery(listOptions);
-    return transport.json({ ...spec, query }, options, deadline);
-  };
-  const patterns = regexpsOf(wanted);
-  const verified = verifiedFilters.get(transport) ?? new Set();
-  verifiedFilters.set(transport, verified);
-  const key = JSON.stringify([spec.path, patterns]);
-  if (verified.has(key)) return await list(wanted);
-  const filter = { ...wanted.filter, [NO_SUCH_FIELD]: 0 };
-  const { total } = await list({ filter, perPage: 1 });
-  if (total > 0) {
-    const names = patterns.map(([field]) => `filter.${field}.regexp`);
-    throw new TypeError(
-      `Invalid ${
-        singleLine(names.join(" or "), 200)
-      }: must be a regular expression in Python's syntax, the server would ignore the whole filter`,
-    );
-  }
-  const page = await list(wanted);
-  // A server without any items lists none even if it ignores the filter.
-  if (page.total > 0) {
-    if (verified.size >= MAX_VERIFIED) verified.clear();
-    verified.add(key);
-  }
-  return page;
+  return transport.withDeadline(spec, options, async (deadline) => {
+    const list = (listOptions: ListOptionsLike): Promise<Page<T>> => {
+      const query = encodeQuery(listOptions);
+      return transport.json({ ...spec, query }, options, deadline);
+    };
+    const patterns = regexpsOf(wanted);
+    const verified = verifiedFilters.get(transport) ?? new Set();
+    verifiedFilters.set(transport, verified);
+    const key = JSON.stringify([spec.path, patterns]);
+    if (verified.has(key)) return await list(wanted);
+    const filter = { ...wanted.filter, [NO_SUCH_FIELD]: 0 };
+    const probe = async () => {
+      const { total } = await list({ filter, perPage: 1 });
+      if (total === 0) return;
+      const names = patterns.map(([field]) => `filter.${field}.regexp`);
+      const label = singleLine(names.join(" or "), 200);
+      throw new TypeError(
+        `Invalid ${label}: must be a regular expression in Python's syntax, the server would ignore the whole filter`,
+      );
+    };
+    await probe();
+    const page = await list(wanted);
+    // The first item may have been created after the probe.
+    if (!page.items.every((item) => matches(item, patterns))) await probe();
+    // A server without any items lists none even if it ignores the filter.
+    if (page.total > 0) {
+      if (verified.size >= MAX_VERIFIED) verified.clear();
+      verified.add(key);
+    }
+    return page;
+  });
 }

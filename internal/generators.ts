@@ -4,6 +4,9 @@ import { addCaller } from "./caller.ts";
 import type { Deadline } from "./deadline.ts";
 import { DecapodError } from "../errors.ts";
 
+/** The signals that end iterations, also between two items of a batch. */
+const signals = new WeakMap<object, AbortSignal>();
+
 /**
  * Yields the items of each batch. Not an async generator for two reasons:
  * return() takes effect while a next() is pending, and an async generator would
@@ -12,7 +15,8 @@ import { DecapodError } from "../errors.ts";
  * @param batches The batches; closed when the iteration ends.
  * @param itemsOf The items of a batch.
  * @param stop Aborts what next() waits for.
- * @param signal Ends the iteration between two items.
+ * @param signal Ends the iteration between two items. Defaults to the signal of
+ * the batches' own deadline.
  */
 export function flatten<Batch, T>(
   batches: AsyncGenerator<Batch, void, undefined>,
@@ -30,6 +34,7 @@ export function flatten<Batch, T>(
     try {
       const batch = await batches.next();
       if (isDone) return;
+      signal = signals.get(batches) ?? signal;
       isDone = batch.done === true;
       items = batch.done ? [] : itemsOf(batch.value);
       index = 0;
@@ -53,13 +58,12 @@ export function flatten<Batch, T>(
 
   const iterator: AsyncGenerator<T, void, undefined> = {
     next() {
-      if (signal?.aborted && !isDone) {
-        return leave().then(() => {
-          throw signal.reason;
-        });
-      }
       const value = items[index];
       if (value !== undefined) {
+        if (signal?.aborted) {
+          const { reason } = signal;
+          return leave().then(() => Promise.reject(reason));
+        }
         index++;
         return Promise.resolve({ done: false, value });
       }
@@ -88,11 +92,11 @@ export function flattenWithin<Batch, T>(
   open: () => Deadline,
   read: (deadline: Deadline) => AsyncGenerator<Batch, void, undefined>,
   itemsOf: (batch: Batch) => readonly T[],
-  signal?: AbortSignal,
 ): AsyncGenerator<T, void, undefined> {
   let deadline: Deadline | undefined;
-  async function* batches() {
+  async function* readBatches(): AsyncGenerator<Batch, void, undefined> {
     deadline = open();
+    signals.set(batches, deadline.signal).set(iterator, deadline.signal);
     try {
       yield* read(deadline);
     } finally {
@@ -100,7 +104,9 @@ export function flattenWithin<Batch, T>(
     }
   }
   const stop = () => deadline?.abort(new DecapodError("Iteration left"));
-  return flatten(batches(), itemsOf, stop, signal);
+  const batches = readBatches();
+  const iterator = flatten(batches, itemsOf, stop);
+  return iterator;
 }
 
 /**

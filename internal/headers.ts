@@ -58,8 +58,7 @@ function readPair(pair: unknown): [name: string, value: string] {
 /** Whether it is iterable, a plain object, or has own properties. */
 function isHeaders(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  if (isIterable(value)) return true;
-  return isPlain(value) || Object.keys(value).length > 0;
+  return isIterable(value) || isPlain(value) || Object.keys(value).length > 0;
 }
 
 function isIterable(value: object): value is Iterable<unknown> {
@@ -70,5 +69,6 @@ function isIterable(value: object): value is Iterable<unknown> {
 export function headerSecrets(headers: HeaderRecord): string[] {
   return Object.entries(headers)
     .filter(([name]) => SECRET_NAMES.test(name))
-    .flatMap(([, value]) => [value, ...value.split(/[\t ;,]+|^[^=;]*=/)]);
+    .flatMap(([, value]) => [value, ...value.split(/[\t ;,]+|^[^=;]*=/)])
+    .filter((value) => !/^(?:basic|bearer|digest|negotiate)$/i.test(value));
 }

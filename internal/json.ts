@@ -9,16 +9,16 @@ const REPRESENTABLE = ["Object", "Array", "Null", "String", "Boolean"];
 /** Serializes a body. Throws if JSON would silently change a value. */
 export function serializeJson(body: unknown): string {
   /** The enclosing objects of the current value and their paths. */
-  const holders: { value: object; name: string }[] = [];
+  const ancestors: { value: object; name: string }[] = [];
   return JSON.stringify(body, function (this: object, key, value: unknown) {
-    while (holders.length > 0 && holders.at(-1)?.value !== this) holders.pop();
-    const holder = holders.at(-1)?.name ?? "";
+    while (ancestors.length > 0 && ancestors.at(-1)?.value !== this) {
+      ancestors.pop();
+    }
+    const parent = ancestors.at(-1)?.name ?? "";
     const name = Array.isArray(this)
-      ? `${holder}[${key}]`
-      : holder && key
-      ? `${holder}.${key}`
-      : holder + key;
-    const problem = holders.some((outer) => outer.value === value)
+      ? `${parent}[${key}]`
+      : [parent, key].filter(Boolean).join(".");
+    const problem = ancestors.some((outer) => outer.value === value)
       ? "a circular structure"
       : value == null && isObject(Reflect.get(this, key))
       ? "an object without a JSON value"
@@ -31,7 +31,7 @@ export function serializeJson(body: unknown): string {
       );
     }
     if (typeof value === "object" && value !== null) {
-      holders.push({ value, name });
+      ancestors.push({ value, name });
     }
     return value;
   });

@@ -1,21 +1,25 @@
 /** Validates list options, and encodes them as a query. */
 
-import {
-  LIST_OPTIONS,
-  type ListOptionsLike,
-  PAGE_OPTIONS,
-} from "../options.ts";
+import { LIST_OPTIONS, PAGE_OPTIONS, type PageOptions } from "../options.ts";
 import { singleLine } from "./redact.ts";
 import {
   ARRAY,
   isObject,
-  isPlain,
+  PLAIN_OBJECT,
   STRING,
   validate,
   validateNames,
   validateOptions,
   type Validator,
 } from "./validate.ts";
+
+/** The list options of any kind of model. */
+export interface ListOptionsLike extends PageOptions {
+  /** Conditions that all must hold for an item. */
+  filter?: object | undefined;
+  /** The order of the items. */
+  sortBy?: object | undefined;
+}
 
 /** What a listing contains. */
 export type ListKind = "model" | "step" | "version";
@@ -40,12 +44,6 @@ const VALUE: Validator = [
   (value) => ["string", "boolean"].includes(typeof value),
 ];
 
-/** JSON would silently lose the conditions of other objects. */
-const PLAIN_OBJECT: Validator = [
-  "a plain object",
-  (value) => isObject(value) && isPlain(value) && !("toJSON" in value),
-];
-
 const INTEGER: Validator = ["an integer", Number.isSafeInteger, RangeError];
 
 /** No value passes: numbers are checked as integers before. */
@@ -68,11 +66,11 @@ export function validateListOptions(
   validateOptions(options, kind === "version" ? PAGE_OPTIONS : LIST_OPTIONS);
   const names = DATABASE_NAMES[kind];
   const { filter, sortBy } = options;
-  for (const [label, field, condition] of fields("filter", filter, names)) {
+  for (const [label, field, condition] of readFields("filter", filter, names)) {
     const isResult = kind === "step" && field === "result";
     validateCondition(label, field, condition, isResult ? RESULT : VALUE);
   }
-  const order = fields("sortBy", sortBy, names);
+  const order = readFields("sortBy", sortBy, names);
   for (const [label, , direction] of order) {
     validate(label, direction, DIRECTION);
   }
@@ -130,7 +128,7 @@ function validateCondition(
 }
 
 /** The fields of a filter or an order; throws for names of the API only. */
-function fields(
+function readFields(
   option: string,
   value: object | undefined,
   databaseNames: Record<string, string>,
@@ -144,7 +142,9 @@ function fields(
       : Object.hasOwn(databaseNames, field) && databaseNames[field];
     if (name) {
       throw new TypeError(
-        `Invalid ${label}: must be the database's name, which is ${name}`,
+        `Invalid ${label}: must be the database's name, which is ${
+          singleLine(name, 80)
+        }`,
       );
     }
     if (/^$|(?:^|\.)\$/.test(field)) {

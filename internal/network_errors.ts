@@ -11,22 +11,22 @@ export interface NetworkError {
   mayHaveReachedServer: boolean;
   /** Whether the error is unknown: the text only quotes it. */
   isUnknown?: boolean;
+  /** Whether the length of the URL or of a header may be the cause. */
+  mayBeLength?: boolean;
   /** Whether the runtime's own time limit ended the request. */
   isTimeout?: boolean;
 }
-
-type Row = [
-  pattern: RegExp,
-  text: string,
-  mayHaveReachedServer?: boolean,
-  isTimeout?: boolean,
-];
 
 const HTTPS_HINT =
   "check the port, and whether the URL should start with https://";
 const HTTP_HINT = "check whether the URL should start with http://";
 
 const LOST = "connection lost";
+
+const UNACCEPTABLE = "the runtime does not accept the URL or a header";
+
+const RUNTIME_LIMIT =
+  "Node's fetch gave up after its own limit of 300 s (for a longer timeout pass a fetch with longer limits)";
 
 /** What to do about an untrusted certificate. */
 const TRUST_HINTS: Record<string, string> = {
@@ -38,112 +38,77 @@ const TRUST_HINTS: Record<string, string> = {
   workerd: "use a certificate of a public CA or a Tunnel",
 };
 
-/** The runtimes' messages. Upper case and spaces exclude host names. */
-const ROWS: Row[] = [
-  [
-    /ENOTFOUND|EAI_AGAIN|dns error/,
-    "the host name cannot be resolved (check the URL)",
-  ],
-  [
-    /UND_ERR_HEADERS_TIMEOUT|UND_ERR_BODY_TIMEOUT/,
-    "Node's fetch gave up after its own limit of 300 s (for a longer timeout pass a fetch with longer limits)",
-    true,
-    true,
-  ],
-  [
-    /UND_ERR_CONNECT_TIMEOUT|connect ETIMEDOUT|connect error: Connection timed out/,
-    "no connection in time (check the host, the port and the firewall)",
-  ],
-  [
-    /EMFILE|ENFILE|[Tt]oo many open files/,
-    "too many open files (send fewer requests at once or raise the limit of this process)",
-  ],
-  [
-    /EADDRNOTAVAIL|[Cc]annot assign requested address/,
-    "no local port or address is free (send fewer requests at once)",
-  ],
-  [
-    /Proxy re|HTTP Tunneling| tunnel|[Pp]roxy [Aa]uth/,
-    "the proxy refused the connection (check its address and credentials)",
-  ],
-  [
-    /ECONNREF|[ny] refused/,
-    "connection refused (is Decapod running on this host and port?)",
-  ],
-  [
-    /UNREACH|is unreachable|unreachable network|No route/,
-    "the host is unreachable (check the network and the URL)",
-  ],
-  [
-    /instance of AbortSignal|of type AbortSignal/,
-    "fetch does not accept the global AbortController (does a test environment such as jsdom replace it?)",
-  ],
-  [
-    /HEADERS?_OVERFLOW|head is too large/,
+/**
+ * Messages of the runtimes, as patterns, if the response failed: the request was
+ * sent. Upper case and spaces exclude host names.
+ */
+const SENT: Record<string, string> = {
+  "UND_ERR_HEADERS_TIMEOUT|UND_ERR_BODY_TIMEOUT": RUNTIME_LIMIT,
+  "HEADERS?_OVERFLOW|head is too large":
     "the response has more headers than the runtime accepts (does a proxy add cookies?)",
-    true,
-  ],
-  [/bad port|are blocked/, "fetch does not allow this port (use another one)"],
-  [
-    /Requires net/,
-    "Deno is not allowed to connect (run it with --allow-net)",
-  ],
-  [
-    /_EXPIRED|: Expired| expired/,
+  "read E[A-Z]+UNREACH": LOST,
+};
+
+/** The same, if the server did not receive the request. */
+const NOT_SENT: Record<string, string> = {
+  "ENOTFOUND|EAI_AGAIN|dns error|getaddrinfo E":
+    "the host name cannot be resolved (check the URL)",
+  "UND_ERR_CONNECT_TIMEOUT|connect ETIMEDOUT|connect error: Connection timed out":
+    "no connection in time (check the host, the port and the firewall)",
+  "EMFILE|ENFILE|[Tt]oo many open files":
+    "too many open files (send fewer requests at once or raise the limit of this process)",
+  "EADDRNOTAVAIL|[Cc]annot assign requested address":
+    "no local port or address is free (send fewer requests at once)",
+  "Proxy re|HTTP Tunneling| tunnel|[Pp]roxy [Aa]uth":
+    "the proxy refused the connection (check its address and credentials)",
+  "ECONNREF|[ny] refused":
+    "connection refused (is Decapod running on this host and port?)",
+  "UNREACH|is unreachable|unreachable network|No route":
+    "the host is unreachable (check the network and the URL)",
+  "instance of AbortSignal|of type AbortSignal":
+    "fetch does not accept the global AbortController (does a test environment such as jsdom replace it?)",
+  "bad port|are blocked": "fetch does not allow this port (use another one)",
+  "Requires net": "Deno is not allowed to connect (run it with --allow-net)",
+  "_EXPIRED|: Expired|certificate (?:has )?expired":
     "the server's certificate has expired (renew it)",
-  ],
-  [
-    /NOT_YET|NotValidYet|valid yet/,
+  "NOT_YET|NotValidYet|valid yet":
     "the server's certificate is not valid yet (check the clocks)",
-  ],
-  [
-    /ALTNAME|NotValidForName|valid for/,
+  "ALTNAME|NotValidForName|valid for":
     "the server's certificate is for another host name (check the URL)",
-  ],
-  [
-    /received fatal alert|alert certificate r|alert handshake f/,
+  "received fatal alert|SSL alert number|ERR_SSL_\\w*ALERT|ERR_SSL_TLSV1_":
     "the server rejected the TLS handshake (does it require a client certificate?)",
-  ],
-  [
-    /CaUsedAs/,
+  "CaUsedAs":
     "the server's certificate is a CA certificate (issue one for the server)",
-  ],
-  [/UNABLE_TO|SELF_S|invalid peer/, "the server's certificate is not trusted"],
-  [/WRONG_V|InvalidContentType/, `the server does not use TLS (${HTTP_HINT})`],
-  [
-    /EPROTO/, // Bun
+  "_PURPOSE|key usage|too weak|TOO_WEAK|TOO_SMALL|UnsupportedSignature":
+    "the server's certificate is unsuitable (issue a server certificate with a current algorithm)",
+  "UNABLE_TO|SELF_S|invalid peer": "the server's certificate is not trusted",
+  "WRONG_V|InvalidContentType": `the server does not use TLS (${HTTP_HINT})`,
+  // Bun
+  "EPROTO":
     `the TLS handshake failed (${HTTP_HINT}, or whether the server requires a client certificate)`,
-  ],
-  [
-    /FailedToO|ConnectionRef/, // Bun before 1.4.3 says no more than that
+  // Bun before 1.4.3, which says no more than that
+  "FailedToO|ConnectionRef":
     "no connection could be opened (check the host name, the port, whether the server uses TLS, and tls.ca, tls.cert and tls.key if they are set)",
-  ],
-  [
-    /before secure TLS|handshake eof/,
+  "before secure TLS|handshake eof":
     `connection lost during the TLS handshake (${HTTP_HINT}, or whether the server requires another client certificate)`,
-  ],
-  [/TIMEDOUT|_TIMEOUT|timed out/, "the host does not respond", true],
-  [
-    /internal error; r/, // workerd
+  "connect E[A-Z]+|typo in the url or port":
+    "no connection could be opened (check the URL)",
+  "invalid connection header|Invalid URL": UNACCEPTABLE,
+};
+
+/** The same, if the server may have received the request. */
+const MAYBE_SENT: Record<string, string> = {
+  "TIMEDOUT|_TIMEOUT|timed out": "the host does not respond",
+  // workerd
+  "internal error; r":
     "the host name cannot be resolved, TLS failed or the server does not use HTTP (see the log of workerd)",
-    true,
-  ],
-  [
-    /Network conn/, // workerd
+  "Network conn":
     "connection refused or lost (is Decapod running on this host and port?)",
-    true,
-  ],
-  [
-    /ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|reading a body|Connection reset|Broken pipe|ShortRead/,
+  "ECONNRESET|EPIPE|UND_ERR_S|HPE_INVALID_EOF|connection (?:was )?closed|peer closed|reading a body|Connection reset|Broken pipe|ShortRead":
     LOST,
-    true,
-  ],
-  [
-    /HTTPP|HPE_|invalid HTTP|Malformed_/,
+  "HTTPP|HPE_|invalid HTTP|Malformed_":
     `the server does not use HTTP (${HTTPS_HINT})`,
-    true,
-  ],
-];
+};
 
 /** An error and its causes, the first cause last. */
 function causes(error: unknown): unknown[] {
@@ -172,37 +137,39 @@ export function describeNetworkError(
     (isCustomError ? "" : toText(one)) +
     (one instanceof Error && "code" in one ? ` ${one.code}` : "")
   ).join("\n");
-  const row = ROWS.find(([pattern]) => pattern.test(all));
-  if (!row) {
+  const find = (rows: Record<string, string>) =>
+    Object.entries(rows).find(([pattern]) => RegExp(pattern).test(all))?.[1];
+  const isConnecting = all.includes("(Connect)"); // Deno
+  const sent = find(SENT);
+  const unsent = sent ? undefined : find(NOT_SENT);
+  const text = sent ?? unsent ?? find(MAYBE_SENT);
+  if (text === undefined) {
     const last = chain.at(-1);
     const message = last instanceof Error ? last.message : toText(last);
     return {
       text: `${isCustom ? "the custom fetch" : "the network"} failed: ${
         singleLine(message)
       }`,
-      mayHaveReachedServer: !all.includes("(Connect)"), // Deno
+      mayHaveReachedServer: !isConnecting,
       isUnknown: true,
     };
   }
-  const [, text, mayHaveReachedServer = false, isTimeout = false] = row;
   return {
-    text: text + trustHint(text, isCustom) + clientCertificateHint(text, url),
-    mayHaveReachedServer,
-    isTimeout,
+    text: text + certificateHint(text, isCustom, url),
+    mayHaveReachedServer: unsent === undefined && !isConnecting,
+    mayBeLength: unsent === undefined || text === UNACCEPTABLE,
+    isTimeout: text === RUNTIME_LIMIT,
   };
 }
 
-function trustHint(text: string, isCustom: boolean): string {
+/** What to do if certificates may be the cause. */
+function certificateHint(text: string, isCustom: boolean, url: string): string {
+  if (text === LOST && url.startsWith("https:")) {
+    return " (the server may require a client certificate, or another one)";
+  }
   if (!text.endsWith("not trusted")) return "";
   const hint = isCustom
     ? "make the custom fetch trust its CA"
     : TRUST_HINTS[detectRuntime()] ?? "add its CA to the trusted ones";
   return ` (${hint})`;
-}
-
-/** A lost connection may be due to a missing client certificate. */
-function clientCertificateHint(text: string, url: string): string {
-  return text === LOST && url.startsWith("https:")
-    ? " (the server may require a client certificate, or another one)"
-    : "";
 }

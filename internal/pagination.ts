@@ -1,6 +1,7 @@
 /** Creates listings, and decides how they move through pages. */
 
 import type { Deadline } from "./deadline.ts";
+import { DecapodResponseError } from "../errors.ts";
 import { getFilteredPage, regexpsOf } from "./filter_probe.ts";
 import { flattenWithin } from "./generators.ts";
 import { readHeaders } from "./headers.ts";
@@ -11,19 +12,28 @@ import {
   validateListOptions,
 } from "./list_query.ts";
 import type { Page } from "../models.ts";
-import type { ListOptionsLike, RequestOptions } from "../options.ts";
-import { overlappingPager } from "./overlapping_pager.ts";
+import type { ListOptionsLike } from "./list_query.ts";
+import type { RequestOptions } from "../options.ts";
 import {
   type HasId,
   MAX_EMPTY_PAGES,
+  overlappingPager,
   type Pager,
-  pagingError,
   repeatedItemsError,
   type Step,
-} from "./pager.ts";
+} from "./overlapping_pager.ts";
 import type { Path } from "./path.ts";
-import type { Transport } from "./transport.ts";
+import { pickOptions, type Transport } from "./transport.ts";
 import { isObject } from "./validate.ts";
+
+/** The server's page size. */
+const DEFAULT_PER_PAGE = 25;
+
+/** Gets the page that list options select. */
+type PageReader<T> = (
+  options: ListOptionsLike,
+  signal?: AbortSignal,
+) => Promise<Page<T>>;
 
 /** Creates the listing of a path: of models, of versions or of steps. */
 export function createListing<T extends HasId>(
@@ -34,41 +44,48 @@ export function createListing<T extends HasId>(
 ): Listing<T> {
   const spec = { method: "GET", path, isValid: isPage } as const;
   let headers: RequestOptions["headers"]; // pairs can be read only once
-  const requestOptions = (): RequestOptions => {
+
+  /** Validates the options; returns the function that gets a page. */
+  function openReader(): PageReader<T> {
     validateListOptions(options, kind);
     headers ??= readHeaders(options.headers);
-    const { signal, timeout, retries } = options;
-    return { signal, timeout, retries, headers };
-  };
-  const getPage = async (wanted: ListOptionsLike, signal?: AbortSignal) => {
-    const request = requestOptions();
-    if (signal) request.signal = signal;
-    if (regexpsOf(wanted).length === 0) {
-      const page = { ...spec, query: encodeQuery(wanted) };
-      return await transport.json<Page<T>>(page, request);
-    }
-    return await transport.withDeadline(
-      spec,
-      request,
-      (deadline) =>
-        getFilteredPage<T>(transport, spec, wanted, request, deadline),
-    );
-  };
+    const shared = { ...pickOptions(options), headers };
+    const hasRegexp = regexpsOf(options).length > 0;
+    return async (wanted, signal) => {
+      const request = { ...shared, signal };
+      return hasRegexp
+        ? await getFilteredPage<T>(transport, spec, wanted, request)
+        : await transport.json<Page<T>>(
+          { ...spec, query: encodeQuery(wanted) },
+          request,
+        );
+    };
+  }
 
   /** @param limit How many items to read. */
   function pages(limit = Infinity): AsyncGenerator<Page<T>, void, undefined> {
-    const open = () =>
-      transport.openLongDeadline(
-        ({ ErrorClass, reason }) => new ErrorClass(`Listing: ${reason}`),
-        requestOptions().signal,
+    let getPage: PageReader<T>;
+    const open = () => {
+      getPage = openReader();
+      return transport.openLongDeadline(
+        ({ ErrorClass, reason }) =>
+          new ErrorClass(`${transport.describe(spec)}: ${reason}`),
+        options.signal,
       );
+    };
     const read = ({ signal }: Deadline) =>
-      readAhead(choosePager<T>(options, kind), getPage, signal, options, limit);
+      readAhead(
+        choosePager<T>(options, kind, limit),
+        getPage,
+        signal,
+        options,
+        limit,
+      );
     return flattenWithin(open, read, (page) => [page]);
   }
 
   return new Listing(
-    () => getPage(options),
+    async () => await openReader()(options, options.signal),
     pages,
     isObject(options) ? options.signal : undefined,
     () => transport.describe({ ...spec, query: encodeQuery(options) }),
@@ -78,7 +95,7 @@ export function createListing<T extends HasId>(
 /** Yields pages with new items, and prefetches the next page. */
 async function* readAhead<T>(
   { first, advance }: Pager<T>,
-  getPage: (options: ListOptionsLike, signal: AbortSignal) => Promise<Page<T>>,
+  getPage: PageReader<T>,
   signal: AbortSignal,
   { page: firstNumber = 1 }: ListOptionsLike,
   limit: number,
@@ -104,9 +121,12 @@ async function* readAhead<T>(
 function choosePager<T extends HasId>(
   options: ListOptionsLike,
   kind: ListKind,
+  limit: number,
 ): Pager<T> {
   // Read one by one: a spread would lose what options inherit from a class.
-  const { page, perPage, all, filter, sortBy } = options;
+  const { page, all, filter, sortBy } = options;
+  const isSmall = !all && limit < DEFAULT_PER_PAGE;
+  const { perPage = isSmall ? limit : undefined } = options;
   const base = { page, perPage, all, filter };
   const fields = new Map<string, unknown>(Object.entries(filter ?? {}));
   const id = fields.get("model_id") ?? {};
@@ -145,7 +165,9 @@ function keysetPager<T extends HasId>(
     const isLast = items.length === 0 || end === total ||
       end > total && items.length < per_page;
     if (!isSorted && (lastId || !isLast)) {
-      throw pagingError("the server does not sort by model_id");
+      throw new DecapodResponseError(
+        "Cannot list: the server does not sort by model_id",
+      );
     }
     lastId = items.at(-1)?.id ?? lastId;
     const filter = { ...first.filter, model_id: { ...condition, gt: lastId } };

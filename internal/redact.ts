@@ -12,48 +12,49 @@ const MIN_SECRET = 4;
 /** How deep the causes of an error are copied. */
 const MAX_DEPTH = 8;
 
-/** Characters and the patterns of their HTML entities; `&` comes first. */
-const HTML_ENTITIES = [
-  ["&", "&(?:amp|#0*38|#x0*26);"],
-  ["<", "&(?:lt|#0*60|#x0*3c);"],
-  [">", "&(?:gt|#0*62|#x0*3e);"],
-  ['"', "&(?:quot|#0*34|#x0*22);"],
-  ["'", "&(?:apos|#0*39|#x0*27);"],
-] as const;
+/** The names of HTML entities. */
+const HTML_NAMES: Record<string, string> = {
+  "&": "amp",
+  "<": "lt",
+  ">": "gt",
+  '"': "quot",
+  "'": "apos",
+};
 
 function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 }
 
-/** Patterns of a secret in the encodings in which servers echo values. */
-function encodings(secret: string): string[] {
-  const json = JSON.stringify(secret).slice(1, -1);
-  const url = encodeURIComponent(secret.toWellFormed());
-  const form = new URLSearchParams([["", secret]]).toString().slice(1);
-  const ascii = json.replace(
-    /[^ -~]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-  const jsons = [json, ascii].flatMap((text) => [
-    text,
-    text.replaceAll("/", "\\/"),
-  ]);
-  const urls = [url, form].flatMap((text) => [text, encodeURIComponent(text)]);
-  const html = HTML_ENTITIES.reduce(
-    (text, [char, entity]) => text.replaceAll(char, entity),
-    escapePattern(secret),
-  );
-  return [...[secret, ...jsons, ...urls].map(escapePattern), html];
+/** A pattern of a character in the encodings in which servers echo values. */
+function anyEncoding(char: string): string {
+  if (/[\w.~-]/.test(char)) return escapePattern(char); // none encodes it
+  const hex = (number: number) => number.toString(16);
+  const code = char.codePointAt(0) ?? 0;
+  const json = (text: string) => JSON.stringify(text).slice(1, -1);
+  const url = encodeURIComponent(char.toWellFormed());
+  const form = new URLSearchParams([["", char]]).toString().slice(1);
+  const jsons = [json(char), json(json(char))];
+  const texts = [char, ...jsons, url, form, encodeURIComponent(url)];
+  const units = char.split("").map((unit) => hex(unit.charCodeAt(0)));
+  const entity = [HTML_NAMES[char], `#0*${code}`, `#x0*${hex(code)}`];
+  const patterns = [
+    ...texts.map(escapePattern),
+    units.map((unit) => `\\\\{1,2}u${unit.padStart(4, "0")}`).join(""),
+    `&(?:${entity.filter(Boolean).join("|")});`,
+  ];
+  // JSON inside JSON, Python's repr, and JSON's optional escape of a slash.
+  if (/['"/]/.test(char)) patterns.push(`\\\\{1,3}${escapePattern(char)}`);
+  return `(?:${[...new Set(patterns)].join("|")})`;
 }
 
 /** Replaces every secret in a text, in any case and any common encoding. */
 export function redacted(text: string, secrets: readonly string[]): string {
-  const patterns = secrets.filter(({ length }) => length >= MIN_SECRET)
-    .flatMap(encodings)
-    .sort((a, b) => b.length - a.length); // one may contain another
+  const patterns = [...new Set(secrets)]
+    .filter(({ length }) => length >= MIN_SECRET)
+    .sort((a, b) => b.length - a.length) // one may contain another
+    .map((secret) => [...secret].map(anyEncoding).join(""));
   if (patterns.length === 0) return text;
-  const all = new RegExp([...new Set(patterns)].join("|"), "gi");
-  return text.replace(all, REDACTED);
+  return text.replace(new RegExp(patterns.join("|"), "gi"), REDACTED);
 }
 
 /** A copy of an error: redacted name, message, stack, code and causes. */
@@ -105,7 +106,7 @@ export function toText(thrown: unknown): string {
 /** A text on one line without control characters, shortened in the middle. */
 export function singleLine(text: string, maxLength = 300): string {
   const line = text.slice(0, 4 * maxLength)
-    .replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\s]+/gu, " ").trim();
+    .replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_C}\s]+/gu, " ").trim();
   return shorten(line, maxLength);
 }
 

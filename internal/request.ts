@@ -13,8 +13,8 @@ import { serializeJson } from "./json.ts";
 import { describeNetworkError } from "./network_errors.ts";
 import type { FetchResponse } from "../options.ts";
 import { encodePath, type Path } from "./path.ts";
-import { findProxy } from "./proxy.ts";
 import { redacted, redactError, shorten } from "./redact.ts";
+import { findProxy } from "./runtime.ts";
 
 /** What a method of the client requests. */
 export interface RequestSpec {
@@ -153,16 +153,16 @@ export class OutgoingRequest {
     if (thrown instanceof DecapodError) return thrown;
     const cause = redactError(thrown, (text) => this.redact(text));
     const error = describeNetworkError(cause, this.isCustom, this.url);
-    const { isTimeout, mayHaveReachedServer, isUnknown } = error;
+    const { isTimeout, mayHaveReachedServer, isUnknown, mayBeLength } = error;
     // Once headers have arrived, any failure means that the body is truncated.
+    const detail = isUnknown ? ` (${error.text})` : "";
     const text = !response || isTimeout
       ? error.text
-      : `connection lost while reading the response${
-        isUnknown ? ` (${error.text})` : ""
-      }`;
+      : `connection lost while reading the response${detail}`;
     return this.error(
       isTimeout ? DecapodTimeoutError : DecapodConnectionError,
-      text + this.proxyHint() + this.sizeHint(),
+      text + this.proxyHint() +
+        (isUnknown || mayBeLength ? this.sizeHint() : ""),
       {
         cause,
         outcomeUnknown: mayHaveReachedServer || response !== undefined,
@@ -180,7 +180,10 @@ export class OutgoingRequest {
   sizeHint(): string {
     const { length } = this.url.slice(new URL(this.url).origin.length);
     if (length > MAX_LINE - 20) {
-      return ` (the URL has ${this.url.length} characters, Decapod's nginx accepts about ${MAX_LINE}: filter by fewer values per request)`;
+      const advice = this.spec.query?.includes("filter=")
+        ? "filter by fewer values per request"
+        : "shorten it";
+      return ` (the URL has ${this.url.length} characters, Decapod's nginx accepts about ${MAX_LINE}: ${advice})`;
     }
     const [name] = Object.entries(this.headers)
       .find(([name, value]) => name.length + value.length > MAX_LINE - 20) ??

@@ -1,14 +1,15 @@
 /** The endpoints that versioned models have in common. */
 
 import { delay } from "@std/async/delay";
-import { abortable } from "./abort.ts";
 import type { Deadline } from "./deadline.ts";
 import { DecapodAPIError } from "../errors.ts";
 import type { Listing } from "../listing.ts";
 import type { Model } from "../models.ts";
-import type { Change, ListOptionsLike, RequestOptions } from "../options.ts";
+import type { ListOptionsLike } from "./list_query.ts";
+import type { Change, RequestOptions } from "../options.ts";
 import { createListing } from "./pagination.ts";
 import { path } from "./path.ts";
+import { DUPLICATE, STALE } from "./response.ts";
 import { backoff, type Transport } from "./transport.ts";
 import { isObject, validate } from "./validate.ts";
 
@@ -31,8 +32,7 @@ export class Resource<M extends Model<string, object>> {
   }
 
   get(id: string, options?: RequestOptions): Promise<M> {
-    const modelPath = path`${this.name}/${id}`;
-    return this.transport.json({ method: "GET", path: modelPath }, options);
+    return this.transport.get(path`${this.name}/${id}`, options);
   }
 
   getVersion(
@@ -41,7 +41,7 @@ export class Resource<M extends Model<string, object>> {
     options?: RequestOptions,
   ): Promise<M> {
     const modelPath = path`${this.name}/${id}/version/${version}`;
-    return this.transport.json({ method: "GET", path: modelPath }, options);
+    return this.transport.get(modelPath, options);
   }
 
   create<T extends object = M>(
@@ -74,38 +74,29 @@ export class Resource<M extends Model<string, object>> {
     const modelPath = path`${this.name}/${id}`;
     const get = { method: "GET", path: modelPath, isValid: hasData } as const;
     const put = { method: "PUT", path: modelPath } as const;
-    return this.transport.withDeadline(
-      put,
-      options,
-      async (deadline, parsed) => {
-        validate("change", change);
-        const read = () => this.transport.json<M>(get, parsed, deadline);
-        // A resent write could undo another editor's change.
-        const once = { ...parsed, retries: 0 };
-        let model = await read();
-        for (let attempt = 1;; attempt++) {
-          const data = await applyChange(model, change, deadline);
-          try {
-            const body = { ...model, data };
-            return await this.transport.json<M>(
-              { ...put, body },
-              once,
-              deadline,
-            );
-          } catch (error) {
-            if (!mayBeRace(error) || attempt === MAX_ATTEMPTS) throw error;
-            const { signal } = deadline;
-            await delay(backoff(attempt, 20, 1000), { signal });
-            const latest = await read();
-            // No other editor wrote: the new data itself is a duplicate.
-            if (
-              latest.version === model.version && !isStale(error)
-            ) throw error;
-            model = latest;
-          }
+    const { transport } = this;
+    return transport.withDeadline(put, options, async (deadline, parsed) => {
+      validate("change", change);
+      const { signal } = deadline;
+      const read = () => transport.json<M>(get, parsed, deadline);
+      // A resent write could undo another editor's change.
+      const once = { ...parsed, retries: 0 };
+      let model = await read();
+      for (let attempt = 1;; attempt++) {
+        const data = await applyChange(model, change, deadline);
+        try {
+          const spec = { ...put, body: { ...model, data } };
+          return await transport.json<M>(spec, once, deadline);
+        } catch (error) {
+          if (!mayBeRace(error) || attempt === MAX_ATTEMPTS) throw error;
+          await delay(backoff(attempt, 20, 1000), { signal });
+          const latest = await read();
+          // No other editor wrote: the new data itself is a duplicate.
+          if (latest.version === model.version && !isStale(error)) throw error;
+          model = latest;
         }
-      },
-    );
+      }
+    });
   }
 
   delete(id: string, options?: RequestOptions): Promise<M> {
@@ -118,12 +109,9 @@ export class Resource<M extends Model<string, object>> {
 async function applyChange<Data extends object>(
   model: { data: Data },
   change: Change<Data>,
-  { signal }: Deadline,
+  deadline: Deadline,
 ): Promise<Data> {
-  const data = await abortable(
-    Promise.resolve(model.data).then(change),
-    signal,
-  );
+  const data = await deadline.race(Promise.resolve(model.data).then(change));
   if (isObject(data)) return data;
   throw new TypeError(
     "Invalid change: must return the new data, got no object",
@@ -133,12 +121,11 @@ async function applyChange<Data extends object>(
 /** Whether another editor may have written since the model was read. */
 function mayBeRace(error: unknown): boolean {
   // Decapod reports writes that overlap as duplicates.
-  return isStale(error) ||
-    isError(error, "CannotUpdateModelWithSuchParameters");
+  return isStale(error) || isError(error, DUPLICATE);
 }
 
 function isStale(error: unknown): boolean {
-  return isError(error, "CannotUpdateManagedFieldsError");
+  return isError(error, STALE);
 }
 
 function isError(error: unknown, name: string): boolean {

@@ -14,6 +14,9 @@ import { isObject } from "./validate.ts";
 
 const MAX_ERROR_BODY = 64 * 1024;
 
+/** Secrets are shorter. */
+const MAX_SECRET = 1024;
+
 /** V8's maximum string length, the lowest of all engines. */
 const MAX_TEXT = 2 ** 29 - 24;
 
@@ -29,6 +32,14 @@ const HINTS: Record<number, string> = {
 
 /** Statuses of proxies that do not suggest a wrong URL. */
 const PROXY_STATUSES = [407, 408, 413, 414, 429, 431];
+
+/** The names of errors after a race, which are not redacted: code reads them. */
+export const STALE = "CannotUpdateManagedFieldsError";
+export const DUPLICATE = "CannotUpdateModelWithSuchParameters";
+const RACES = [STALE, DUPLICATE];
+
+/** Successful statuses without a body. */
+const EMPTY_STATUSES = [204, 205];
 
 /** Content encodings that every runtime decodes. */
 const DECODED = ["", "identity", "gzip", "br"];
@@ -46,7 +57,9 @@ export class IncomingResponse {
    * returned something other than a Response.
    */
   isExpected(): boolean {
-    if (this.request.isCustom) this.#checkShape();
+    // A test tool may have replaced fetch before this package was imported.
+    const isForeign = !(this.response instanceof Response);
+    if (this.request.isCustom || isForeign) this.#checkShape();
     const { type } = this.request;
     // Some runtimes do not notice that a compressed log is truncated.
     return this.#isSuccess() && this.#hasType(type) &&
@@ -56,10 +69,12 @@ export class IncomingResponse {
   /** The error for a response that isExpected() rejects. */
   async error(): Promise<DecapodError> {
     const { status, type } = this.response;
-    const ok = this.#isSuccess();
-    if (status === 204) return this.#unexpected(`has no content (${URL_HINT})`);
-    if (ok && this.#hasType(this.request.type)) return this.#encodingError();
-    if (ok) {
+    if (EMPTY_STATUSES.includes(status)) {
+      return this.#unexpected(`has no content (${URL_HINT})`);
+    }
+    if (status === 206) return this.#unexpected("is only a part");
+    if (this.#isSuccess()) {
+      if (this.#hasType(this.request.type)) return this.#encodingError();
       const found = this.#header("content-type") || "of an unknown type";
       return this.#unexpected(
         `is ${found} instead of ${this.request.type} (${URL_HINT})`,
@@ -68,10 +83,9 @@ export class IncomingResponse {
     const location = this.#header("location")
       .replace(/[/\\]{2}[^/\\?#]*@/g, `//${REDACTED}@`);
     if (type === "opaqueredirect" || location && status < 400) {
+      const target = location || "another place";
       return this.#unexpected(
-        `is a redirect to ${
-          location || "another place"
-        }, which would lose the method and the token (use Decapod's own URL)`,
+        `is a redirect to ${target}, which would lose the method and the token (use Decapod's own URL)`,
       );
     }
     return await this.#apiError();
@@ -103,19 +117,18 @@ export class IncomingResponse {
     const parsed = parseJson<T>(text);
     if (!parsed) {
       if (!DECODED.includes(this.#encoding())) throw this.#encodingError();
-      this.#checkLength(new TextEncoder().encode(text).length);
+      // The text may lack a byte order mark of 3 bytes.
+      this.#checkLength(new TextEncoder().encode(text).length + 3);
     } else if (
       isObject(parsed.value) && spec.isValid?.(parsed.value) !== false
     ) {
       return parsed.value;
     }
-    const problem = text === ""
-      ? "empty"
-      : parsed
-      ? "of another shape"
-      : "invalid JSON";
+    const found = text && (parsed ? "of another shape" : "invalid JSON");
     throw this.#unexpected(
-      `is not the expected JSON object: it is ${problem} (${URL_HINT})`,
+      `is not the expected JSON object: it is ${
+        found || "empty"
+      } (${URL_HINT})`,
     );
   }
 
@@ -144,22 +157,19 @@ export class IncomingResponse {
 
   #isSuccess(): boolean {
     const { status } = this.response;
-    return status >= 200 && status < 300;
+    return status >= 200 && status < 300 && status !== 206;
   }
 
   #checkShape(): void {
     const response: Partial<FetchResponse> = this.response ?? {};
     const { status, headers, text, arrayBuffer, body, type } = response;
     if (status === 0 && type === "error") throw new Error("network error");
-    const missing = typeof status !== "number"
-      ? "status"
-      : typeof headers?.get !== "function"
-      ? "headers"
-      : typeof (text ?? arrayBuffer) !== "function"
-      ? "text()"
-      : isStream(body) && body.locked
-      ? "an unread body"
-      : undefined;
+    const [missing] = Object.entries({
+      status: typeof status !== "number",
+      headers: typeof headers?.get !== "function",
+      "text()": typeof (text ?? arrayBuffer) !== "function",
+      "an unread body": isStream(body) && body.locked,
+    }).find(([, isMissing]) => isMissing) ?? [];
     if (missing === undefined) return;
     throw this.request.error(
       DecapodResponseError,
@@ -189,8 +199,8 @@ export class IncomingResponse {
     const { headers } = this.response;
     const length = Number(headers.get("content-length"));
     const missing = length - size;
-    // A byte order mark has 3 bytes, which are not part of the text.
-    if (missing > 0 && missing !== 3 && !headers.get("content-encoding")) {
+    const isPlain = ["", "identity"].includes(this.#encoding());
+    if (missing > 0 && isPlain) {
       throw new Error(`connection closed after ${size} of ${length} bytes`);
     }
   }
@@ -229,29 +239,38 @@ export class IncomingResponse {
   /** The error for an error status. */
   async #apiError(): Promise<DecapodError> {
     const { response: { status, headers, statusText }, request } = this;
-    // If the body is truncated, the status is enough.
-    const body = await this.#bytes(MAX_ERROR_BODY)
-      .then((bytes) => new TextDecoder().decode(bytes), () => "");
+    // If the body is truncated or still encoded, the status is enough.
+    const isReadable = DECODED.includes(this.#encoding());
+    const body = !isReadable ? "" : await this.#bytes(MAX_ERROR_BODY)
+      .then((bytes) => new TextDecoder().decode(bytes), () => "")
+      // The end of a truncated body may be a part of a secret.
+      .then((text) => text.slice(0, MAX_ERROR_BODY - MAX_SECRET));
     const json = this.#hasType("application/json")
       ? parseJson<{ error?: unknown; message?: unknown } | null>(body)?.value
       : undefined;
     const text = (value: unknown) =>
       typeof value === "string" ? request.redact(value) : "";
-    const error = text(json?.error) || text(statusText);
+    const error = RACES.find((name) => name === json?.error) ??
+      (text(json?.error) || text(statusText));
     const headline = singleLine(error);
     const title = headline.startsWith(`${status}`)
       ? headline
       : `${status} ${headline}`.trim();
     const description = isObject(json)
       ? text(json.message)
-      : withoutTags(text(body), title);
+      : withoutTags(text(body), title, headline);
     const detail = singleLine(description, 250);
-    const hint = request.sizeHint() ||
+    const summary = detail.startsWith(`${status} `)
+      ? detail
+      : title.includes(detail)
+      ? title
+      : `${title}: ${detail}`;
+    const hint = (isObject(json) ? "" : request.sizeHint()) ||
       statusHint(status, headline, isObject(json));
     const retryAfter = parseRetryAfter(headers.get("retry-after"));
     return request.error(
       DecapodAPIError,
-      (title.includes(detail) ? title : `${title}: ${detail}`) + hint,
+      summary + hint,
       {
         code: status,
         error: error || `${status}`,
@@ -283,10 +302,13 @@ function statusHint(status: number, headline: string, isJson: boolean): string {
 }
 
 /** The text of an HTML page, without the title that the message already has. */
-function withoutTags(html: string, title: string): string {
+function withoutTags(html: string, title: string, headline: string): string {
   const text = html.replace(
     /<(title|style|script)\b.*?<\/\1>|<[^<>]*>/gis,
     " ",
   );
-  return singleLine(text.replaceAll(title, " "));
+  const rest = singleLine(text.replaceAll(title, " "));
+  return headline && rest.startsWith(headline)
+    ? rest.slice(headline.length).replaceAll(headline, " ").trim()
+    : rest;
 }

@@ -12,13 +12,6 @@ export interface TlsSession {
   close?(): void;
 }
 
-/** The marker that each PEM text contains. */
-const PEM = [
-  ["ca", "CERTIFICATE-----"],
-  ["cert", "CERTIFICATE-----"],
-  ["key", "PRIVATE KEY-----"],
-] as const;
-
 /** What to do where fetch has no TLS settings. */
 const ALTERNATIVES: Record<string, string> = {
   Node:
@@ -33,8 +26,9 @@ export function openTls(
 ): TlsSession | undefined {
   validateOptions(tls, TLS_OPTIONS, "tls", "tls.");
   const { verify = true, ca, cert, key } = tls;
-  for (const [name, marker] of PEM) {
+  for (const name of ["ca", "cert", "key"] as const) {
     const text = tls[name];
+    const marker = name === "key" ? "PRIVATE KEY-----" : "CERTIFICATE-----";
     if (text !== undefined && !String(text).includes(marker)) {
       throw new TypeError(
         `Invalid tls.${name}: must be PEM text that contains ${marker} (read the file and pass its text)`,
@@ -71,7 +65,7 @@ export function openTls(
 function openDenoTls({ ca, cert, key, verify }: TlsOptions): TlsSession {
   if (!verify) {
     throw new TypeError(
-      "Cannot set tls.verify to false: Deno does not let a program turn verification off; run it with --unsafely-ignore-certificate-errors=HOST, or trust the server's CA with tls.ca",
+      "Cannot set tls.verify to false: Deno does not let a program turn verification off; run it with --unsafely-ignore-certificate-errors=HOST, or trust the server's CA with tls.ca; unset DECAPOD_NO_VERIFY if it is set",
     );
   }
   const settings = {

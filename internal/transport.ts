@@ -2,8 +2,12 @@
 
 import { delay } from "@std/async/delay";
 import { type Authenticator, noAuth } from "../auth.ts";
-import { abortable } from "./abort.ts";
-import { Deadline, type Ending, type OpenDeadlines } from "./deadline.ts";
+import {
+  abortable,
+  Deadline,
+  type Ending,
+  type OpenDeadlines,
+} from "./deadline.ts";
 import {
   DecapodAPIError,
   DecapodConnectionError,
@@ -106,6 +110,15 @@ export class Transport {
     return this.#send(spec, options, "application/json", read, deadline);
   }
 
+  /** Requests the JSON object at a path. */
+  get<T extends object>(
+    path: RequestSpec["path"],
+    options?: RequestOptions,
+    spec?: Partial<RequestSpec>,
+  ): Promise<T> {
+    return this.json({ method: "GET", path, ...spec }, options);
+  }
+
   /** Requests a text. */
   text(spec: RequestSpec, options?: RequestOptions): Promise<string> {
     const read = (response: IncomingResponse) => response.text();
@@ -121,7 +134,6 @@ export class Transport {
       () => this.openDeadline(spec, options),
       (deadline) => lines(this.#chunks(spec, options, deadline)),
       (lines) => lines,
-      options?.signal,
     );
   }
 
@@ -159,8 +171,7 @@ export class Transport {
     const deadline = this.openDeadline(spec, options);
     try {
       const headers = readHeaders(options?.headers); // pairs can be read once
-      const { signal, timeout, retries } = options ?? {};
-      return await work(deadline, { signal, timeout, retries, headers });
+      return await work(deadline, { ...pickOptions(options), headers });
     } finally {
       deadline.close();
     }
@@ -222,6 +233,7 @@ export class Transport {
   ): Promise<T> {
     const deadline = outer ?? this.openDeadline(spec, options);
     let request: OutgoingRequest | undefined;
+    let latest: unknown;
     try {
       request = new OutgoingRequest(
         this.base,
@@ -238,7 +250,6 @@ export class Transport {
         ("authorization" in headers ? noAuth : this.auth);
       const retries = options?.retries ??
         (isUnsafe(spec) ? 0 : this.options.retries ?? DEFAULT_RETRIES);
-      let result: T;
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
@@ -246,14 +257,15 @@ export class Transport {
         if (token !== undefined) this.#remember(headers.authorization = token);
         try {
           if (!outer) deadline.beginRequest();
-          result = await this.#attempt(request, attempt, read);
-          break;
+          return await this.#attempt(request, attempt, read);
         } catch (error) {
+          latest = error;
           const isExpired = !reauthenticated && token !== undefined &&
             isUnauthorized(error);
           const wait = isExpired ? 0 : retryDelay(error, ++failures);
+          if (wait === undefined || failures > retries) throw error;
           // With no time left, this error is more useful than a timeout.
-          if (failures > retries || !(wait < deadline.remaining)) throw error;
+          if (wait >= deadline.remaining) throw error;
           deadline.endRequest();
           if (isExpired) {
             reauthenticated = true;
@@ -261,10 +273,12 @@ export class Transport {
           } else await delay(wait, { signal: deadline.signal });
         }
       }
-      return result;
     } catch (error) {
-      if (!request || error !== deadline.signal.reason) throw error;
-      throw request.toError(error);
+      if (request && error === deadline.signal.reason) {
+        throw request.toError(error);
+      }
+      // A login that fails must not hide that a change may have been applied.
+      throw request?.outcomeUnknown ? latest : error;
     } finally {
       if (!outer) deadline.close();
     }
@@ -281,6 +295,7 @@ export class Transport {
     const start = onAttempt ? performance.now() : 0;
     let pending: Promise<FetchResponse> | undefined;
     let response: FetchResponse | undefined;
+    let error: unknown;
     try {
       deadline.signal.throwIfAborted();
       request.sent = true;
@@ -288,18 +303,16 @@ export class Transport {
       response = await deadline.race(pending);
       const incoming = new IncomingResponse(response, request);
       if (!incoming.isExpected()) throw await incoming.error();
-      const result = await read(incoming);
-      if (onAttempt) this.#report(request, attempt, start, response);
-      return result;
+      return await read(incoming);
     } catch (thrown) {
       pending?.then(cancelBody).catch(() => {});
-      const error = request.toError(thrown, response);
+      error = request.toError(thrown, response);
       request.outcomeUnknown = error instanceof DecapodError &&
         error.outcomeUnknown;
-      if (onAttempt) this.#report(request, attempt, start, response, error);
       throw error;
     } finally {
       request.sent = false;
+      if (onAttempt) this.#report(request, attempt, start, response, error);
     }
   }
 
@@ -338,9 +351,9 @@ export class Transport {
       signal: deadline.signal,
       // Without this, older versions of Bun end a request after 300 s.
       ...("Bun" in globalThis && { timeout: false }),
+      ...body !== undefined && { body },
+      ...this.#tls?.init(),
     };
-    if (body !== undefined) init.body = body;
-    if (this.#tls) Object.assign(init, this.#tls.init());
     if (custom) {
       const customInit = { ...init, method, headers: new Headers(headers) };
       return Promise.resolve(custom(url, customInit)); // a mock may return no promise
@@ -353,10 +366,15 @@ export class Transport {
 
   #remember(token: string): void {
     if (this.#secrets.includes(token)) return;
-    const [password = "", ...tokens] = this.#secrets;
-    const latest = [token, ...tokens].slice(0, MAX_TOKENS);
-    this.#secrets.splice(0, Infinity, password, ...latest);
+    this.#secrets.splice(1, 0, token); // after the password
+    this.#secrets.splice(1 + MAX_TOKENS);
   }
+}
+
+/** The options of a request, also those that are inherited from a class. */
+export function pickOptions(options: RequestOptions = {}): RequestOptions {
+  const { signal, timeout, retries, headers } = options;
+  return { signal, timeout, retries, headers };
 }
 
 async function cancelBody({ body }: FetchResponse): Promise<void> {
@@ -368,11 +386,11 @@ export function isUnauthorized(error: unknown): boolean {
   return error instanceof DecapodAPIError && error.code === 401;
 }
 
-/** Milliseconds until the next attempt; NaN if the error is not retryable. */
-function retryDelay(error: unknown, failures: number): number {
+/** Milliseconds until the next attempt; undefined if no attempt can help. */
+function retryDelay(error: unknown, failures: number): number | undefined {
   if (error instanceof DecapodConnectionError) return backoff(failures);
   return error instanceof DecapodAPIError &&
       RETRYABLE_STATUSES.includes(error.code)
     ? (error.retryAfter ?? 0) + backoff(failures)
-    : NaN;
+    : undefined;
 }

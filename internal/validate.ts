@@ -28,71 +28,65 @@ export const ARRAY: Validator = ["an array", Array.isArray];
 
 const OBJECT: Validator = ["an object", isObject];
 
-export const STRING: Validator = [
-  "a string",
-  (value) => typeof value === "string",
+/** Of other objects, members would be lost silently. */
+export const PLAIN_OBJECT: Validator = [
+  "a plain object",
+  (value) => isObject(value) && isPlain(value) && !("toJSON" in value),
 ];
+
+export const STRING: Validator = ["a string", (it) => typeof it === "string"];
 
 export const BOOLEAN: Validator = [
   "a boolean",
-  (value) => typeof value === "boolean",
+  (it) => typeof it === "boolean",
 ];
 
-const FUNCTION: Validator = [
-  "a function",
-  (value) => typeof value === "function",
-];
+const FUNCTION: Validator = ["a function", (it) => typeof it === "function"];
 
 export const NON_EMPTY_STRING: Validator = [
   "a non-empty string",
   (value) => typeof value === "string" && value !== "",
 ];
 
-/** Validators of arguments and options by name. */
-const VALIDATORS: Record<string, Validator> = {
-  all: BOOLEAN,
-  body: OBJECT,
-  change: FUNCTION,
-  clusterId: STRING,
-  email: STRING,
-  expect: [
-    "a non-empty array of states",
-    (value) =>
-      Array.isArray(value) && value.length > 0 &&
-      value.every((state) => typeof state === "string"),
+const STATES: Validator = [
+  "a non-empty array of states",
+  (value) =>
+    Array.isArray(value) && value.length > 0 &&
+    value.every((state) => typeof state === "string"),
+];
+
+const SIGNAL: Validator = [
+  "an AbortSignal",
+  (value) => isObject(value) && "throwIfAborted" in value,
+];
+
+/** The names of arguments and options by validator. */
+const NAMES: [Validator, ...names: string[]][] = [
+  [ARRAY, "hints", "permissions", "serverIds"],
+  [BOOLEAN, "all", "runAfter", "verify"],
+  [FUNCTION, "change", "fetch", "onAttempt", "onUpdate"],
+  [MILLISECONDS, "max", "min", "timeout"],
+  [OBJECT, "body", "tls"],
+  [PLAIN_OBJECT, "query"],
+  [SIGNAL, "signal"],
+  [STATES, "expect"],
+  [STRING, "clusterId", "email", "fullName", "host", "login", "name"],
+  [STRING, "password", "playbookId", "root", "serverId", "username"],
+  [integerFrom(0), "limit", "retries"],
+  [
+    integerFrom(1),
+    "page",
+    "perPage",
+    "playbookConfigurationVersion",
+    "version",
   ],
-  fetch: FUNCTION,
-  fullName: STRING,
-  hints: ARRAY,
-  host: STRING,
-  limit: integerFrom(0),
-  login: STRING,
-  max: MILLISECONDS,
-  min: MILLISECONDS,
-  name: STRING,
-  onAttempt: FUNCTION,
-  onUpdate: FUNCTION,
-  page: integerFrom(1),
-  perPage: integerFrom(1),
-  permissions: ARRAY,
-  playbookConfigurationVersion: integerFrom(1),
-  playbookId: STRING,
-  query: OBJECT,
-  retries: integerFrom(0),
-  root: STRING,
-  runAfter: BOOLEAN,
-  serverId: STRING,
-  serverIds: ARRAY,
-  signal: [
-    "an AbortSignal",
-    (value) => isObject(value) && "throwIfAborted" in value,
-  ],
-  timeout: MILLISECONDS,
-  tls: OBJECT,
-  username: STRING,
-  verify: BOOLEAN,
-  version: integerFrom(1),
-};
+];
+
+const VALIDATORS = new Map(
+  NAMES.flatMap(([validator, ...names]) =>
+    names.map((name) => [name, validator] as const)
+  ),
+);
 
 /**
  * Throws if a value is invalid. The validator defaults to that of the name in
@@ -103,7 +97,7 @@ const VALIDATORS: Record<string, Validator> = {
 export function validate(
   name: string,
   value: unknown,
-  [expected, isValid, ErrorClass = TypeError] = VALIDATORS[name] ?? STRING,
+  [expected, isValid, ErrorClass = TypeError] = VALIDATORS.get(name) ?? STRING,
   label = name,
 ): void {
   if (isValid(value)) return;
@@ -130,8 +124,8 @@ export function validateNames(
 ): void {
   validate(label, value, OBJECT);
   for (const name in value) {
-    const isForeign = name in Object.prototype && !Object.hasOwn(value, name);
-    if (isForeign || known.includes(name)) continue;
+    const isInherited = name in Object.prototype && !Object.hasOwn(value, name);
+    if (isInherited || known.includes(name)) continue;
     const similar = known.find((one) => isSimilar(one, name));
     const suggestion = similar ? `did you mean "${similar}"? ` : "";
     throw new TypeError(
@@ -143,21 +137,22 @@ export function validateNames(
 }
 
 /**
- * Throws if an object has unknown members or invalid values.
+ * Throws if an object has unknown members or invalid values, or lacks a member.
  *
+ * @param members Whether each known member is required.
  * @param prefix Precedes the names in errors.
  */
 export function validateOptions(
   options: object,
-  known: readonly string[],
+  members: Record<string, boolean>,
   label = "options",
   prefix = "",
 ): void {
-  validateNames(label, options, known, "option", prefix);
-  for (const name of known) {
+  validateNames(label, options, Object.keys(members), "option", prefix);
+  for (const [name, isRequired] of Object.entries(members)) {
     const value: unknown = Reflect.get(options, name);
-    if (value === undefined) continue;
-    const validator = VALIDATORS[name];
+    if (value === undefined && !isRequired) continue;
+    const validator = VALIDATORS.get(name);
     if (validator) validate(name, value, validator, prefix + name);
   }
 }

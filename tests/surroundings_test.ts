@@ -4,10 +4,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createContext, runInContext } from "node:vm";
 import { DecapodAPIError, DecapodConnectionError } from "../mod.ts";
 import { replace } from "./support/patch.ts";
-import { apiError, makeClient, TestServer } from "./support/server.ts";
+import { apiError } from "./support/server.ts";
+import { stubClient } from "./support/stub.ts";
 import { untyped } from "./support/untyped.ts";
-
-const HEADERS = { authorization: "token" };
 
 /** The error of a refused connection, as Node's fetch creates it. */
 const REFUSED = `Object.assign(new TypeError("fetch failed"), {
@@ -16,14 +15,14 @@ const REFUSED = `Object.assign(new TypeError("fetch failed"), {
   }),
 })`;
 
+const refused = Object.assign(new Error("connect ECONNREFUSED"), {
+  code: "ECONNREFUSED",
+});
+
 /** The error that a client reports if its fetch rejects with this. */
 async function report(thrown: unknown): Promise<DecapodConnectionError> {
-  const client = makeClient("http://decapod.example", {
-    headers: HEADERS,
-    fetch: () => Promise.reject(thrown),
-  });
   return await assertRejects(
-    () => client.createCluster("ceph"),
+    () => stubClient(() => Promise.reject(thrown)).createCluster("ceph"),
     DecapodConnectionError,
     "connection refused",
   );
@@ -43,9 +42,6 @@ Deno.test("createCluster() reports a network failure if Error.prototype is froze
   const name = { ...own.name, writable: false };
   Object.defineProperty(Error.prototype, "name", name);
   try {
-    const refused = Object.assign(new Error("connect ECONNREFUSED"), {
-      code: "ECONNREFUSED",
-    });
     assertEquals((await report(refused)).outcomeUnknown, false);
   } finally {
     Object.defineProperties(Error.prototype, own);
@@ -53,39 +49,34 @@ Deno.test("createCluster() reports a network failure if Error.prototype is froze
 });
 
 Deno.test("errors are reported if Error.prepareStackTrace returns no string", async () => {
-  await using server = new TestServer(() => apiError(404, "NotFound", "None"));
-  const client = server.client({ headers: HEADERS });
+  const client = stubClient(() => apiError(404, "NotFound", "None"));
   const errors: { prepareStackTrace?: unknown } = untyped(Error);
-  using _patch = replace(
-    errors,
-    "prepareStackTrace",
-    (_error: unknown, sites: unknown) => sites,
-  );
-  const listing = await client.getUsers().toArray().catch((error) => error);
-  const thrown = Object.assign(new Error("connect ECONNREFUSED"), {
-    code: "ECONNREFUSED",
-  });
-  const network = await makeClient("http://decapod.example", {
-    headers: HEADERS,
-    retries: 0,
-    fetch: () => Promise.reject(thrown),
-  }).getInfo().catch((error) => error);
-  _patch[Symbol.dispose]();
-  assert(listing instanceof DecapodAPIError);
-  assert(network instanceof DecapodConnectionError);
+  let caught: unknown[];
+  {
+    using _ = replace(
+      errors,
+      "prepareStackTrace",
+      (_: unknown, sites: unknown) => sites,
+    );
+    caught = [
+      await client.getUsers().toArray().catch((error) => error),
+      await report(refused),
+    ];
+  }
+  assert(caught[0] instanceof DecapodAPIError);
 });
 
 Deno.test("an iteration rejects with the signal's reason if its stack is read-only", async () => {
   const reason = new TypeError("mine");
   Object.defineProperty(reason, "stack", { value: "mine", writable: false });
   const controller = new AbortController();
-  const users = makeClient("http://decapod.example", {
-    headers: HEADERS,
-    fetch: () => {
-      controller.abort(reason);
-      return new Promise(() => {});
-    },
-  }).getUsers({ signal: controller.signal });
-  const error: unknown = await users.toArray().catch((error) => error);
+  const { signal } = controller;
+  const client = stubClient(() => {
+    controller.abort(reason);
+    return new Promise(() => {});
+  });
+  const error = await assertRejects(() =>
+    client.getUsers({ signal }).toArray()
+  );
   assert(error === reason, String(error));
 });

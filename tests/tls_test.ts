@@ -8,16 +8,15 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
-  Client,
   type ClientOptions,
   DecapodConnectionError,
   DecapodError,
-  type TlsOptions,
 } from "../mod.ts";
 import { openTls } from "../internal/tls.ts";
 import { issue } from "./runtimes/certificates.ts";
 import { StandIn } from "./standin/mod.ts";
 import { pretend } from "./support/runtime.ts";
+import { makeClient } from "./support/server.ts";
 
 const authority = await issue("CA", { ca: true });
 const other = await issue("Other CA", { ca: true });
@@ -40,8 +39,7 @@ function serve(gate: Promise<void> = Promise.resolve()) {
   });
   return {
     connect: (options: Partial<ClientOptions>) =>
-      new Client(`https://localhost:${server.addr.port}`, {
-        login: "root",
+      makeClient(`https://localhost:${server.addr.port}`, {
         password: "root",
         retries: 0,
         ...options,
@@ -63,14 +61,10 @@ Deno.test("tls.ca is trusted before and after logout() and disposal", async () =
   }
 });
 
-Deno.test("logout() of a client with tls that was never used closes nothing", async () => {
+Deno.test("logout() closes the connections, also if it fails or there are none", async () => {
   await using server = serve();
   server.connect({ tls: { ca } });
   await server.connect({ tls: { ca } }).logout();
-});
-
-Deno.test("logout() that fails closes the connections", async () => {
-  await using server = serve();
   const client = server.connect({ tls: { ca: other.cert } });
   await assertRejects(
     () => client.login(),
@@ -104,7 +98,7 @@ Deno.test("logout() lets calls over TLS finish that are on the wire", async () =
 Deno.test("tls that cannot work is rejected by the constructor", () => {
   const end = "-----END CERTIFICATE-----\n";
   const garbled = `-----BEGIN CERTIFICATE-----\nAAAA\n${end}`;
-  const wrong: [TlsOptions, string][] = [
+  const wrong: [tls: object, part: string][] = [
     [{ ca: "/etc/ca.pem" }, "Invalid tls.ca: must be PEM text"],
     [{ ca: "" }, "Invalid tls.ca"],
     [{ cert, key: cert }, "Invalid tls.key"],
@@ -113,24 +107,21 @@ Deno.test("tls that cannot work is rejected by the constructor", () => {
     [{ ca: garbled }, "Invalid tls: "],
     [{ cert, key: other.key }, "Invalid tls: "],
     [{ verify: false }, "--unsafely-ignore-certificate-errors=HOST"],
+    [{ verify: "no" }, "Invalid tls.verify"],
+    [{ verfiy: true }, "verfiy"],
   ];
-  for (const [tls, message] of wrong) {
-    assertThrows(() => openTls(tls, false), TypeError, message);
+  const create = (tls: object, options = {}) =>
+    makeClient("https://localhost", { tls, ...options });
+  for (const [tls, part] of wrong) {
+    assertThrows(() => create(tls), TypeError, part);
   }
-  const misspelt: object = { verfiy: true };
-  assertThrows(() => openTls(misspelt, false), TypeError, "verfiy");
-  const text: object = { verify: "no" };
-  assertThrows(() => openTls(text, false), TypeError, "Invalid tls.verify");
   assertThrows(
-    () => openTls({ ca }, true),
+    () => create({ ca }, { fetch }),
     TypeError,
     "Cannot use tls with a custom fetch",
   );
-});
-
-Deno.test("tls without settings has no effect, on any runtime", () => {
-  for (const tls of [undefined, {}, { verify: true, ca: undefined }]) {
-    assertEquals(openTls(tls, true), undefined);
+  for (const tls of [{}, { verify: true, ca: undefined }]) {
+    create(tls, { fetch }); // it has no effect
   }
 });
 
@@ -154,7 +145,11 @@ Deno.test("tls is rejected on Node, workerd and elsewhere, with an alternative",
   for (const [names, alternative] of runtimes) {
     pretend(names, () => {
       for (const tls of [{ ca }, { verify: false }]) {
-        assertThrows(() => openTls(tls, false), TypeError, alternative);
+        assertThrows(
+          () => makeClient("https://localhost", { tls }),
+          TypeError,
+          alternative,
+        );
       }
     });
   }
