@@ -188,7 +188,8 @@ Deno.test("waitForExecution() rejects if no poll succeeds within a minute", asyn
     await withExecution(execution, async (client, waits) => {
       await assertRejects(() => client.waitForExecution(ID), Class);
       const waited = sum(waits);
-      assert(waited >= 60_000 && waited < 75_000, String(waited));
+      // The requests take some of the minute, too.
+      assert(waited > 59_000 && waited < 75_000, String(waited));
     });
   }
 });
