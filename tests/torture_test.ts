@@ -21,7 +21,7 @@ import {
 import { type Operation, OPERATIONS } from "./operations.ts";
 import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
-import { openWorld, type StandInWorld } from "./support/world.ts";
+import { comparable, openWorld, type StandInWorld } from "./support/world.ts";
 
 /** The result of one run. */
 interface Run {
@@ -133,47 +133,57 @@ async function run(
   return { calls: injector.calls, outcome, left };
 }
 
-/** A result without random ids. */
-const comparable = (value: unknown) =>
-  (JSON.stringify(value) ?? "").replace(
-    /[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g,
-    "id",
-  );
-
-/** Fails unless a result is that of a run without failures. */
-function assertSame(value: unknown, normal: Run, place: string): void {
+/** The error of a run; fails if it leaves something or has another result. */
+function errorOf({ outcome, left }: Run, normal: Run, place: string): unknown {
+  assertEquals(left, 0, place);
+  if ("error" in outcome) return outcome.error;
   assert("value" in normal.outcome, place);
-  assertEquals(comparable(value), comparable(normal.outcome.value), place);
+  const expected = comparable(normal.outcome.value);
+  assertEquals(comparable(outcome.value), expected, place);
+  return undefined;
 }
 
-Deno.test("V1Client rejects with a DecapodError or succeeds if one call fails", async () => {
+/** Reports how many runs there were. */
+function note(runs: number, what: string, least: number): void {
+  console.log(`▸ torture: ${runs} runs, one ${what} each`);
+  assert(runs > least);
+}
+
+/** Runs each method with a failure of each of its calls, if there is one. */
+async function failEverywhere(
+  failureOf: (kind: string, run: number) => Error | undefined,
+  check: (error: unknown, place: string, failure: Error, kind: string) => void,
+): Promise<number> {
   using _ = fixedRandom(0);
   let runs = 0;
   for (const operation of OPERATIONS) {
     const normal = await run(operation);
     assertEquals(normal.left, 0, operation.name);
     for (const [failing, kind] of normal.calls.entries()) {
-      const place = `${operation.name}, ${kind} ${failing}`;
-      const failure = new InjectedFailure(place);
-      const { outcome, left } = await run(operation, (number) => {
+      const failure = failureOf(kind, runs);
+      if (!failure) continue;
+      const failed = await run(operation, (number) => {
         if (number === failing) throw failure;
       });
       runs++;
-      assertEquals(left, 0, place);
-      if ("value" in outcome) {
-        assertSame(outcome.value, normal, place);
-      } else if (kind === "stringify") {
-        assert(outcome.error === failure, `${place}: the caller's own error`);
-      } else {
-        assert(
-          outcome.error instanceof DecapodError,
-          `${place}: ${outcome.error}`,
-        );
-      }
+      const place = `${operation.name}, ${kind} ${failing}, ${failure.cause}`;
+      const error = errorOf(failed, normal, place);
+      if (error !== undefined) check(error, place, failure, kind);
     }
   }
-  console.log(`▸ torture: ${runs} runs, one failure each`);
-  assert(runs > 1000);
+  return runs;
+}
+
+Deno.test("V1Client rejects with a DecapodError or succeeds if one call fails", async () => {
+  const runs = await failEverywhere(
+    () => new InjectedFailure("injected"),
+    (error, place, failure, kind) => {
+      if (kind === "stringify") {
+        assert(error === failure, `${place}: the caller's own error`);
+      } else assert(error instanceof DecapodError, `${place}: ${error}`);
+    },
+  );
+  note(runs, "failure", 1000);
 });
 
 /** What fetch rejects with if no connection was made. */
@@ -186,35 +196,32 @@ const NOT_SENT = [
 ];
 
 Deno.test("V1Client reports no unknown outcome if no connection was made", async () => {
-  using _ = fixedRandom(0);
-  let runs = 0;
-  for (const operation of OPERATIONS) {
-    const normal = await run(operation);
-    const fetches = [...normal.calls.entries()]
-      .filter(([, kind]) => kind === "fetch");
-    for (const [failing] of fetches) {
-      const message = NOT_SENT[runs++ % NOT_SENT.length];
-      const cause = new Error(message);
-      const { outcome, left } = await run(operation, (number) => {
-        if (number === failing) throw new TypeError("fetch failed", { cause });
-      });
-      const place = `${operation.name}, fetch ${failing}, ${message}`;
-      assertEquals(left, 0, place);
-      if ("value" in outcome) {
-        assertSame(outcome.value, normal, place);
-        continue;
-      }
-      const { error } = outcome;
+  const runs = await failEverywhere(
+    (kind, run) => {
+      const cause = new Error(NOT_SENT[run % NOT_SENT.length]);
+      return kind === "fetch"
+        ? new TypeError("fetch failed", { cause })
+        : undefined;
+    },
+    (error, place) => {
       assert(error instanceof DecapodConnectionError, `${place}: ${error}`);
       assertEquals(error.outcomeUnknown, false, place);
-    }
-  }
-  console.log(`▸ torture: ${runs} runs, one failed connection each`);
-  assert(runs > 100);
+    },
+  );
+  note(runs, "failed connection", 100);
 });
 
 /** More awaits than there are between any two fallible calls. */
 const MAX_AWAITS = 100;
+
+/** Calls a function after each await until it returns false. */
+async function afterEachAwait(
+  callback: (turn: number) => boolean,
+): Promise<void> {
+  for (let turn = 0; turn < MAX_AWAITS && callback(turn); turn++) {
+    await undefined;
+  }
+}
 
 /** How many awaits follow each fallible call before the next one. */
 async function countAwaits(
@@ -235,19 +242,10 @@ async function countAwaits(
   return awaits;
 }
 
-/** Calls a function after each await until it returns false. */
-async function afterEachAwait(
-  callback: (turn: number) => boolean,
-): Promise<void> {
-  for (let turn = 0; turn < MAX_AWAITS && callback(turn); turn++) {
-    await undefined;
-  }
-}
-
-/** Interrupts each method at each await, or at every fifth, and checks the outcome. */
+/** Interrupts each method at each await, or at every fifth. */
 async function interruptEverywhere(
   interrupt: (controls: Controls) => void,
-  check: (run: Run, normal: Run, place: string) => void,
+  check: (error: unknown, place: string, calls: string[]) => void,
   { never = "", serve }: { never?: string; serve?: typeof rough } = {},
 ): Promise<number> {
   using _ = fixedRandom(0);
@@ -268,11 +266,11 @@ async function interruptEverywhere(
             return turn < count;
           });
         }, serve);
+        runs++;
         const place =
           `${operation.name}, ${count} awaits after ${call}, ${kind}`;
-        runs++;
-        assertEquals(interrupted.left, 0, place);
-        check(interrupted, normal, place);
+        const error = errorOf(interrupted, normal, place);
+        check(error, place, interrupted.calls);
       }
     }
   }
@@ -292,34 +290,25 @@ Deno.test("V1Client rejects with the caller's reason at an abort anywhere", asyn
         return turn < 5;
       });
     },
-    ({ outcome, calls }, normal, place) => {
-      if ("value" in outcome) assertSame(outcome.value, normal, place);
-      else {
-        assert(outcome.error === reason, `${place}: ${outcome.error}`);
-        assert(!calls.slice(before).includes("fetch"), `${place}: a request`);
-      }
+    (error, place, calls) => {
+      if (error === undefined) return;
+      assert(error === reason, `${place}: ${error}`);
+      assert(!calls.slice(before).includes("fetch"), `${place}: a request`);
     },
     { never: "timer", serve: rough }, // no abort happens within setTimeout()
   );
-  console.log(`▸ torture: ${runs} runs, one abort each`);
-  assert(runs > 5000 / EVERY);
+  note(runs, "abort", 5000 / EVERY);
 });
 
 Deno.test("V1Client rejects with a DecapodTimeoutError at a deadline anywhere", async () => {
   const runs = await interruptEverywhere(
     ({ injector }) => injector.expire(),
-    ({ outcome }, normal, place) => {
-      if ("value" in outcome) assertSame(outcome.value, normal, place);
-      else {
-        assert(
-          outcome.error instanceof DecapodTimeoutError,
-          `${place}: ${outcome.error}`,
-        );
-      }
+    (error, place) => {
+      const isExpected = error instanceof DecapodTimeoutError;
+      assert(isExpected || error === undefined, `${place}: ${error}`);
     },
   );
-  console.log(`▸ torture: ${runs} runs, one deadline each`);
-  assert(runs > 5000 / EVERY);
+  note(runs, "deadline", 5000 / EVERY);
 });
 
 Deno.test("V1Client ends everything under way at a logout anywhere", async () => {
@@ -330,20 +319,17 @@ Deno.test("V1Client ends everything under way at a logout anywhere", async () =>
       before = injector.calls.length;
       logout = client.logout().catch(() => {});
     },
-    ({ outcome, calls }, normal, place) => {
+    (error, place, calls) => {
       const requests = calls.slice(before).filter((kind) => kind === "fetch");
       assert(requests.length <= 1, `${place}: more requests than the logout`);
-      if ("value" in outcome) assertSame(outcome.value, normal, place);
-      else {
-        assert(outcome.error instanceof DecapodError, `${outcome.error}`);
-        const { message } = outcome.error;
-        const isCanceled = /canceled by logout\(\) or disposal/.test(message);
-        assert(isCanceled, `${place}: ${message}`);
-      }
+      if (error === undefined) return;
+      assert(error instanceof DecapodError, `${place}: ${error}`);
+      const { message } = error;
+      const isCanceled = /canceled by logout\(\) or disposal/.test(message);
+      assert(isCanceled, `${place}: ${message}`);
     },
     { never: "stringify" }, // no logout happens while it serializes
   );
   await logout;
-  console.log(`▸ torture: ${runs} runs, one logout each`);
-  assert(runs > 5000 / EVERY);
+  note(runs, "logout", 5000 / EVERY);
 });

@@ -2,9 +2,8 @@
 
 import { load, provideTools } from "../../.dev/tools.ts";
 import { StandIn } from "../standin/mod.ts";
-import { type Contest, register, type Way } from "./contest.ts";
-import { carefulFetch, plainFetch } from "./raw.ts";
-import { serveAnswers } from "./site.ts";
+import { register, type Target, type Way } from "./contest.ts";
+import { carefulFetch, plainFetch, serveAnswers } from "./site.ts";
 
 /** How many calls run concurrently. */
 const CONCURRENCY = 32;
@@ -48,26 +47,31 @@ const WAYS: Record<string, () => Promise<Model | undefined>> = {
   },
 };
 
+type Call = typeof WAYS[string];
+
 /** Maps each way. */
-function mapWays(
-  make: (call: () => Promise<Model | undefined>) => Way,
-): Record<string, Way> {
+function mapWays(make: (call: Call) => Way): Record<string, Way> {
   return Object.fromEntries(
     Object.entries(WAYS).map(([name, call]) => [name, make(call)]),
   );
 }
 
+/** The highest ratios of times. */
+function targets(careful: number, plain: number): Target[] {
+  return [
+    { against: "careful fetch", of: "time", wanted: careful },
+    { against: "plain fetch", of: "time", wanted: plain },
+    { against: "ky", of: "time", wanted: 1 },
+    { against: "openapi-fetch", of: "time", wanted: 1 },
+  ];
+}
+
 /** The comparisons. */
-export const contests: Contest[] = [
+export const contests = register(
   {
     name: "one call at a time",
     ways: mapWays((call) => async () => (await call())?.version ?? NaN),
-    targets: [
-      { against: "careful fetch", of: "time", wanted: 1.1 },
-      { against: "plain fetch", of: "time", wanted: 1.2 },
-      { against: "ky", of: "time", wanted: 1 },
-      { against: "openapi-fetch", of: "time", wanted: 1 },
-    ],
+    targets: targets(1.1, 1.2),
     times: 60,
     rounds: 300,
   },
@@ -79,15 +83,8 @@ export const contests: Contest[] = [
       );
       return models.reduce((sum, model) => sum + (model?.version ?? NaN), 0);
     }),
-    targets: [
-      { against: "careful fetch", of: "time", wanted: 1.06 },
-      { against: "plain fetch", of: "time", wanted: 1.12 },
-      { against: "ky", of: "time", wanted: 1 },
-      { against: "openapi-fetch", of: "time", wanted: 1 },
-    ],
+    targets: targets(1.06, 1.12),
     times: 3,
     rounds: 300,
   },
-];
-
-contests.forEach(register);
+);

@@ -3,8 +3,6 @@
  * ratios, which other load of the machine affects less.
  */
 
-import { type Spread, spread } from "./spread.ts";
-
 /** One way; all must return the same number, such as how much was read. */
 export type Way = () => number | Promise<number>;
 
@@ -38,18 +36,19 @@ export type Times = Map<string, number[]>;
 /** Rounds that are not counted. */
 const WARM_UP = 3;
 
-/** Registers it with `deno bench`; the first target is the baseline. */
-export function register({ name, ways, targets }: Contest): void {
-  for (const [way, go] of Object.entries(ways)) {
-    Deno.bench({
-      name: way,
-      group: name,
-      baseline: way === targets[0]?.against,
-      fn: async () => {
-        await go();
-      },
-    });
+/** Registers them with `deno bench`; the first target is the baseline. */
+export function register(...contests: Contest[]): Contest[] {
+  for (const { name, ways, targets } of contests) {
+    for (const [way, go] of Object.entries(ways)) {
+      Deno.bench({
+        name: way,
+        group: name,
+        baseline: way === targets[0]?.against,
+        fn: async () => void await go(),
+      });
+    }
   }
+  return contests;
 }
 
 /** Runs all ways in rounds, in random order. */
@@ -87,4 +86,44 @@ export function ratio(times: Times, { against, of }: Target): Spread {
     const other = theirs[round] ?? NaN;
     return of === "time" ? time / other : other / time;
   }));
+}
+
+/** A median and the medians of the lowest and the highest part. */
+export interface Spread {
+  median: number;
+  min: number;
+  max: number;
+}
+
+/** The number of parts of a measurement. */
+const PARTS = 10;
+
+/**
+ * The median of all values, and the lowest and highest median of a part: single
+ * values are distorted by garbage collections.
+ */
+export function spread(values: number[]): Spread {
+  const size = Math.ceil(values.length / PARTS);
+  const medians = Array.from(
+    { length: Math.ceil(values.length / size) },
+    (_, part) => median(values.slice(part * size, (part + 1) * size)),
+  );
+  return {
+    median: median(values),
+    min: Math.min(...medians),
+    max: Math.max(...medians),
+  };
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+}
+
+/** The median, and the range in brackets. */
+export function show({ median, min, max }: Spread, digits = 2): string {
+  const [middle, least, most] = [median, min, max].map((value) =>
+    value.toFixed(digits)
+  );
+  return `${middle} (${least} – ${most})`;
 }

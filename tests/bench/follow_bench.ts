@@ -3,7 +3,7 @@
 import { Client, type Execution, type V1Client } from "../../mod.ts";
 import { StandIn } from "../standin/mod.ts";
 import { skipWaits } from "../support/time.ts";
-import { type Contest, register } from "./contest.ts";
+import { register } from "./contest.ts";
 
 const STEPS = 1000;
 
@@ -13,13 +13,6 @@ const INTERVAL = 1000;
 
 /** The timeout of requests, which must not be skipped. */
 const TIMEOUT = 60_000;
-
-/** The traffic of one run. */
-export interface Traffic {
-  requests: number;
-  bytes: number;
-  steps: number;
-}
 
 /** Returns the number of steps. */
 type Follow = (client: V1Client, id: string) => Promise<number>;
@@ -47,41 +40,40 @@ const FOLLOWERS: Record<string, Follow> = {
 };
 
 /** Follows an execution from start to end; delays are skipped. */
-async function run(follow: Follow): Promise<Traffic> {
-  const traffic = { requests: 0, bytes: 0 };
+async function run(follow: Follow) {
+  let requests = 0;
+  let bytes = 0;
   using _ = skipWaits(TIMEOUT);
   const standIn = new StandIn({ now: () => performance.now(), seed: 7 });
-  const { id } = standIn.seedExecution({
-    servers: 4,
-    steps: STEPS,
-    duration: DURATION,
-  });
+  const execution = { servers: 4, steps: STEPS, duration: DURATION };
+  const { id } = standIn.seedExecution(execution);
   const client = new Client("http://decapod.example", {
     login: "root",
     password: "root",
     timeout: TIMEOUT,
     async fetch(url, init) {
       const response = await standIn.fetch(url, init);
-      traffic.requests++;
-      traffic.bytes += (await response.clone().bytes()).length;
+      requests++;
+      bytes += (await response.clone().bytes()).length;
       return response;
     },
   });
   const steps = await follow(client, String(id));
-  return { ...traffic, steps };
+  return { requests, bytes, steps };
 }
 
-/** The traffic of each way. */
-export async function traffic(): Promise<Map<string, Traffic>> {
-  const all = new Map<string, Traffic>();
+/** The name, the requests and the megabytes of each way. */
+export async function traffic(): Promise<string[][]> {
+  const rows: string[][] = [];
   for (const [name, follow] of Object.entries(FOLLOWERS)) {
-    all.set(name, await run(follow));
+    const { requests, bytes } = await run(follow);
+    rows.push([name, String(requests), `${(bytes / 1e6).toFixed(2)} MB`]);
   }
-  return all;
+  return rows;
 }
 
 /** The comparisons. */
-export const contests: Contest[] = [{
+export const contests = register({
   name: "a run of 1,000 steps, without the waits",
   ways: Object.fromEntries(
     Object.entries(FOLLOWERS).map(([name, follow]) => [
@@ -91,6 +83,4 @@ export const contests: Contest[] = [{
   ),
   targets: [{ against: "all steps at each poll", of: "time" }],
   rounds: 5,
-}];
-
-contests.forEach(register);
+});

@@ -1,44 +1,33 @@
 /** Benchmark of a long log, line by line. */
 
-import { type Contest, register } from "./contest.ts";
-import { serve } from "./site.ts";
+import { register } from "./contest.ts";
+import { LINE, logResponse, serve } from "./site.ts";
 
-/** A line of 100 bytes, a chunk of 64 kB, a log of 26 MB. */
-const LINE = `${"ok: [10.0.0.1] => ".padEnd(99, ".")}\n`;
+/** A chunk of 64 kB, a log of 26 MB. */
 const CHUNK = new TextEncoder().encode(LINE.repeat(640));
 const CHUNKS = 400;
 
-const { url, client, headers } = await serve(() => {
-  let left = CHUNKS;
-  const body = new ReadableStream({
-    pull(controller) {
-      controller.enqueue(CHUNK);
-      if (--left === 0) controller.close();
-    },
-  });
-  return new Response(body, { headers: { "content-type": "text/plain" } });
-});
+const { url, client, headers } = await serve(() => logResponse(CHUNK, CHUNKS));
 
-/** The chunks of the body. */
-async function chunks(): Promise<AsyncIterable<Uint8Array>> {
-  const response = await fetch(`${url}/v1/execution/id/log/`, { headers });
-  if (response.body === null) throw new Error("Cannot read the log");
-  return response.body;
+/** Batches of lines. */
+async function* batches(): AsyncGenerator<string[]> {
+  const { body } = await fetch(`${url}/v1/execution/id/log/`, { headers });
+  if (body === null) throw new Error("Cannot read the log");
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of body) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    yield lines;
+  }
 }
 
 /** The interface of the library. */
-async function* rawLines(): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of await chunks()) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) yield line;
-  }
-  if (rest !== "") yield rest;
+async function* eachLine(): AsyncGenerator<string> {
+  for await (const lines of batches()) for (const line of lines) yield line;
 }
 
-async function eachLine(lines: AsyncIterable<string>): Promise<number> {
+async function sizeOf(lines: AsyncIterable<string>): Promise<number> {
   let size = 0;
   for await (const line of lines) size += line.length + 1;
   return size;
@@ -46,23 +35,19 @@ async function eachLine(lines: AsyncIterable<string>): Promise<number> {
 
 /** A loop without an iterator of lines. */
 async function inOneLoop(): Promise<number> {
-  const decoder = new TextDecoder();
   let size = 0;
-  let rest = "";
-  for await (const chunk of await chunks()) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
+  for await (const lines of batches()) {
     for (const line of lines) size += line.length + 1;
   }
-  return size + rest.length;
+  return size;
 }
 
 /** The comparisons. */
-export const contests: Contest[] = [{
+export const contests = register({
   name: "a log of 26 MB, line by line",
   ways: {
-    "streamExecutionLog": () => eachLine(client.streamExecutionLog("id")),
-    "generator of lines": () => eachLine(rawLines()),
+    "streamExecutionLog": () => sizeOf(client.streamExecutionLog("id")),
+    "generator of lines": () => sizeOf(eachLine()),
     "lines in one loop": inOneLoop,
   },
   targets: [
@@ -71,6 +56,4 @@ export const contests: Contest[] = [{
   ],
   rounds: 25,
   bytes: CHUNK.length * CHUNKS,
-}];
-
-contests.forEach(register);
+});

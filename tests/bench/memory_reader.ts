@@ -6,29 +6,18 @@
  */
 import { Client } from "../../mod.ts";
 
-const [what = "", url = "", count = "0"] = Deno.args;
+const [what, url = "", count] = Deno.args;
 const { gc }: { gc?: () => void } = Object(globalThis);
-if (gc === undefined) {
-  throw new Error("Cannot measure: --expose-gc is required");
-}
+if (!gc) throw new Error("Cannot measure: --expose-gc is required");
 
-const client = new Client(url, {
-  login: "root",
-  password: "root",
-  headers: { authorization: "token" },
-});
-
-const things: Record<string, () => AsyncIterable<unknown>> = {
-  users: () => client.getUsers({ perPage: 100 }),
-  log: () => client.streamExecutionLog("any"),
-};
-const read = things[what];
-if (read === undefined) throw new Error(`Cannot read ${what}`);
-
+const client = new Client(url, { login: "root", password: "root" });
+const things: AsyncIterable<unknown> = what === "users"
+  ? client.getUsers({ perPage: 100 })
+  : client.streamExecutionLog("any");
 const every = Math.max(100, Math.floor(Number(count) / 1000));
 let peak = 0;
 let found = 0;
-for await (const _ of read()) {
+for await (const _ of things) {
   if (++found % every !== 0) continue;
   gc();
   peak = Math.max(peak, Deno.memoryUsage().heapUsed);

@@ -1,5 +1,6 @@
-/** Cheap servers in this process, and clients for them. */
+/** Cheap servers in this process, clients for them, and plain requests. */
 
+import { delay } from "@std/async/delay";
 import { Client, type V1Client } from "../../mod.ts";
 import { StandIn } from "../standin/mod.ts";
 
@@ -11,12 +12,6 @@ export interface Site {
   headers: Record<string, string>;
 }
 
-/** The handler of a server. */
-type Handler = (request: Request) => Response | Promise<Response>;
-
-/** An account of the stand-in. */
-const ACCOUNT = { login: "root", password: "root" };
-
 /**
  * Serves cached responses of the stand-in, so that clients take most of the
  * time.
@@ -24,31 +19,23 @@ const ACCOUNT = { login: "root", password: "root" };
  * @param latency The delay of each response in milliseconds.
  */
 export function serveAnswers(standIn: StandIn, latency = 0): Promise<Site> {
-  const answers = new Map<
-    string,
-    { bytes: Uint8Array<ArrayBuffer>; headers: Record<string, string> }
-  >();
-  return serve(async (request) => {
-    let answer = answers.get(request.url);
+  const answers = new Map<string, [Uint8Array<ArrayBuffer>, Headers]>();
+  return serve(async ({ url, headers }) => {
+    let answer = answers.get(url);
     if (answer === undefined) {
-      const { headers } = request;
-      const response = await standIn.fetch(request.url, { headers });
-      answer = {
-        bytes: await response.bytes(),
-        headers: Object.fromEntries(response.headers),
-      };
-      answers.set(request.url, answer);
+      const response = await standIn.fetch(url, { headers });
+      answer = [await response.bytes(), response.headers];
+      answers.set(url, answer);
     }
-    if (latency > 0) {
-      await new Promise((resolve) => setTimeout(resolve, latency));
-    }
-    return new Response(answer.bytes, { headers: answer.headers });
+    if (latency > 0) await delay(latency);
+    const [bytes, answered] = answer;
+    return new Response(bytes, { headers: answered });
   }, standIn);
 }
 
 /** Serves the responses of a function; the stand-in serves logins. */
 export async function serve(
-  handler: Handler,
+  handler: (request: Request) => Response | Promise<Response>,
   standIn = new StandIn({ servers: 0 }),
 ): Promise<Site> {
   const server = Deno.serve(
@@ -58,11 +45,48 @@ export async function serve(
   );
   server.unref(); // ends with the process
   const url = `http://127.0.0.1:${server.addr.port}`;
-  const client = new Client(url, ACCOUNT);
+  const client = new Client(url, { login: "root", password: "root" });
   const { id } = await client.login();
-  return {
-    url,
-    client,
-    headers: { accept: "application/json", authorization: id },
-  };
+  const headers = { accept: "application/json", authorization: id };
+  return { url, client, headers };
+}
+
+/** A log that is created while it is read, in chunks of this content. */
+export function logResponse(chunk: Uint8Array, chunks: number): Response {
+  let left = chunks;
+  const body = new ReadableStream({
+    pull(controller) {
+      controller.enqueue(chunk);
+      if (--left === 0) controller.close();
+    },
+  });
+  return new Response(body, { headers: { "content-type": "text/plain" } });
+}
+
+/** A line of a log, of 100 bytes. */
+export const LINE = `${"ok: [10.0.0.1] => ".padEnd(99, ".")}\n`;
+
+/** The shortest request. */
+export async function plainFetch<T>(
+  url: string,
+  headers: Record<string, string>,
+): Promise<T> {
+  const response = await fetch(url, { headers });
+  return await response.json();
+}
+
+/** A request with a deadline, no redirects, and a check of the response. */
+export async function carefulFetch<T>(
+  url: string,
+  headers: Record<string, string>,
+): Promise<T> {
+  const response = await fetch(url, {
+    headers,
+    redirect: "manual",
+    signal: AbortSignal.timeout(60_000),
+  });
+  if (!response.ok) throw new Error(`${url}: status ${response.status}`);
+  const type = response.headers.get("content-type") ?? "no content type";
+  if (!type.startsWith("application/json")) throw new Error(`${url}: ${type}`);
+  return await response.json();
 }

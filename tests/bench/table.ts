@@ -1,7 +1,6 @@
 /**
  * Measures everything and writes the tables of docs/performance.md, after the
- * benchmarks in `deno task bench`. With names, it runs only these contests and
- * writes nothing: `deno run -A tests/bench/table.ts call log`.
+ * benchmarks in `deno task bench`.
  *
  * @module
  */
@@ -9,21 +8,26 @@
 import { replaceSection, table } from "../support/page.ts";
 import { contests as calls } from "./call_bench.ts";
 import { contests as cloudConfigs } from "./cloud_config_bench.ts";
-import { compete, type Contest, ratio, type Target } from "./contest.ts";
+import {
+  compete,
+  type Contest,
+  ratio,
+  show,
+  type Spread,
+  spread,
+  type Target,
+} from "./contest.ts";
 import { contests as followings, traffic } from "./follow_bench.ts";
 import { importCost } from "./import_cost.ts";
-import { contests as decodings } from "./json_bench.ts";
 import { contests as listings } from "./listing_bench.ts";
 import { contests as logs } from "./log_bench.ts";
 import { memoryCost } from "./memory_cost.ts";
-import { show, type Spread, spread } from "./spread.ts";
 
 const PAGE = new URL("../../docs/performance.md", import.meta.url);
 
 const CONTESTS: Contest[] = [
   ...calls,
   ...listings,
-  ...decodings,
   ...logs,
   ...cloudConfigs,
   ...followings,
@@ -35,56 +39,34 @@ const PAIRS = 40;
 /** The highest ratio of memory for a hundred times as many items. */
 const MOST_MEMORY = 1.5;
 
-const RATIOS = [
-  "What",
-  "Against",
-  "Ratio of",
-  "Median (min – max)",
-  "Target",
-  "Met",
-];
-const TIMES = ["What", "How", "Median (min – max)", "Unit"];
+const MEDIAN = "Median (min – max)";
+const RATIOS = ["What", "Against", "Ratio of", MEDIAN, "Target", "Met"];
+const TIMES = ["What", "How", MEDIAN, "Unit"];
+const TRAFFIC = ["How", "Requests", "Responses"];
 
 /** A ratio, and whether it meets its target. */
 function ratioRow(what: string, target: Target, ratio: Spread): string[] {
   const { against, of, wanted } = target;
   const row = [what, against, of, show(ratio)];
   if (wanted === undefined) return [...row, "–", "–"];
-  const [sign, met] = of === "time"
-    ? ["≤", ratio.median <= wanted]
-    : ["≥", ratio.median >= wanted];
-  return [...row, `${sign} ${wanted}`, met ? "yes" : "no"];
+  const isMet = of === "time" ? ratio.median <= wanted : ratio.median >= wanted;
+  const sign = of === "time" ? "≤" : "≥";
+  return [...row, `${sign} ${wanted}`, isMet ? "yes" : "no"];
 }
 
-/** The time of one way. */
+/** The time of one way, or its throughput. */
 function timeRow(contest: Contest, way: string, taken: number[]): string[] {
   const { name, bytes } = contest;
-  if (bytes !== undefined) {
-    const speeds = taken.map((ms) => bytes / 1000 / ms);
-    return [name, way, show(spread(speeds), 0), "MB/s"];
-  }
-  const { median } = spread(taken);
-  return median < 1
-    ? [name, way, show(spread(taken.map((ms) => ms * 1000)), 1), "µs"]
-    : [name, way, show(spread(taken), 1), "ms"];
-}
-
-/** Runs the contests. */
-async function results(
-  contests: Contest[],
-): Promise<{ ratios: string[][]; times: string[][] }> {
-  const ratios: string[][] = [];
-  const times: string[][] = [];
-  for (const contest of contests) {
-    const measured = await compete(contest);
-    for (const target of contest.targets) {
-      ratios.push(ratioRow(contest.name, target, ratio(measured, target)));
-    }
-    for (const [way, taken] of measured) {
-      times.push(timeRow(contest, way, taken));
-    }
-  }
-  return { ratios, times };
+  const row = (unit: string, digits: number, value: (ms: number) => number) => [
+    name,
+    way,
+    show(spread(taken.map(value)), digits),
+    unit,
+  ];
+  if (bytes !== undefined) return row("MB/s", 0, (ms) => bytes / 1000 / ms);
+  return spread(taken).median < 1
+    ? row("µs", 1, (ms) => ms * 1000)
+    : row("ms", 1, (ms) => ms);
 }
 
 /** Time and memory of whole processes. */
@@ -95,43 +77,34 @@ async function processRatios(): Promise<string[][]> {
     wanted: 1.4,
   } as const;
   const imports = ratio(await importCost(PAIRS), target);
-  const memory = (await memoryCost()).map(({ name, little, much }) => {
-    const ratio = much.bytes / little.bytes;
-    return [
-      `memory for ${much.count} ${name}`,
-      `${little.count} of them`,
-      "memory",
-      ratio.toFixed(2),
-      `≤ ${MOST_MEMORY}`,
-      ratio <= MOST_MEMORY ? "yes" : "no",
-    ];
-  });
+  const memory = (await memoryCost()).map(({ name, little, much, ratio }) => [
+    `memory for ${much} ${name}`,
+    `${little} of them`,
+    "memory",
+    ratio.toFixed(2),
+    `≤ ${MOST_MEMORY}`,
+    ratio <= MOST_MEMORY ? "yes" : "no",
+  ]);
   return [ratioRow("a process that imports", target, imports), ...memory];
 }
 
-async function trafficTable(): Promise<string> {
-  const rows = [...await traffic()].map(([how, { requests, bytes }]) => [
-    how,
-    String(requests),
-    `${(bytes / 1e6).toFixed(2)} MB`,
-  ]);
-  return table(["How", "Requests", "Responses"], rows);
-}
-
-async function main(words: string[]): Promise<void> {
-  if (words.length > 0) {
-    const { ratios, times } = await results(
-      CONTESTS.filter(({ name }) => words.some((word) => name.includes(word))),
-    );
-    console.log(`${table(RATIOS, ratios)}\n\n${table(TIMES, times)}`);
-    return;
+async function main(): Promise<void> {
+  const ratios: string[][] = [];
+  const times: string[][] = [];
+  for (const contest of CONTESTS) {
+    const measured = await compete(contest);
+    for (const target of contest.targets) {
+      ratios.push(ratioRow(contest.name, target, ratio(measured, target)));
+    }
+    for (const [way, taken] of measured) {
+      times.push(timeRow(contest, way, taken));
+    }
   }
-  const { ratios, times } = await results(CONTESTS);
   ratios.push(...await processRatios());
   const parts = {
     ratios: table(RATIOS, ratios),
     times: table(TIMES, times),
-    traffic: await trafficTable(),
+    traffic: table(TRAFFIC, await traffic()),
   };
   let page = await Deno.readTextFile(PAGE);
   for (const [name, text] of Object.entries(parts)) {
@@ -144,4 +117,4 @@ async function main(words: string[]): Promise<void> {
   if (missed > 0) console.error(`\n${missed} targets were missed`);
 }
 
-if (import.meta.main) await main(Deno.args);
+if (import.meta.main) await main();

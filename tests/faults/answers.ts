@@ -1,5 +1,7 @@
 /** Responses in bytes. */
 
+import { Buffer } from "node:buffer";
+
 const encoder = new TextEncoder();
 
 /** A request as it arrived. */
@@ -39,15 +41,13 @@ export function answer(
 
 /** A response of the stand-in. */
 export async function fromResponse(response: Response): Promise<Answer> {
-  const body = new Uint8Array(await response.arrayBuffer());
-  const headers = [...response.headers]
-    .filter(([name]) => name !== "content-length");
+  const { status, headers } = response;
   return {
-    status: response.status,
-    reason: response.status === 200 ? "OK" : "Refused",
-    headers,
-    body,
-    framing: response.headers.has("content-length") ? "length" : "chunked",
+    status,
+    reason: status === 200 ? "OK" : "Refused",
+    headers: [...headers].filter(([name]) => name !== "content-length"),
+    body: await response.bytes(),
+    framing: headers.has("content-length") ? "length" : "chunked",
   };
 }
 
@@ -71,22 +71,14 @@ export function serialize(
   };
 }
 
+/** The body as one chunk, and the last chunk. */
 function inChunks(body: Uint8Array): Uint8Array {
   const start = encoder.encode(`${body.length.toString(16)}\r\n`);
-  const end = encoder.encode("\r\n0\r\n\r\n");
-  return body.length === 0
-    ? encoder.encode("0\r\n\r\n")
-    : joined([start, body, end]);
+  const chunk = [start, body, encoder.encode("\r\n")];
+  return joined([...body.length > 0 ? chunk : [], encoder.encode("0\r\n\r\n")]);
 }
 
 /** Joins chunks. */
 export function joined(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
+  return new Uint8Array(Buffer.concat(chunks));
 }

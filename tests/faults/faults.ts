@@ -1,5 +1,6 @@
 /** Every fault: what it does on the wire, and which event it is. */
 
+import { gzipSync } from "node:zlib";
 import { type Answer, answer, joined, type Request } from "./answers.ts";
 import type { Event } from "./rules.ts";
 import type { Fault } from "./server.ts";
@@ -28,9 +29,11 @@ export interface KnownFault extends Fault {
   readonly asks?: number;
 }
 
+const tokenOf = ({ headers }: Request) => headers.get("authorization");
+
 /** What a hostile server has received, to be echoed. */
-const echo = ({ path, headers, body }: Request): string =>
-  `${headers.get("authorization")} ${path} ${body}`;
+const echo = (request: Request): string =>
+  `${tokenOf(request)} ${request.path} ${request.body}`;
 
 /** An error in Decapod's format that echoes the request. */
 const refusal = (
@@ -45,9 +48,7 @@ const refusal = (
     "application/json",
     JSON.stringify({
       code: status,
-      error: `${reason} ${headers.length} ${
-        request.headers.get("authorization")
-      }`,
+      error: `${reason} ${headers.length} ${tokenOf(request)}`,
       message: echo(request),
     }),
     headers,
@@ -62,97 +63,101 @@ const page = (status: number, reason: string) => (request: Request): Answer =>
     `<html><h1>${status} ${reason}</h1><p>${echo(request)}</p></html>`,
   );
 
-/** The right response, changed. */
-const changed = (change: (right: Answer, request: Request) => Answer) =>
-async (
-  request: Request,
-  real: () => Promise<Answer>,
-): Promise<Answer> => change(await real(), request);
+/** A redirect that shows the token. */
+const redirect =
+  (status: number, location: string) => (request: Request): Answer =>
+    answer(status, "Found", "text/html", echo(request), [
+      ["location", `${location}?${tokenOf(request)}`],
+    ]);
 
-/** The right response with other headers. */
+type Change = (
+  right: Answer,
+  request: Request,
+) => Partial<Answer> | Promise<Partial<Answer>>;
+
+/** The right response, changed. */
+const changed = (change: Change): Fault["answer"] => async (request, real) => {
+  const right = await real();
+  return { ...right, framing: "length", ...await change(right, request) };
+};
+
+/** The right response with additional headers. */
 const withHeaders = (
-  headers: (right: Answer, request: Request) => [string, string][],
+  headers: (right: Answer) => [string, string | number][],
 ) =>
-  changed((right, request) => ({
-    ...right,
-    framing: "length",
-    headers: headers(right, request),
+  changed((right) => ({
+    headers: [
+      ...right.headers,
+      ...headers(right).map(([name, value]): [string, string] => [
+        name,
+        String(value),
+      ]),
+    ],
   }));
 
-/** Bytes as gzip. */
-async function compressed(
-  body: Uint8Array<ArrayBuffer>,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = new Blob([body]).stream()
-    .pipeThrough(new CompressionStream("gzip"));
-  return await new Response(stream).bytes();
-}
+const GZIP: [string, string] = ["content-encoding", "gzip"];
+
+/** The first half of the bytes. */
+const half = (bytes: Uint8Array<ArrayBuffer>) =>
+  bytes.subarray(0, bytes.length >> 1);
 
 /** A body of this many spaces. */
 const blank = (bytes: number) => new Uint8Array(bytes).fill(0x20);
 
 const HUGE = 2 * 1024 * 1024;
 
-/** Bytes arrive late, slowly or not at all. */
-const TOXICS: KnownFault[] = [
-  { name: "latency", event: "delayed", toxic: toxics.latency(15) },
-  {
-    name: "latency beyond the deadline",
-    event: "no response",
-    toxic: toxics.latency(60_000),
-  },
-  { name: "jitter", event: "delayed", toxic: toxics.jitter(10, 1) },
-  { name: "bandwidth", event: "delayed", toxic: toxics.bandwidth(512, 4) },
-  {
-    name: "bandwidth of a byte at a time",
-    event: "no response",
-    toxic: toxics.trickle(20),
-  },
-  {
-    name: "slow_close",
-    event: "delayed",
-    answer: changed((right) => ({ ...right, framing: "close" })),
-    toxic: toxics.slowClose(20),
-  },
-  { name: "timeout", event: "no response", toxic: toxics.timeout },
-  {
-    name: "reset_peer, request unread",
-    event: "connection lost",
-    unread: true,
-    headOnly: true,
-  },
-  {
-    name: "reset_peer, request served",
-    event: "connection lost",
-    toxic: toxics.resetPeer,
-    resets: true,
-  },
-  { name: "slicer", event: "delayed", toxic: toxics.slicer(16) },
-  {
-    name: "limit_data 0",
-    event: "connection lost",
-    toxic: toxics.limitData(0),
-  },
-  {
-    name: "limit_data 40",
-    event: "connection lost",
-    toxic: toxics.limitData(40),
-  },
-  {
-    name: "kept connection closed on the next request",
-    event: "connection lost",
-    unread: true,
-    headOnly: true,
-    keepAlive: true,
-  },
-  {
-    name: "kept connection reset, request served",
-    event: "connection lost",
-    toxic: toxics.resetPeer,
-    resets: true,
-    keepAlive: true,
-  },
+type Row = [
+  name: string,
+  event: KnownFault["event"],
+  more: Partial<KnownFault>,
 ];
+
+const toFault = ([name, event, more]: Row): KnownFault => (
+  { name, event, ...more }
+);
+
+/** Bytes arrive late, slowly or not at all. */
+const TOXICS = ([
+  ["latency", "delayed", { toxic: toxics.latency(15) }],
+  [
+    "latency beyond the deadline",
+    "no response",
+    { toxic: toxics.latency(60_000) },
+  ],
+  ["jitter", "delayed", { toxic: toxics.jitter(10, 1) }],
+  ["bandwidth", "delayed", { toxic: toxics.bandwidth(512, 4) }],
+  [
+    "bandwidth of a byte at a time",
+    "no response",
+    { toxic: toxics.trickle(20) },
+  ],
+  ["slow_close", "delayed", {
+    answer: changed(() => ({ framing: "close" })),
+    toxic: toxics.slowClose(20),
+  }],
+  ["timeout", "no response", { toxic: toxics.timeout }],
+  ["reset_peer, request unread", "connection lost", {
+    unread: true,
+    headOnly: true,
+  }],
+  ["reset_peer, request served", "connection lost", {
+    toxic: toxics.resetPeer,
+    resets: true,
+  }],
+  ["slicer", "delayed", { toxic: toxics.slicer(16) }],
+  ["limit_data 0", "connection lost", { toxic: toxics.limitData(0) }],
+  ["limit_data 40", "connection lost", { toxic: toxics.limitData(40) }],
+  ["kept connection closed on the next request", "connection lost", {
+    unread: true,
+    headOnly: true,
+    keepAlive: true,
+  }],
+  ["kept connection reset, request served", "connection lost", {
+    toxic: toxics.resetPeer,
+    resets: true,
+    keepAlive: true,
+  }],
+] satisfies Row[]).map(toFault);
 
 /** Values of Retry-After, and whether the deadline leaves time for them. */
 const RETRY_AFTER: [name: string, value: string, obeyed: boolean][] = [
@@ -179,209 +184,129 @@ const withRetryAfter = (
   }));
 
 /** The response is an error. */
-const STATUSES: KnownFault[] = [
-  ...([
-    ["401", "HTTP 401", refusal(401, "Unauthorized")],
-    ["403", "HTTP 403", refusal(403, "Forbidden")],
-    ["404", "HTTP 404", refusal(404, "Not Found")],
-    ["500", "HTTP 500", refusal(500, "Internal Server Error")],
-    [
-      "500 of 2 MiB",
-      "HTTP 500",
-      (request) => ({
-        ...refusal(500, "Internal Server Error")(request),
-        body: blank(HUGE),
-      }),
-    ],
-    ["502 in HTML", "HTTP 502", page(502, "Bad Gateway")],
-    ["504 in HTML", "HTTP 504", page(504, "Gateway Time-out")],
-    [
-      "redirect",
-      "unexpected response",
-      (request) =>
-        answer(302, "Found", "text/html", echo(request), [
-          ["location", `/elsewhere/?${request.headers.get("authorization")}`],
-        ]),
-    ],
-    [
-      "redirect to another origin",
-      "unexpected response",
-      (request) =>
-        answer(307, "Temporary Redirect", "text/html", echo(request), [
-          ["location", "http://127.0.0.1:9/v1/"],
-        ]),
-    ],
-  ] satisfies [string, Event, Fault["answer"]][]).map((
-    [name, event, answer],
-  ): KnownFault => ({ name, event, byHead: "any", answer })),
-  ...withRetryAfter(429, "HTTP 429", "HTTP 429 with long Retry-After"),
-  ...withRetryAfter(503, "HTTP 503", "HTTP 503 with long Retry-After"),
-];
+const STATUSES = ([
+  ["401", "HTTP 401", refusal(401, "Unauthorized")],
+  ["403", "HTTP 403", refusal(403, "Forbidden")],
+  ["404", "HTTP 404", refusal(404, "Not Found")],
+  ["500", "HTTP 500", refusal(500, "Internal Server Error")],
+  ["500 of 2 MiB", "HTTP 500", (request) => ({
+    ...refusal(500, "Internal Server Error")(request),
+    body: blank(HUGE),
+  })],
+  ["502 in HTML", "HTTP 502", page(502, "Bad Gateway")],
+  ["504 in HTML", "HTTP 504", page(504, "Gateway Time-out")],
+  ["redirect", "unexpected response", redirect(302, "/elsewhere/")],
+  [
+    "redirect to another origin",
+    "unexpected response",
+    redirect(307, "http://127.0.0.1:9/v1/"),
+  ],
+] satisfies [string, Event, Fault["answer"]][]).map((
+  [name, event, answer],
+): KnownFault => ({ name, event, byHead: "any", answer }));
 
 /** The response has status 200, but is wrong. */
-const SUCCESSES: KnownFault[] = [
-  {
-    name: "200 in HTML",
-    event: "unexpected response",
+const SUCCESSES = ([
+  ["200 in HTML", "unexpected response", {
     byHead: "any",
     answer: page(200, "OK"),
-  },
-  {
-    name: "200, empty",
-    event: { json: "unexpected response", text: "delayed" },
+  }],
+  ["200, empty", { json: "unexpected response", text: "delayed" }, {
     byHead: "any",
-    answer: changed((right) => ({
-      ...right,
-      framing: "length",
-      body: new Uint8Array(),
-    })),
+    answer: changed(() => ({ body: new Uint8Array() })),
     alters: true,
-  },
-  {
-    name: "truncated JSON",
-    event: { json: "unexpected response", text: "delayed" },
-    answer: changed((right) => ({
-      ...right,
-      framing: "length",
-      body: right.body.subarray(0, right.body.length >> 1),
-    })),
+  }],
+  ["truncated JSON", { json: "unexpected response", text: "delayed" }, {
+    answer: changed(({ body }) => ({ body: half(body) })),
     alters: true,
-  },
-  {
-    name: "JSON of the wrong shape",
-    event: "unexpected response",
+  }],
+  ["JSON of the wrong shape", "unexpected response", {
     byHead: "text",
     answer: (request) =>
       answer(200, "OK", "application/json", JSON.stringify([echo(request)])),
-  },
-  {
-    name: "JSON object of the wrong shape",
-    event: {
-      json: "delayed",
-      text: "unexpected response",
-      checked: "unexpected response",
-    },
+  }],
+  ["JSON object of the wrong shape", {
+    json: "delayed",
+    text: "unexpected response",
+    checked: "unexpected response",
+  }, {
     byHead: "text",
-    answer: changed(({ status, reason }, request) =>
-      answer(
-        status,
-        reason,
-        "application/json",
-        JSON.stringify({ echo: echo(request) }),
-      )
-    ),
+    answer: changed(({ status, reason }, request) => {
+      const body = JSON.stringify({ echo: echo(request) });
+      return answer(status, reason, "application/json", body);
+    }),
     alters: true,
-  },
-  {
-    name: "wrong content type",
-    event: "unexpected response",
+  }],
+  ["wrong content type", "unexpected response", {
     byHead: "any",
-    answer: withHeaders((_, request) => [
-      ["content-type", `image/x-${request.headers.get("authorization")}`],
-    ]),
-  },
-  {
-    name: "Content-Length too large",
-    event: "connection lost",
-    byBody: true,
-    answer: withHeaders((right) => [
-      ...right.headers,
-      ["content-length", String(right.body.length + 100)],
-    ]),
-    toxic: toxics.slowClose(0),
-  },
-  {
-    name: "Content-Length too small",
-    event: { json: "unexpected response", text: "delayed" },
-    byHead: "any",
-    answer: withHeaders((right) => [
-      ...right.headers,
-      ["content-length", String(right.body.length >> 1)],
-    ]),
-    alters: true,
-  },
-  {
-    name: "two different Content-Length headers",
-    event: "connection lost",
-    byHead: "any",
-    answer: withHeaders((right) => [
-      ...right.headers,
-      ["content-length", String(right.body.length)],
-      ["content-length", String(right.body.length + 1)],
-    ]),
-  },
-  {
-    name: "huge body",
-    event: "delayed",
-    answer: changed((right) => ({
-      ...right,
-      framing: "length",
-      body: joined([right.body, blank(HUGE)]),
+    answer: changed((_, request) => ({
+      headers: [["content-type", `image/x-${tokenOf(request)}`]],
     })),
-    alters: true,
-  },
-  {
-    name: "bad gzip",
-    // Logs are requested without compression.
-    event: { json: "connection lost", text: "unexpected response" },
-    byHead: "text",
+  }],
+  ["Content-Length too large", "connection lost", {
     byBody: true,
-    answer: withHeaders((right) => [
-      ...right.headers,
-      ["content-encoding", "gzip"],
-    ]),
-  },
-  {
-    name: "truncated gzip",
-    event: { json: "connection lost", text: "unexpected response" },
-    byHead: "text",
-    byBody: true,
-    answer: async (_, real) => {
-      const right = await real();
-      const whole = await compressed(right.body);
-      return {
-        ...right,
-        framing: "length",
-        headers: [...right.headers, ["content-encoding", "gzip"]],
-        body: whole.subarray(0, whole.length >> 1),
-      };
+    answer: withHeaders(({ body }) => [["content-length", body.length + 100]]),
+    toxic: toxics.slowClose(0),
+  }],
+  [
+    "Content-Length too small",
+    { json: "unexpected response", text: "delayed" },
+    {
+      byHead: "any",
+      answer: withHeaders(({ body }) => [["content-length", body.length >> 1]]),
+      alters: true,
     },
-  },
+  ],
+  ["two different Content-Length headers", "connection lost", {
+    byHead: "any",
+    answer: withHeaders(({ body: { length } }) => [
+      ["content-length", length],
+      ["content-length", length + 1],
+    ]),
+  }],
+  ["huge body", "delayed", {
+    answer: changed(({ body }) => ({ body: joined([body, blank(HUGE)]) })),
+    alters: true,
+  }],
+  // Logs are requested without compression.
+  ["bad gzip", { json: "connection lost", text: "unexpected response" }, {
+    byHead: "text",
+    byBody: true,
+    answer: withHeaders(() => [GZIP]),
+  }],
+  ["truncated gzip", { json: "connection lost", text: "unexpected response" }, {
+    byHead: "text",
+    byBody: true,
+    answer: changed(({ headers, body }) => ({
+      headers: [...headers, GZIP],
+      body: half(new Uint8Array(gzipSync(body))),
+    })),
+  }],
   ...Object.entries({
     "truncated in a chunk": 8,
     "truncated before the last chunk": 5,
     "truncated in the last chunk": 2,
-  }).map(([name, missing]): KnownFault => ({
-    name,
-    event: "connection lost",
+  }).map(([name, missing]): Row => [name, "connection lost", {
     byBody: true,
-    answer: changed((right) => ({ ...right, framing: "chunked" })),
+    answer: changed(() => ({ framing: "chunked" })),
     toxic: toxics.truncate(missing),
-  })),
-  {
-    name: "duplicate headers",
-    event: "delayed",
-    answer: withHeaders((right) => [
-      ...right.headers,
-      ...right.headers,
-      ["content-length", String(right.body.length)],
-      ["content-length", String(right.body.length)],
+  }]),
+  ["duplicate headers", "delayed", {
+    answer: withHeaders(({ headers, body: { length } }) => [
+      ...headers,
+      ["content-length", length],
+      ["content-length", length],
     ]),
-  },
-  {
-    name: "no HTTP",
-    event: "connection lost",
+  }],
+  ["no HTTP", "connection lost", {
     headOnly: true,
-    answer: (request) => ({
-      ...answer(200, "OK", "text/plain", echo(request)),
-      framing: "close",
-    }),
+    answer: page(200, "OK"),
     toxic: async (wire) => {
       await wire.send(new TextEncoder().encode("220 mail.example ESMTP\r\n"));
       return false;
     },
-  },
-];
+  }],
+] satisfies Row[]).map(toFault);
 
 /** A port that nothing listens on. */
 function closedPort(): number {
@@ -402,5 +327,14 @@ export const FAULTS: readonly KnownFault[] = [
   ...UNSENT,
   ...TOXICS,
   ...STATUSES,
+  ...withRetryAfter(429, "HTTP 429", "HTTP 429 with long Retry-After"),
+  ...withRetryAfter(503, "HTTP 503", "HTTP 503 with long Retry-After"),
   ...SUCCESSES,
 ];
+
+/** The fault with this name. */
+export function faultNamed(name: string): KnownFault {
+  const fault = FAULTS.find((fault) => fault.name === name);
+  if (fault === undefined) throw new Error(`Cannot find the fault ${name}`);
+  return fault;
+}

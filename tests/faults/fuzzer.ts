@@ -4,22 +4,9 @@ import type { JsonValue } from "../../mod.ts";
 import { seededRandom } from "../standin/ids.ts";
 
 const KEYS = [
-  "__proto__",
-  "constructor",
-  "prototype",
-  "toString",
-  "then",
-  "id",
-  "data",
-  "items",
-  "total",
-  "page",
-  "per_page",
-  "state",
-  "version",
-  "code",
-  "error",
-  "message",
+  ..."__proto__ constructor prototype toString then".split(" "),
+  ..."id data items total page per_page state version".split(" "),
+  ..."code error message".split(" "),
 ];
 
 const TEXTS = [
@@ -55,7 +42,7 @@ export class Fuzzer {
     return this.below(count) === 0;
   }
 
-  pick<T>(from: readonly [T, ...T[]] | readonly T[]): T {
+  pick<T>(from: readonly T[]): T {
     const picked = from[this.below(from.length)];
     if (picked === undefined) throw new RangeError("Cannot pick from nothing");
     return picked;
@@ -69,12 +56,9 @@ export class Fuzzer {
     if (kind === 2) return this.pick(NUMBERS);
     if (kind <= 4) return this.pick(TEXTS);
     const length = this.below(4);
-    if (kind === 5) {
-      return Array.from({ length }, () => this.json(depth - 1));
-    }
-    return Object.fromEntries(
-      Array.from({ length }, () => [this.pick(KEYS), this.json(depth - 1)]),
-    );
+    const items = Array.from({ length }, () => this.json(depth - 1));
+    if (kind === 5) return items;
+    return Object.fromEntries(items.map((item) => [this.pick(KEYS), item]));
   }
 
   /** The text of random JSON, with own keys such as `__proto__`. */
@@ -118,8 +102,7 @@ export class Fuzzer {
   /** A random value of a header. */
   header(): string {
     const length = this.below(40);
-    return String.fromCharCode(
-      ...Array.from({ length }, () => 0x20 + this.below(0x5f)),
-    );
+    const codes = Array.from({ length }, () => 0x20 + this.below(0x5f));
+    return String.fromCharCode(...codes);
   }
 }

@@ -27,34 +27,38 @@ export class FaultInjector implements Disposable {
 
   constructor() {
     const { setTimeout, clearTimeout } = globalThis;
+    const set = (callback: () => void, wait = 0) => {
+      if (this.#quiet > 0) return setTimeout(callback, wait);
+      const go = () => {
+        if (this.#isFrozen) return;
+        this.#timers.delete(timer);
+        callback();
+      };
+      const timer = setTimeout(go, this.#isEarly() ? 0 : wait);
+      this.#timers.set(timer, go);
+      return timer;
+    };
+    const clear = (timer?: Timer) => {
+      this.#timers.delete(timer);
+      clearTimeout(timer);
+    };
     this.#patches = [
-      replace(
-        globalThis,
-        "setTimeout",
-        Object.assign((callback: () => void, wait = 0) => {
-          if (this.#quiet > 0) return setTimeout(callback, wait);
-          const early = this.#fails("timer");
-          const go = () => {
-            if (this.#isFrozen) return;
-            this.#timers.delete(timer);
-            callback();
-          };
-          const timer = setTimeout(go, early ? 0 : wait);
-          this.#timers.set(timer, go);
-          return timer;
-        }, setTimeout),
-      ),
-      replace(
-        globalThis,
-        "clearTimeout",
-        Object.assign((timer?: Timer) => {
-          this.#timers.delete(timer);
-          clearTimeout(timer);
-        }, clearTimeout),
-      ),
+      replace(globalThis, "setTimeout", Object.assign(set, setTimeout)),
+      replace(globalThis, "clearTimeout", Object.assign(clear, clearTimeout)),
       replace(JSON, "parse", this.#counted(JSON.parse)),
       replace(JSON, "stringify", this.#counted(JSON.stringify)),
     ];
+  }
+
+  /** Counts a timer; whether it fails: it fires at once. */
+  #isEarly(): boolean {
+    try {
+      this.#tick("timer");
+      return false;
+    } catch (error) {
+      if (error instanceof InjectedFailure) return true;
+      throw error;
+    }
   }
 
   /** The number of pending timers and open bodies. */
@@ -150,8 +154,7 @@ export class FaultInjector implements Disposable {
 
   /** Counts a call; throws if it is to fail. */
   #tick(kind: string): void {
-    const number = this.calls.push(kind) - 1;
-    this.onCall(number);
+    this.onCall(this.calls.push(kind) - 1);
   }
 
   /** The same function, counted under its name. */
@@ -162,15 +165,5 @@ export class FaultInjector implements Disposable {
         return Reflect.apply(target, self, args);
       },
     });
-  }
-
-  #fails(kind: string): boolean {
-    try {
-      this.#tick(kind);
-      return false;
-    } catch (error) {
-      if (error instanceof InjectedFailure) return true;
-      throw error;
-    }
   }
 }

@@ -4,8 +4,8 @@ import type { Attempt, V1Client } from "../../mod.ts";
 import { NEW_PASSWORD, type Operation, OPERATIONS } from "../operations.ts";
 import { spellings, texts } from "../support/secrets.ts";
 import { makeClient, PASSWORD } from "../support/server.ts";
-import { openWorld, type StandInWorld } from "../support/world.ts";
-import { FAULTS, type KnownFault } from "./faults.ts";
+import { comparable, openWorld, type StandInWorld } from "../support/world.ts";
+import { faultNamed, FAULTS, type KnownFault } from "./faults.ts";
 import {
   type Expected,
   type Position,
@@ -60,66 +60,55 @@ const CLOSE_TIMEOUT = 2000;
 /** How many cells run at once. */
 const CONCURRENCY = 8;
 
-/** The results of all methods without faults. */
-type Results = Map<string, string>;
-
 /** Runs cells and reports. */
 export async function runMatrix(chosen: Cell[]): Promise<Report> {
   const results = await normalResults();
   const table: Report["table"] = new Map();
   const failures: string[] = [];
-  let passed = 0;
   const queue = chosen.values();
   const work = async () => {
     for (const cell of queue) {
-      const wrong = await runCell(cell, results);
       const { operation, fault, position } = cell;
+      const wrong = await runCell(cell, results.get(operation.name))
+        .catch((error: unknown) => [String(error)]);
       const row = table.get(fault.name) ?? new Map();
-      const count = row.get(position) ?? { run: 0, passed: 0 };
-      count.run++;
-      if (wrong.length === 0) {
-        count.passed++;
-        passed++;
-      } else {
-        const name = `${operation.name} × ${fault.name} × ${position}`;
-        failures.push(`${name}: ${wrong.join("; ")}`);
-      }
-      row.set(position, count);
+      const { run, passed } = row.get(position) ?? { run: 0, passed: 0 };
+      const pass = wrong.length === 0 ? 1 : 0;
       table.set(fault.name, row);
+      row.set(position, { run: run + 1, passed: passed + pass });
+      const name = `${operation.name} × ${fault.name} × ${position}`;
+      if (!pass) failures.push(`${name}: ${wrong.join("; ")}`);
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, work));
-  return { run: chosen.length, passed, failures, table };
+  const run = chosen.length;
+  return { run, passed: run - failures.length, failures, table };
 }
 
-async function normalResults(): Promise<Results> {
-  const results: Results = new Map();
-  for (const operation of OPERATIONS) {
+/** The results of all methods without faults. */
+async function normalResults(): Promise<Map<string, string>> {
+  const results = new Map<string, string>();
+  for (const { name, run } of OPERATIONS) {
     const world = await openWorld();
     const client = makeClient("http://decapod", { fetch: world.standIn.fetch });
     await client.login();
-    const value = await operation.run(client, world);
-    results.set(operation.name, comparable(value));
+    results.set(name, comparable(await run(client, world)));
   }
   return results;
 }
 
-/** A result without random ids. */
-function comparable(value: unknown): string {
-  return (JSON.stringify(value) ?? "nothing").replace(
-    /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g,
-    "id",
-  );
-}
+const isLogin = (method: string, path: string) =>
+  method === "POST" && path.endsWith("/v1/auth/");
 
 /** Runs one cell and returns the violations of its rules. */
-async function runCell(cell: Cell, results: Results): Promise<string[]> {
-  const { operation, fault } = cell;
+async function runCell(cell: Cell, normal?: string): Promise<string[]> {
+  const { operation, fault, position, expected } = cell;
   const world = await openWorld();
   await using server = new FaultServer(world.standIn.handler);
   server.keepAlive = fault.keepAlive === true;
   const attempts: Attempt[] = [];
-  const timeout = meetsDeadline(cell) ? SHORT : LONG;
+  const isHanging = fault.event === "no response";
+  const timeout = isHanging ? SHORT : LONG;
   const client = makeClient(server.url, {
     timeout,
     onAttempt: (attempt) => attempts.push(attempt),
@@ -130,7 +119,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
   const before = server.received.length;
 
   const start = performance.now();
-  const outcome = await operation.run(client, world).then(
+  const outcome: Outcome = await operation.run(client, world).then(
     (value) => ({ value }),
     (error: unknown) => ({ error }),
   );
@@ -144,15 +133,15 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
   };
 
   // The rules of this cell.
-  const { expected } = cell;
   const { name, code, unknown } = describe(outcome);
   check("outcome:", name, expected.error ?? "result");
   check("code", code, expected.code);
   check("outcomeUnknown", unknown, expected.unknown);
-  const isLogin = ({ method, url }: { method: string; url: string }) =>
-    method === "POST" && url.endsWith("/v1/auth/");
-  const ofLogins = operation.requests[0]?.login === true;
-  const sent = attempts.filter((attempt) => isLogin(attempt) === ofLogins);
+  const [{ login: ofLogins = false, streamed = false } = {}] =
+    operation.requests;
+  const sent = attempts.filter(({ method, url }) =>
+    isLogin(method, url) === ofLogins
+  );
   // A runtime may itself retry a read on a kept connection that was closed.
   if (fault.keepAlive && sent.length < (expected.attempts ?? 0)) {
     check("an attempt less than", sent.length + 1, expected.attempts);
@@ -163,13 +152,13 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
     check("logins", attempts.length - sent.length, expected.logins);
   }
   if ("value" in outcome && !fault.alters) {
-    check("result", comparable(outcome.value), results.get(operation.name));
+    check("result", comparable(outcome.value), normal);
   }
 
   // The rules of all cells.
-  const isChange = ({ method, path }: { method: string; path: string }) =>
-    method !== "GET" && !(method === "POST" && path === "/v1/auth/");
-  const changes = received.filter(isChange);
+  const changes = received.filter(({ method, path }) =>
+    method !== "GET" && !isLogin(method, path)
+  );
   const served = changes.filter(({ status }) => status === 200);
   const refused = changes.filter(({ status, fault }) =>
     status === 401 || fault === "401"
@@ -178,7 +167,7 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
     wrong.push(`${changes.length} requests for one change`);
   }
   if (served.length > 1) wrong.push("one change made twice");
-  if (unknown === false && "error" in outcome && served.length > 0) {
+  if (!unknown && "error" in outcome && served.length > 0) {
     wrong.push("a change was made, the error says that none was");
   }
   const most = fault.keepAlive ? 2 * attempts.length : attempts.length;
@@ -198,11 +187,18 @@ async function runCell(cell: Cell, results: Results): Promise<string[]> {
     }
   }
   const deadline = operation.waits ? LONG : timeout;
-  if (!isEndlessStream(cell) && elapsed > deadline + GRACE) {
+  // Each chunk of a stream may arrive in time.
+  const isEndless = streamed && isHanging && position === "in the body";
+  if (!isEndless && elapsed > deadline + GRACE) {
     wrong.push(`took ${Math.round(elapsed)} ms of ${deadline} ms`);
   }
   check("pending requests:", left, 0);
-  wrong.push(...leaks(outcome, attempts, secrets(world, server)));
+  const shown = attempts.flatMap(texts);
+  if ("error" in outcome) shown.push(...texts(outcome.error));
+  for (const secret of secrets(world, server).flatMap(spellings)) {
+    const isShown = shown.some((text) => text.includes(secret));
+    if (isShown) wrong.push(`"${secret}" can be read`);
+  }
 
   // The client can still be used.
   server.clear();
@@ -219,13 +215,11 @@ async function prepare(
   server: FaultServer,
   client: V1Client,
 ): Promise<void> {
-  const cell = setUp(operation, fault, position);
-  if (cell === undefined) {
+  const setup = setUp(operation, fault, position);
+  if (setup === undefined) {
     throw new Error("Cannot run the cell: its position does not exist");
   }
-  const { strikes, prelude } = cell;
-  const login = (method: string, path: string) =>
-    method === "POST" && path === "/v1/auth/";
+  const { prelude, ...strikes } = setup;
   const ofLogins = position === "during login" ||
     operation.requests[0]?.login === true;
   const long = { timeout: LONG };
@@ -233,53 +227,25 @@ async function prepare(
   if (ofLogins || fault.keepAlive) await client.getInfo(long);
   if (prelude === "revoked") world.standIn.revokeTokens();
   const matches = (method: string, path: string) =>
-    login(method, path) === ofLogins;
-  server.inject({
-    fault,
-    operation: matches,
-    ...strikes,
-    inBody: position === "in the body",
-  });
-  if (prelude !== "503") return;
-  const away = FAULTS.find(({ name }) => name === "503, Retry-After: 0");
-  if (away === undefined) throw new Error("Cannot find the fault of a prelude");
-  server.inject({
-    fault: away,
-    operation: matches,
-    skip: 0,
-    count: 1,
-    inBody: false,
-  });
+    isLogin(method, path) === ofLogins;
+  const inBody = position === "in the body";
+  server.inject({ fault, operation: matches, ...strikes, inBody });
+  if (prelude === "503") {
+    const away = faultNamed("503, Retry-After: 0");
+    server.inject({ fault: away, operation: matches, count: 1 });
+  }
 }
 
-/** Whether the deadline ends the call. */
-function meetsDeadline({ fault }: Cell): boolean {
-  return fault.event === "no response";
-}
-
-/** Whether each chunk of a stream arrives in time. */
-function isEndlessStream({ operation, fault, position }: Cell): boolean {
-  return operation.requests[0]?.streamed === true &&
-    fault.event === "no response" && position === "in the body";
-}
-
-interface Description {
-  name: string;
-  code?: unknown;
-  unknown: boolean;
-}
+type Outcome = { value: unknown } | { error: unknown };
 
 /** The outcome as the caller sees it. */
-function describe(
-  outcome: { value: unknown } | { error: unknown },
-): Description {
+function describe(outcome: Outcome) {
   if ("value" in outcome) return { name: "result", unknown: false };
   const { error } = outcome;
   if (!(error instanceof Error)) return { name: String(error), unknown: false };
-  const name = "outcomeUnknown" in error ? error.name : String(error.stack);
   return {
-    name,
-    ...("code" in error && { code: error.code }),
+    name: "outcomeUnknown" in error ? error.name : String(error.stack),
+    code: "code" in error ? error.code : undefined,
     unknown: "outcomeUnknown" in error && error.outcomeUnknown === true,
   };
 }
@@ -293,18 +259,4 @@ function secrets({ resetToken }: StandInWorld, server: FaultServer): string[] {
     resetToken,
     ...new Set(tokens.filter((token) => token !== null)),
   ];
-}
-
-/** The secrets that errors and attempts contain. */
-function leaks(
-  outcome: { value: unknown } | { error: unknown },
-  attempts: Attempt[],
-  secrets: string[],
-): string[] {
-  const shown = attempts.flatMap(texts);
-  if ("error" in outcome) shown.push(...texts(outcome.error));
-  const read = secrets.flatMap(spellings).filter((secret) =>
-    shown.some((text) => text.includes(secret))
-  );
-  return read.map((secret) => `"${secret}" can be read`);
 }

@@ -7,10 +7,9 @@
 
 import { replaceSection, table } from "../support/page.ts";
 import { fixedRandom } from "../support/patch.ts";
-import { histogram } from "./histogram.ts";
 import { cells, type Report, runMatrix } from "./matrix.ts";
 import { EVENTS, type Meaning, POSITIONS } from "./rules.ts";
-import { type Storm, storm, waits } from "./storm.ts";
+import { histogram, storm, waits } from "./storm.ts";
 
 /** The page with the tables. */
 export const PAGE = new URL("../../docs/reliability.md", import.meta.url);
@@ -39,9 +38,9 @@ export function rulesTable(): string {
   );
 }
 
-/** Passed and run cells, by fault and position. */
-export function matrixTable({ table: counts }: Pick<Report, "table">): string {
-  return table(
+/** The number of cells, and those run and passed by fault and position. */
+export function matrixTable({ run, passed, table: counts }: Report): string {
+  const rows = table(
     ["Fault", ...POSITIONS],
     [...counts].map(([fault, row]) => [
       fault,
@@ -51,43 +50,32 @@ export function matrixTable({ table: counts }: Pick<Report, "table">): string {
       }),
     ]),
   );
+  return `${run} cells run, ${passed} passed.\n\n${rows}`;
 }
 
-function stormText(
-  { clients, failed, arrivals }: Storm,
-  waited: number[],
-): string {
-  return [
-    "```text",
-    `${clients} clients, ${failed} calls failed, ${arrivals.length} requests`,
-    ...histogram(waited, 25, "ms"),
-    "```",
-  ].join("\n");
+async function stormText(): Promise<string> {
+  const { text } = await storm(1000);
+  const bars = histogram(await waits(1000, 2), 25);
+  return ["```text", text, ...bars, "```"].join("\n");
+}
+
+async function runAll(): Promise<Report> {
+  using _ = fixedRandom(0);
+  return await runMatrix(cells());
 }
 
 async function main(): Promise<number> {
   const start = performance.now();
-  const report = await (async () => {
-    using _ = fixedRandom(0);
-    return await runMatrix(cells());
-  })();
+  const report = await runAll();
+  const { run, passed, failures } = report;
   const seconds = Math.round((performance.now() - start) / 1000);
-  for (const failure of report.failures) console.error(failure);
-  const sum = `${report.run} cells run, ${report.passed} passed`;
-  console.log(`${sum} in ${seconds} s`);
-  if (report.passed < report.run) return 1;
+  for (const failure of failures) console.error(failure);
+  console.log(`${run} cells run, ${passed} passed in ${seconds} s`);
+  if (failures.length > 0) return 1;
   let page = await Deno.readTextFile(PAGE);
   page = replaceSection(page, "rules", rulesTable());
-  page = replaceSection(
-    page,
-    "matrix",
-    `${sum}.\n\n${matrixTable(report)}`,
-  );
-  page = replaceSection(
-    page,
-    "storm",
-    stormText(await storm(1000), await waits(1000, 2)),
-  );
+  page = replaceSection(page, "matrix", matrixTable(report));
+  page = replaceSection(page, "storm", await stormText());
   await Deno.writeTextFile(PAGE, page);
   return 0;
 }

@@ -29,41 +29,35 @@ const api = (code: number, more: Omit<Meaning, "code" | "error"> = {}) => ({
   ...more,
 });
 
+/** Waiting continues, and a change may have been applied. */
+const LOST = { survived: true, unknown: true };
+
 export const EVENTS = {
   "delayed": {},
-  "no response": {
-    error: "DecapodTimeoutError",
-    survived: true,
-    unknown: true,
-  },
+  "no response": { error: "DecapodTimeoutError", ...LOST },
   "connection lost": {
     error: "DecapodConnectionError",
     passing: true,
-    survived: true,
-    unknown: true,
+    ...LOST,
   },
   "not connected": {
     error: "DecapodConnectionError",
     passing: true,
     survived: true,
   },
-  "unexpected response": {
-    error: "DecapodResponseError",
-    survived: true,
-    unknown: true,
-  },
+  "unexpected response": { error: "DecapodResponseError", ...LOST },
   "HTTP 401": api(401),
   "HTTP 403": api(403),
   "HTTP 404": api(404),
   "HTTP 429": api(429, { passing: true, survived: true }),
   /** Retry-After is beyond the deadline. */
   "HTTP 429 with long Retry-After": api(429, { survived: true }),
-  "HTTP 500": api(500, { survived: true, unknown: true }),
-  "HTTP 502": api(502, { passing: true, survived: true, unknown: true }),
-  "HTTP 503": api(503, { passing: true, survived: true, unknown: true }),
+  "HTTP 500": api(500, LOST),
+  "HTTP 502": api(502, { passing: true, ...LOST }),
+  "HTTP 503": api(503, { passing: true, ...LOST }),
   /** Retry-After is beyond the deadline. */
-  "HTTP 503 with long Retry-After": api(503, { survived: true, unknown: true }),
-  "HTTP 504": api(504, { passing: true, survived: true, unknown: true }),
+  "HTTP 503 with long Retry-After": api(503, LOST),
+  "HTTP 504": api(504, { passing: true, ...LOST }),
 } satisfies Record<string, Meaning>;
 
 /** When a fault is injected. */
@@ -98,39 +92,32 @@ const RETRIES = 2;
 /** The count of a fault that hits every request. */
 export const ALWAYS = Number.MAX_SAFE_INTEGER;
 
-/** Which requests a fault hits: `count` of them, after `skip` others. */
-export interface Strikes {
+/** Which requests a fault hits, and what precedes it. */
+export interface Setup {
+  /** How many requests it does not hit first. */
   readonly skip: number;
+  /** How many it hits then. */
   readonly count: number;
+  /** What happens to the first attempt, so that a later one is hit. */
+  readonly prelude?: "503" | "revoked";
 }
-
-/** What precedes the fault, so that it hits a later attempt. */
-export type Prelude = "none" | "503" | "revoked";
 
 /** The setup of a cell; undefined if there is no such cell. */
 export function setUp(
-  operation: Operation,
+  { requests: [first, second] }: Operation,
   fault: KnownFault,
   position: Position,
-): { strikes: Strikes; prelude: Prelude } | undefined {
-  const [first, second] = operation.requests;
+): Setup | undefined {
   if (position === "in the body" && fault.headOnly) return undefined;
   if (position === "during login" && !first?.session) return undefined;
-  if (position === "every attempt") {
-    return { strikes: { skip: 0, count: ALWAYS }, prelude: "none" };
-  }
-  if (position !== "later attempt") {
-    return { strikes: { skip: 0, count: 1 }, prelude: "none" };
-  }
-  const strikes = { skip: 1, count: 1 };
-  if (second !== undefined) return { strikes, prelude: "none" };
-  if (first === undefined) return undefined;
-  if (first.retried) return { strikes, prelude: "503" };
+  if (position === "every attempt") return { skip: 0, count: ALWAYS };
+  if (position !== "later attempt") return { skip: 0, count: 1 };
+  const later = { skip: 1, count: 1 };
+  if (second !== undefined) return later;
+  if (first?.retried) return { ...later, prelude: "503" };
   // A change is resent only after a 401.
-  return first.login
-    ? undefined
-    : first.session
-    ? { strikes, prelude: "revoked" }
+  return first?.session && !first.login
+    ? { ...later, prelude: "revoked" }
     : undefined;
 }
 
@@ -140,16 +127,16 @@ export function predict(
   fault: KnownFault,
   position: Position,
 ): Expected | undefined {
-  const cell = setUp(operation, fault, position);
-  if (cell === undefined) return undefined;
-  const course = new Course(operation, fault, position, cell);
+  const setup = setUp(operation, fault, position);
+  if (setup === undefined) return undefined;
+  const course = new Course(operation, fault, position, setup);
   const failure = course.run();
-  const endless = course.endless;
+  const { endless, attempts, logins } = course;
   return {
     ...failure,
     unknown: failure?.unknown ?? false,
-    attempts: endless ? undefined : course.attempts,
-    logins: endless ? undefined : course.logins,
+    attempts: endless ? undefined : attempts,
+    logins: endless ? undefined : logins,
   };
 }
 
@@ -165,42 +152,27 @@ class Course {
   logins = 0;
   /** Whether only its own timeout ends it. */
   endless = false;
-  readonly #operation: Operation;
-  readonly #fault: KnownFault;
-  readonly #position: Position;
-  readonly #strikes: Strikes;
-  readonly #prelude: Prelude;
   #session: boolean;
 
   constructor(
-    operation: Operation,
-    fault: KnownFault,
-    position: Position,
-    { strikes, prelude }: { strikes: Strikes; prelude: Prelude },
+    readonly operation: Operation,
+    readonly fault: KnownFault,
+    readonly position: Position,
+    readonly setup: Setup,
   ) {
-    this.#operation = operation;
-    this.#fault = fault;
-    this.#position = position;
-    this.#strikes = strikes;
-    this.#prelude = prelude;
     this.#session = position !== "during login";
   }
 
   run(): Failure | undefined {
-    const { requests, waits } = this.#operation;
+    const { requests, waits } = this.operation;
     // A waiting method starts over while the fault is transient.
-    for (let round = 1;; round++) {
+    for (let round = 1; round <= 10; round++) {
       let failure: Failure | undefined;
-      for (const request of requests) {
-        failure = this.#call(request);
-        if (failure) break;
-      }
+      for (const request of requests) failure ??= this.#call(request);
       if (!waits || !failure?.survived) return failure;
-      if (round > 10) {
-        this.endless = true;
-        return { error: "DecapodWaitTimeoutError", unknown: false };
-      }
     }
+    this.endless = true;
+    return { error: "DecapodWaitTimeoutError", unknown: false };
   }
 
   /** Makes one request of the method, with its retries. */
@@ -215,71 +187,64 @@ class Course {
       }
       const event = this.#attempt(request);
       const meaning: Meaning = EVENTS[event];
-      if (meaning.error === undefined) return undefined;
       if (event === "HTTP 401") {
-        if (operationEndsSession(this.#operation)) return undefined;
+        // The token is already invalid.
+        if (this.operation.name === "logout") return undefined;
         if (session && !renewed) {
           renewed = true;
           this.#session = false;
           continue;
         }
       }
-      const again = retried && !this.#begun(request, event);
-      if (meaning.passing && again && ++failures <= RETRIES) continue;
-      const unknown = meaning.unknown === true && changes && !login;
-      return { ...meaning, error: meaning.error, unknown };
+      const again = meaning.passing && retried && !this.#begun(request, event);
+      if (again && ++failures <= RETRIES) continue;
+      return failed(meaning, changes && !login);
     }
   }
 
-  /** Logs in as the client does by itself. */
+  /** Logs in as the client does by itself; only the first attempt is hit. */
   #login(): Failure | undefined {
-    const struck = this.#position === "during login" ? 1 : 0;
-    for (let attempt = 1; attempt <= 1 + RETRIES; attempt++) {
-      // Only the first login is hit.
-      const hit = ++this.logins <= struck;
-      const event = hit ? this.#eventOf(LOGIN) : "delayed";
-      const meaning: Meaning = EVENTS[event];
-      if (meaning.error === undefined) return undefined;
-      if (!meaning.passing) {
-        return { ...meaning, error: meaning.error, unknown: false };
-      }
-    }
-    throw new Error("Unreachable: a login survives one failure");
+    const isHit = ++this.logins === 1 && this.position === "during login";
+    const meaning: Meaning = EVENTS[isHit ? this.#eventOf(LOGIN) : "delayed"];
+    return meaning.passing ? this.#login() : failed(meaning, false);
   }
 
   /** The event that one attempt meets. */
   #attempt(request: Request): Event {
     const number = ++this.attempts;
-    if (number === 1 && this.#prelude === "503") return "HTTP 503";
-    if (number === 1 && this.#prelude === "revoked") return "HTTP 401";
-    if (this.#position === "during login") return "delayed";
-    const { skip, count } = this.#strikes;
-    if (number <= skip || number > skip + count) return "delayed";
-    return this.#eventOf(request);
+    const { skip, count, prelude } = this.setup;
+    if (number === 1 && prelude === "503") return "HTTP 503";
+    if (number === 1 && prelude === "revoked") return "HTTP 401";
+    const isHit = this.position !== "during login" && number > skip &&
+      number <= skip + count;
+    return isHit ? this.#eventOf(request) : "delayed";
   }
 
   #eventOf({ response: kind, checked }: Request): Event {
-    const { event, byHead } = this.#fault;
+    const { event, byHead, toxic } = this.fault;
     const whole = typeof event === "string"
       ? event
       : checked && event.checked || event[kind];
-    if (this.#position !== "in the body") return whole;
-    const { toxic } = this.#fault;
-    const stands = toxic !== undefined || byHead === "any" ||
-      byHead === kind;
+    const stands = this.position !== "in the body" || toxic !== undefined ||
+      byHead === "any" || byHead === kind;
     return stands ? whole : "connection lost";
   }
 
   /** Whether a part of a stream was already yielded. */
   #begun({ streamed }: Request, event: Event): boolean {
     if (!streamed || event !== "connection lost") return false;
-    const { byHead, byBody } = this.#fault;
+    const { byHead, byBody } = this.fault;
     return byBody === true ||
-      this.#position === "in the body" && byHead === undefined;
+      this.position === "in the body" && byHead === undefined;
   }
 }
 
-/** Whether a 401 is a success: the token is already invalid. */
-function operationEndsSession({ name }: Operation): boolean {
-  return name === "logout";
+/** The failure that an event means, if any. */
+function failed(
+  { error, unknown = false, ...meaning }: Meaning,
+  isChange: boolean,
+): Failure | undefined {
+  return error === undefined
+    ? undefined
+    : { ...meaning, error, unknown: unknown && isChange };
 }

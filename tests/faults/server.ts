@@ -3,6 +3,8 @@
  * which fault, into which requests, and how often.
  */
 
+import { Buffer } from "node:buffer";
+import { delay } from "@std/async/delay";
 import {
   type Answer,
   fromResponse,
@@ -32,31 +34,19 @@ export interface Fault {
 }
 
 /** Sends bytes; resolves to whether the connection can still be used. */
-export type Toxic = (wire: Wire, bytes: Uint8Array) => Promise<boolean>;
-
-/** The connection as toxics use it. */
-export interface Wire {
-  /** Sends bytes, unless the client has closed the connection. */
-  send(bytes: Uint8Array): Promise<void>;
-  /** Waits, but not longer than the client. */
-  wait(ms: number): Promise<void>;
-  /** Waits until the client closes the connection. */
-  hold(): Promise<void>;
-  /** Whether the client has closed the connection. */
-  readonly gone: boolean;
-}
+export type Toxic = (wire: Connection, bytes: Uint8Array) => Promise<boolean>;
 
 /** A fault and the requests that it is injected into. */
 export interface Injection {
   readonly fault: Fault;
-  /** Selects requests by method and path. */
-  readonly operation: (method: string, path: string) => boolean;
-  /** How many of these are served normally first. */
-  readonly skip: number;
-  /** How many get the fault then. */
-  readonly count: number;
+  /** Selects requests by method and path. Defaults to all. */
+  readonly operation?: (method: string, path: string) => boolean;
+  /** How many of these are served normally first. Defaults to 0. */
+  readonly skip?: number;
+  /** How many get the fault then. Defaults to all. */
+  readonly count?: number;
   /** Whether it starts after half of the body. */
-  readonly inBody: boolean;
+  readonly inBody?: boolean;
 }
 
 /** A request as the server received it. */
@@ -73,27 +63,24 @@ export interface Received {
   status?: number;
 }
 
-const decoder = new TextDecoder();
-
 /** The server. */
 export class FaultServer implements AsyncDisposable {
   /** Every request whose first line arrived. */
   readonly received: Received[] = [];
+  /** The number of all connections so far. */
+  connections = 0;
   /** Whether connections are kept alive. */
   keepAlive = false;
   /** Whether they are closed as soon as they are idle. */
   closesIdle = false;
   /** Whether the last byte of requests stays unread, to reset connections. */
   careful = false;
-  readonly #handler: (request: Request) => Promise<Response>;
   readonly #injections: (Injection & { seen: number })[] = [];
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #connections = new Map<Connection, Promise<void>>();
   readonly #accepting: Promise<void>;
-  #total = 0;
 
-  constructor(handler: (request: Request) => Promise<Response>) {
-    this.#handler = handler;
+  constructor(readonly handler: (request: Request) => Promise<Response>) {
     this.#accepting = this.#accept();
   }
 
@@ -104,11 +91,6 @@ export class FaultServer implements AsyncDisposable {
   /** The number of open connections. */
   get open(): number {
     return this.#connections.size;
-  }
-
-  /** The number of all connections so far. */
-  get connections(): number {
-    return this.#total;
   }
 
   /** Injects a fault. */
@@ -123,25 +105,13 @@ export class FaultServer implements AsyncDisposable {
     this.#injections.length = 0;
   }
 
-  /**
-   * Waits until no request is pending.
-   *
-   * @param limit The maximum wait in milliseconds.
-   * @returns The number of pending requests.
-   */
-  async settled(limit: number): Promise<number> {
-    const end = performance.now() + limit;
+  /** Waits until no request is pending; returns the number after a limit. */
+  async settled(limitMs: number): Promise<number> {
+    const end = performance.now() + limitMs;
     for (;;) {
       const busy = [...this.#connections.keys()].filter(({ busy }) => busy);
-      if (busy.length === 0) return 0;
-      const left = end - performance.now();
-      if (left <= 0) return busy.length;
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      await Promise.race([
-        Promise.all(busy.map(({ idle }) => idle)),
-        new Promise((resolve) => timer = setTimeout(resolve, left)),
-      ]);
-      clearTimeout(timer);
+      if (busy.length === 0 || performance.now() > end) return busy.length;
+      await delay(2);
     }
   }
 
@@ -156,7 +126,7 @@ export class FaultServer implements AsyncDisposable {
   async #accept(): Promise<void> {
     for await (const socket of this.#listener) {
       socket.setNoDelay();
-      this.#total++;
+      this.connections++;
       const connection = new Connection(socket);
       const served = this.#serve(connection).finally(() => {
         connection.close();
@@ -193,7 +163,7 @@ export class FaultServer implements AsyncDisposable {
       );
       if (!usable || !this.keepAlive || connection.gone) return;
       if (this.closesIdle) return;
-      connection.rested();
+      connection.busy = false;
     }
   }
 
@@ -213,9 +183,9 @@ export class FaultServer implements AsyncDisposable {
     let injected: Injection | undefined;
     for (const injection of this.#injections) {
       if ((injection.fault.unsent !== undefined) !== isUnsent) continue;
-      if (!injection.operation(method, path)) continue;
+      const { operation, skip = 0, count = Infinity } = injection;
+      if (operation?.(method, path) === false) continue;
       const number = injection.seen++;
-      const { skip, count } = injection;
       if (number >= skip && number < skip + count) injected ??= injection;
     }
     return injected;
@@ -229,7 +199,7 @@ export class FaultServer implements AsyncDisposable {
   ): Promise<boolean> {
     const real = async () => {
       const { method, path, headers, body } = request;
-      const response = await this.#handler(
+      const response = await this.handler(
         new Request(`${this.url}${path}`, {
           method,
           headers,
@@ -243,38 +213,31 @@ export class FaultServer implements AsyncDisposable {
     const answer = await (fault?.answer?.(request, real) ?? real());
     const { head, body } = serialize(answer, this.keepAlive);
     const bytes = joined([head, body]);
-    if (injected === undefined) {
-      await connection.send(bytes);
-      return answer.framing !== "close";
-    }
-    const start = injected.inBody ? head.length + (body.length >> 1) : 0;
+    const start = injected?.inBody ? head.length + (body.length >> 1) : 0;
     await connection.send(bytes.subarray(0, start));
-    if (fault?.toxic) {
-      return await fault.toxic(connection, bytes.subarray(start));
-    }
-    if (injected.inBody) return false; // a wrong response that is cut off, too
-    await connection.send(bytes);
+    const rest = bytes.subarray(start);
+    if (fault?.toxic) return await fault.toxic(connection, rest);
+    if (injected?.inBody) return false; // a wrong response that is cut off, too
+    await connection.send(rest);
     return answer.framing !== "close";
   }
 }
 
 /** The server's end of a connection. */
-class Connection implements Wire {
-  gone = false;
+class Connection {
   /** Whether a request is pending. */
   busy = false;
-  /** Resolves when no request is pending. */
-  idle: Promise<void> = Promise.resolve();
-  readonly #socket: Deno.TcpConn;
-  readonly #left = Promise.withResolvers<void>();
-  #rested = () => {};
+  readonly #left = new AbortController();
   /** Bytes that were read but not used, one character each. */
   #text = "";
   #careful = false;
   #watching: Promise<void> | undefined;
 
-  constructor(socket: Deno.TcpConn) {
-    this.#socket = socket;
+  constructor(readonly socket: Deno.TcpConn) {}
+
+  /** Whether the client has closed it. */
+  get gone(): boolean {
+    return this.#left.signal.aborted;
   }
 
   /** The first line of the next request, or undefined at the end. */
@@ -284,13 +247,7 @@ class Connection implements Wire {
     this.#watching = undefined;
     const end = await this.#until("\r\n");
     if (end === undefined) return undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
     this.busy = true;
-    this.idle = promise;
-    this.#rested = () => {
-      this.busy = false;
-      resolve();
-    };
     return this.#take(end);
   }
 
@@ -302,66 +259,55 @@ class Connection implements Wire {
     if (end === undefined) return undefined;
     const headers = new Headers();
     for (const line of this.#take(end).trim().split("\r\n")) {
-      const colon = line.indexOf(":");
-      if (colon > 0) {
-        headers.append(line.slice(0, colon), line.slice(colon + 1));
-      }
+      const [, name, value = ""] = /^([^:]+):(.*)$/.exec(line) ?? [];
+      if (name) headers.append(name, value);
     }
     const length = Number(headers.get("content-length") ?? 0);
     const whole = 1 + length - (leave ? 1 : 0);
-    if (!await this.#fill(whole)) return undefined;
+    while (this.#text.length < whole) {
+      if (!await this.#read()) return undefined;
+    }
     let body = this.#take(whole).slice(1);
     if (leave && length > 0) body += "}"; // all bodies are JSON objects
-    if (!leave) this.#watch();
+    // Reads while the response is sent, to notice that the client closes.
+    if (!leave) {
+      this.#watching ??= this.#read().then((some) => {
+        if (!some) this.#left.abort();
+      });
+    }
     return { headers, body };
   }
 
-  /** Marks the request as done. */
-  rested(): void {
-    this.#rested();
-  }
-
+  /** Sends bytes, unless the client has closed it. */
   async send(bytes: Uint8Array): Promise<void> {
     try {
       for (let at = 0; at < bytes.length && !this.gone;) {
-        at += await this.#socket.write(bytes.subarray(at));
+        at += await this.socket.write(bytes.subarray(at));
       }
     } catch {
-      this.#leave(); // the client has closed it
+      this.#left.abort(); // the client has closed it
     }
   }
 
+  /** Waits, but not longer than the client. */
   async wait(ms: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const time = new Promise((resolve) => timer = setTimeout(resolve, ms));
-    await Promise.race([time, this.#left.promise]);
-    clearTimeout(timer);
+    const { signal } = this.#left;
+    await delay(ms, { signal }).catch(() => {});
   }
 
-  async hold(): Promise<void> {
-    await this.#left.promise;
+  /** Waits until the client closes it. */
+  hold(): Promise<void> {
+    return this.wait(2 ** 31 - 1);
   }
 
   close(): void {
-    this.#leave();
-    this.#rested();
+    this.#left.abort();
+    this.busy = false;
     try {
-      this.#socket.close();
+      this.socket.close();
     } catch {
       // already closed
     }
-  }
-
-  /** Reads while the response is sent, to notice that the client closes. */
-  #watch(): void {
-    this.#watching ??= this.#read().then((some) => {
-      if (!some) this.#leave();
-    });
-  }
-
-  #leave(): void {
-    this.gone = true;
-    this.#left.resolve();
   }
 
   /** The position after a mark; reads until it arrives. */
@@ -373,33 +319,20 @@ class Connection implements Wire {
     }
   }
 
-  async #fill(length: number): Promise<boolean> {
-    while (this.#text.length < length) {
-      if (!await this.#read()) return false;
-    }
-    return true;
-  }
-
   /** Removes bytes from what was read. */
   #take(length: number): string {
     const taken = this.#text.slice(0, length);
     this.#text = this.#text.slice(length);
-    return decoder.decode(
-      Uint8Array.from(taken, (byte) => byte.charCodeAt(0)),
-    );
+    return Buffer.from(taken, "latin1").toString();
   }
 
   /** Reads available bytes, or one byte if the last one must stay unread. */
   async #read(): Promise<boolean> {
-    const buffer = new Uint8Array(this.#careful ? 1 : 16384);
+    const buffer = Buffer.alloc(this.#careful ? 1 : 16384);
     try {
-      const count = await this.#socket.read(buffer);
-      if (count === null) return false;
-      this.#text += Array.from(
-        buffer.subarray(0, count),
-        (byte) => String.fromCharCode(byte),
-      ).join("");
-      return true;
+      const count = await this.socket.read(buffer);
+      this.#text += buffer.toString("latin1", 0, count ?? 0);
+      return count !== null;
     } catch {
       return false;
     }

@@ -5,18 +5,14 @@
 
 import { seededRandom } from "../standin/ids.ts";
 import { StandIn } from "../standin/mod.ts";
+import { PASSWORD } from "../support/server.ts";
 import { FAULTS } from "./faults.ts";
-import { ALWAYS } from "./rules.ts";
 import { FaultServer } from "./server.ts";
 
-/** A message to the server. */
-export type Question =
-  | { kind: "start"; password: string; seed: number }
-  | { kind: "state" }
-  | { kind: "stopFaults" }
-  | { kind: "stop" };
+/** A message to the server. It responds with its state. */
+export type Question = "state" | "stopFaults";
 
-/** The response to a message. */
+/** The state of the server. */
 export interface Answer {
   url: string;
   /** The execution whose log can be read. */
@@ -41,107 +37,57 @@ const REVOCATION = 1500;
 /** How long pending requests may take to end, in ms. */
 const SETTLE_TIMEOUT = 5000;
 
-class Soaked {
-  readonly #standIn: StandIn;
-  readonly #server: FaultServer;
-  readonly #execution: string;
-  readonly #running: string;
-  #requests = 0;
-  #struck = 0;
-  #revocations: ReturnType<typeof setInterval> | undefined;
+const random = seededRandom(
+  Number(new URL(import.meta.url).searchParams.get("seed")),
+);
+const standIn = new StandIn({ rootPassword: PASSWORD });
+const log = { servers: 2, steps: 20, duration: 1 };
+const execution = String(standIn.seedExecution(log).id);
+standIn.setLog(execution, "ok: [10.0.0.1]\n".repeat(200));
+const running = String(standIn.seedExecution({ duration: 1e9 }).id);
+const server = new FaultServer(standIn.handler);
+let requests = 0;
+let struck = 0;
 
-  constructor(password: string, seed: number) {
-    const random = seededRandom(seed);
-    const standIn = new StandIn({ rootPassword: password });
-    const { id } = standIn.seedExecution({
-      servers: 2,
-      steps: 20,
-      duration: 1,
-    });
-    standIn.setLog(String(id), "ok: [10.0.0.1]\n".repeat(200));
-    this.#execution = String(id);
-    const running = standIn.seedExecution({ duration: 1e9 });
-    this.#running = String(running.id);
-    this.#standIn = standIn;
-    this.#server = new FaultServer(standIn.handler);
-    // One draw per request decides which fault it gets, if any.
-    let draw = 0;
-    const kinds = FAULTS.flatMap((fault) =>
-      [false, true].map((inBody) => ({ fault, inBody }))
-    ).filter(({ fault, inBody }) =>
-      fault.unsent === undefined && !(inBody && fault.headOnly)
-    );
-    for (const [place, { fault, inBody }] of kinds.entries()) {
-      this.#server.inject({
-        fault,
-        inBody,
-        skip: 0,
-        count: ALWAYS,
-        operation: () => {
-          if (place === 0) draw = Math.floor(random() * kinds.length * ODDS);
-          return draw === place;
-        },
-      });
-    }
-    // Reading byte by byte is slow: connections are closed, not reset.
-    this.#server.careful = false;
-    this.#server.keepAlive = true;
-    this.#revocations = setInterval(
-      () => standIn.revokeTokens(),
-      REVOCATION,
-    );
-  }
-
-  async answer(settle: boolean): Promise<Answer> {
-    const server = this.#server;
-    const busy = settle ? await server.settled(SETTLE_TIMEOUT) : 0;
-    // Dropped once they are counted: there are many.
-    for (const { fault } of server.received.splice(0)) {
-      this.#requests++;
-      if (fault !== undefined) this.#struck++;
-    }
-    return {
-      url: server.url,
-      execution: this.#execution,
-      running: this.#running,
-      open: server.open,
-      requests: this.#requests,
-      struck: this.#struck,
-      busy,
-    };
-  }
-
-  /** Stops all faults. */
-  stopFaults(): void {
-    clearInterval(this.#revocations);
-    this.#server.clear();
-  }
-
-  async stop(): Promise<void> {
-    this.stopFaults();
-    await this.#server[Symbol.asyncDispose]();
-  }
+// One draw per request decides which fault it gets, if any.
+let draw = 0;
+const kinds = FAULTS.flatMap((fault) =>
+  [false, true].map((inBody) => ({ fault, inBody }))
+).filter(({ fault, inBody }) =>
+  fault.unsent === undefined && !(inBody && fault.headOnly)
+);
+for (const [place, { fault, inBody }] of kinds.entries()) {
+  const operation = () => {
+    if (place === 0) draw = Math.floor(random() * kinds.length * ODDS);
+    return draw === place;
+  };
+  server.inject({ fault, inBody, operation });
 }
+// Reading byte by byte is slow: connections are closed, not reset.
+server.careful = false;
+server.keepAlive = true;
+const revocations = setInterval(() => standIn.revokeTokens(), REVOCATION);
 
-let soaked: Soaked | undefined;
-
-/** Handles one message. */
-async function reply(question: Question): Promise<Answer | undefined> {
-  if (question.kind === "start") {
-    soaked = new Soaked(question.password, question.seed);
+async function reply(question: Question): Promise<Answer> {
+  let busy = 0;
+  if (question === "stopFaults") {
+    clearInterval(revocations);
+    server.clear();
+    busy = await server.settled(SETTLE_TIMEOUT);
   }
-  if (question.kind === "stopFaults") soaked?.stopFaults();
-  if (question.kind === "stop") {
-    await soaked?.stop();
-    return undefined;
+  // Dropped once they are counted: there are many.
+  for (const { fault } of server.received.splice(0)) {
+    requests++;
+    if (fault !== undefined) struck++;
   }
-  return await soaked?.answer(question.kind === "stopFaults");
+  const { url, open } = server;
+  return { url, execution, running, open, requests, struck, busy };
 }
 
 /** The part of a worker's scope that is used here. */
 interface Scope {
   onmessage: ((event: MessageEvent<Question>) => void) | null;
-  postMessage(message: Answer | undefined): void;
+  postMessage(message: Answer): void;
 }
 
 function isScope(scope: object): scope is Scope {

@@ -1,42 +1,28 @@
 /** Many clients against an unavailable server. */
 
 import { DecapodError } from "../../mod.ts";
-import { skipTimers } from "../support/time.ts";
 import { makeClient } from "../support/server.ts";
-import { FAULTS } from "./faults.ts";
-import { ALWAYS } from "./rules.ts";
+import { skipTimers } from "../support/time.ts";
+import { faultNamed } from "./faults.ts";
 import { FaultServer } from "./server.ts";
 
-/** The result of a storm. */
-export interface Storm {
-  readonly clients: number;
-  /** The number of calls that failed. */
-  readonly failed: number;
-  /** When requests arrived, in ms after the first. */
-  readonly arrivals: number[];
-}
-
-/** Lets many clients call an unavailable server at once. */
-export async function storm(clients: number): Promise<Storm> {
-  const fault = FAULTS.find(({ name }) => name === "502 in HTML");
-  if (fault === undefined) throw new Error("Cannot find the fault of a storm");
+/** Lets many clients call at once, and describes what the server received. */
+export async function storm(clients: number) {
   await using server = new FaultServer(() =>
     Promise.reject(new Error("Cannot respond: the server is unavailable"))
   );
-  const operation = () => true;
-  server.inject({ fault, operation, skip: 0, count: ALWAYS, inBody: false });
+  server.inject({ fault: faultNamed("502 in HTML") });
   let failed = 0;
   await Promise.all(Array.from({ length: clients }, async () => {
-    try {
-      await makeClient(server.url).getInfo();
-    } catch (error) {
+    await makeClient(server.url).getInfo().catch((error) => {
       if (!(error instanceof DecapodError)) throw error;
       failed++;
-    }
+    });
   }));
-  const first = server.received[0]?.at ?? 0;
-  const arrivals = server.received.map(({ at }) => at - first);
-  return { clients, failed, arrivals };
+  const requests = server.received.length;
+  const text =
+    `${clients} clients, ${failed} calls failed, ${requests} requests`;
+  return { failed, requests, text };
 }
 
 /** A deadline that differs from the delays before retries. */
@@ -57,4 +43,20 @@ export async function waits(
     await client.getInfo().catch(() => {});
   }));
   return timers.waits;
+}
+
+/** Lines of bars: how many of the delays lie in each interval. */
+export function histogram(delays: number[], width: number): string[] {
+  const counts: number[] = [];
+  for (const delay of delays) {
+    const place = Math.floor(delay / width);
+    counts[place] = (counts[place] ?? 0) + 1;
+  }
+  const rows = Array.from(counts, (count = 0) => count);
+  const digits = String(rows.length * width).length;
+  return rows.map((count, place) => {
+    const from = String(place * width).padStart(digits);
+    const bar = "#".repeat(Math.ceil(40 * count / Math.max(...rows)));
+    return `${from} ms ${String(count).padStart(5)} ${bar}`;
+  });
 }

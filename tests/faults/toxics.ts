@@ -3,35 +3,32 @@
 import { seededRandom } from "../standin/ids.ts";
 import type { Toxic } from "./server.ts";
 
+/** All bytes arrive in chunks, each after so many milliseconds. */
+const paced =
+  (size: number, ms: () => number): Toxic => async (wire, bytes) => {
+    for (let at = 0; at < bytes.length && !wire.gone; at += size) {
+      const pause = ms();
+      if (pause > 0) await wire.wait(pause);
+      await wire.send(bytes.subarray(at, at + size));
+    }
+    return true;
+  };
+
 /** All bytes arrive, delayed. */
-export const latency = (ms: number): Toxic => async (wire, bytes) => {
-  await wire.wait(ms);
-  await wire.send(bytes);
-  return true;
-};
+export const latency = (ms: number): Toxic => paced(Infinity, () => ms);
 
 /** All bytes arrive, each chunk with another delay. */
 export const jitter = (max: number, seed: number): Toxic => {
   const random = seededRandom(seed);
-  return async (wire, bytes) => {
-    const size = Math.ceil(bytes.length / 4);
-    for (let at = 0; at < bytes.length; at += size) {
-      await wire.wait(random() * max);
-      await wire.send(bytes.subarray(at, at + size));
-    }
-    return true;
-  };
+  return paced(256, () => random() * max);
 };
 
 /** A chunk arrives every `ms` milliseconds. */
-export const bandwidth =
-  (size: number, ms: number): Toxic => async (wire, bytes) => {
-    for (let at = 0; at < bytes.length && !wire.gone; at += size) {
-      await wire.send(bytes.subarray(at, at + size));
-      await wire.wait(ms);
-    }
-    return true;
-  };
+export const bandwidth = (size: number, ms: number): Toxic =>
+  paced(size, () => ms);
+
+/** All bytes arrive in small chunks. */
+export const slicer = (size: number): Toxic => paced(size, () => 0);
 
 /** A byte arrives every `ms` milliseconds, the last one never. */
 export const trickle = (ms: number): Toxic => async (wire, bytes) => {
@@ -55,14 +52,6 @@ export const timeout: Toxic = async (wire) => {
 
 /** The connection is closed, or reset if a byte is unread. */
 export const resetPeer: Toxic = () => Promise.resolve(false);
-
-/** All bytes arrive in small chunks. */
-export const slicer = (size: number): Toxic => async (wire, bytes) => {
-  for (let at = 0; at < bytes.length; at += size) {
-    await wire.send(bytes.subarray(at, at + size));
-  }
-  return true;
-};
 
 /** Some bytes arrive, then the connection is closed. */
 export const limitData = (count: number): Toxic => async (wire, bytes) => {

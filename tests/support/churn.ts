@@ -4,13 +4,14 @@ import { Client, type User, type V1Client } from "../../mod.ts";
 import { seededRandom } from "../standin/ids.ts";
 import { StandIn, TestClock } from "../standin/mod.ts";
 
-/** Called after each response. */
-export type Between = (url: URL) => void | Promise<void>;
-
-/** A client of a stand-in in the same process. */
+/**
+ * A client of a stand-in in the same process.
+ *
+ * @param between Called after each response.
+ */
 export function clientOf(
   standIn: StandIn,
-  between: Between = () => {},
+  between: (url: URL) => void | Promise<void> = () => {},
 ): V1Client {
   return new Client("http://decapod", {
     login: "root",
@@ -53,6 +54,13 @@ export class RandomChanges {
     return changes;
   }
 
+  /** A client that lists users, who change after each response. */
+  busyClient(maxChanges: number): V1Client {
+    return clientOf(this.standIn, async ({ pathname }) => {
+      if (pathname === "/v1/user/") await this.act(this.#below(maxChanges));
+    });
+  }
+
   /** Edits users at random. */
   async versions(count: number): Promise<void> {
     for (let made = 0; made < count; made++) await this.#edit();
@@ -70,7 +78,7 @@ export class RandomChanges {
   }
 
   /** A random integer ≥ 0 below the limit. */
-  below(limit: number): number {
+  #below(limit: number): number {
     return Math.floor(this.#random() * limit);
   }
 
@@ -95,14 +103,15 @@ export class RandomChanges {
   }
 
   #any(): User {
-    const place = this.below(this.alive.size);
+    const place = this.#below(this.alive.size);
     const user = [...this.alive.values()][place];
     if (user === undefined) throw new Error("Cannot choose: nobody is left");
     return user;
   }
 
   #newUser() {
-    const login = `${String.fromCharCode(97 + this.below(26))}${this.#names++}`;
+    const login = `${String.fromCharCode(97 + this.#below(26))}${this
+      .#names++}`;
     return { login, email: `${login}@example.com`, fullName: `Name ${login}` };
   }
 }

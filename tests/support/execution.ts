@@ -1,8 +1,8 @@
 /** An execution whose states and steps a test scripts. */
 
-import type { ClientOptions, JsonValue, V1Client } from "../../mod.ts";
+import type { JsonValue, V1Client } from "../../mod.ts";
 import { apiError, type Exchange, json, StandInServer } from "./server.ts";
-import { skipWaits } from "./time.ts";
+import { inTime, skipWaits } from "./time.ts";
 
 /** The id of the scripted execution. */
 export const ID = "231c54ee-384b-4fce-8ad4-7e029c7d13cb";
@@ -20,6 +20,9 @@ type Instead = Response | undefined | Promise<Response | undefined>;
 
 const RESULTS = { ok: 1, error: 2, unreachable: 4 };
 
+/** More polls than any test needs: the method does not end. */
+const MAX_POLLS = 200;
+
 /** A scripted execution; its `answer` is the handler of a server. */
 export class ScriptedExecution {
   /** The states of its versions so far. */
@@ -30,6 +33,8 @@ export class ScriptedExecution {
   polls = 0;
   /** The number of requests for steps, and of steps in the responses. */
   readonly read = { requests: 0, items: 0 };
+  /** The response of a request that hangs until the test is over. */
+  readonly hanging = Promise.withResolvers<undefined>();
   /** Called before each poll with its number, from 1. */
   onPoll: (poll: number) => Instead | void = () => {};
   /** Called before each page of steps. */
@@ -38,8 +43,15 @@ export class ScriptedExecution {
   /** Called before each version that is requested. */
   onVersion: (version: number) => Instead | void = () => {};
 
-  constructor(...states: string[]) {
-    this.states = states;
+  /**
+   * @param states The states of its first versions, separated by spaces.
+   * @param changes The states that follow, by the poll before which they do.
+   */
+  constructor(
+    states: string,
+    readonly changes: Readonly<Record<number, string>> = {},
+  ) {
+    this.states = states.split(" ");
   }
 
   /** Responds to requests for it. Bound to this object. */
@@ -58,8 +70,10 @@ export class ScriptedExecution {
       return await this.onVersion(Number(number)) ||
         json(this.#version(Number(number)));
     }
-    return await this.onPoll(++this.polls) ||
-      json(this.#version(this.states.length));
+    const poll = ++this.polls;
+    if (poll > MAX_POLLS) return apiError(400, "TooManyPolls", "It must end");
+    this.states.push(...this.changes[poll]?.split(" ") ?? []);
+    return await this.onPoll(poll) || json(this.#version(this.states.length));
   };
 
   #version(version: number): JsonValue {
@@ -139,19 +153,15 @@ export const TIMEOUT = 30_000;
  *
  * @param deadlines Waits that are not skipped, in ms.
  */
-export async function withExecution(
+export async function withExecution<T>(
   execution: ScriptedExecution,
-  test: (client: V1Client, waits: number[]) => Promise<void>,
-  deadlines: number[] = [],
-  options: Partial<ClientOptions> = {},
-): Promise<void> {
+  test: (client: V1Client, waits: number[]) => Promise<T>,
+  ...deadlines: number[]
+): Promise<T> {
   await using server = new StandInServer({ servers: 0 }, execution.answer);
-  await using client = server.client({
-    retries: 0,
-    timeout: TIMEOUT,
-    ...options,
-  });
+  await using client = server.client({ retries: 0, timeout: TIMEOUT });
   await client.login();
   using skipped = skipWaits(TIMEOUT, ...deadlines);
-  await test(client, skipped.waits);
+  return await inTime(test(client, skipped.waits))
+    .finally(() => execution.hanging.resolve(undefined));
 }

@@ -1,6 +1,18 @@
-/** Skips time, so that a test can wait for hours. */
+/** Skips time, so that a test can wait for hours, and ends waits that hang. */
 
+import { AssertionError } from "@std/assert";
 import { replace } from "./patch.ts";
+
+const { setTimeout, clearTimeout } = globalThis; // tests replace them
+
+/** Fails, instead of hanging, if a promise is pending for too long. */
+export async function inTime<T>(promise: Promise<T>, ms = 5000): Promise<T> {
+  const { promise: hangs, reject } = Promise.withResolvers<never>();
+  const error = new AssertionError(`Still pending after ${ms} ms`);
+  const timer = setTimeout(() => reject(error), ms);
+  return await Promise.race([promise, hangs])
+    .finally(() => clearTimeout(timer));
+}
 
 /** Waits that end at once, and their lengths in ms. */
 export interface SkippedWaits extends Disposable {

@@ -26,3 +26,11 @@ export function backstage(standIn: StandIn) {
       : found;
   };
 }
+
+/** A result without random ids. */
+export function comparable(value: unknown): string {
+  return (JSON.stringify(value) ?? "nothing").replace(
+    /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g,
+    "id",
+  );
+}
