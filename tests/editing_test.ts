@@ -170,7 +170,7 @@ Deno.test("editUser() rejects with what the change throws and writes nothing", (
       await assertRejects(
         () => client.editUser(id, () => JSON.parse(nothing)),
         TypeError,
-        "Invalid change: must return the new data",
+        "Invalid change: must return an object with the new data",
       );
     }
     await assertRejects(
@@ -229,7 +229,7 @@ Deno.test("updateCluster() rejects what is not a model and sends nothing", async
     await assertRejects(
       () => Reflect.apply(client.updateCluster, client, [model]),
       TypeError,
-      `Invalid cluster: must be a whole model as it was read, got ${got}`,
+      `Invalid cluster: must be a model as it was read, got ${got}`,
     );
   }
   assertEquals(server.exchanges, []);

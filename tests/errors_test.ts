@@ -176,7 +176,7 @@ const RESPONSES: Record<
       status: 404,
       statusText: "Not Found",
     }),
-    "404 Not Found (check that the URL is that of the Decapod API)",
+    "404 Not Found (check that the URL points to the Decapod API)",
     "Not Found",
   ],
   "a status of the proxy": [
@@ -238,7 +238,7 @@ Deno.test("DecapodResponseError describes a response without a body", () =>
   assertUnexpected(typed("application/json", null), "it is empty"));
 
 Deno.test("DecapodAPIError asks to check the URL if the response is HTML of a status of other servers", async () => {
-  const hint = "check that the URL is that of the Decapod API";
+  const hint = "check that the URL points to the Decapod API";
   const statuses = [400, 403, 404, 405, 407, 410, 413, 429, 500, 502, 503];
   const doubted: number[] = [];
   for (const status of statuses) {
@@ -265,7 +265,7 @@ Deno.test("DecapodAPIError says each text of an HTML page once", async () => {
     const { message } = await assertRejects(
       () => client.login(),
       DecapodAPIError,
-      "nginx (check that the URL is that of the Decapod API)",
+      "nginx (check that the URL points to the Decapod API)",
     );
     const texts = message.replaceAll("Method Not Allowed", "");
     assert(texts.split("Not Allowed").length <= 2, message);

@@ -283,7 +283,7 @@ Deno.test("waitForExecution() reports a failure at the deadline while its failed
   assertInstanceOf(cause, DecapodWaitTimeoutError);
   assertStringIncludes(
     cause.message,
-    "ended as failed, but was not reported completely within 100 ms",
+    "ended as failed, but its details could not be read within 100 ms",
   );
 });
 

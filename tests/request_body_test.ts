@@ -122,8 +122,11 @@ const BODIES: [body: unknown, problem: string][] = [
   [{ a: new Uint8Array(1) }, "a Uint8Array"],
   [{ a: Object(NaN) }, "a Number"],
   [{ a: Object(1n) }, "a BigInt"],
-  [{ a: new Date(NaN) }, "an object without a JSON value"],
-  [{ a: { toJSON: () => undefined } }, "an object without a JSON value"],
+  [{ a: new Date(NaN) }, "an object that JSON turns into null or nothing"],
+  [
+    { a: { toJSON: () => undefined } },
+    "an object that JSON turns into null or nothing",
+  ],
 ];
 
 Deno.test("request() rejects what JSON would replace, and a body for GET, before anything is sent", async () => {
