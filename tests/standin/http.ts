@@ -95,11 +95,21 @@ export type HandlerResult = string | Response;
 
 /** One row of the route table. */
 export interface Route {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: string;
   /** The path without `/v1` and the trailing slash. */
   readonly path: string;
   readonly access: Access;
   readonly handle: (context: Context) => HandlerResult | Promise<HandlerResult>;
+}
+
+/** Creates a row: `route("GET /user/self", "token", handle)`. */
+export function route(
+  endpoint: `${"GET" | "POST" | "PUT" | "DELETE"} ${string}`,
+  access: Access,
+  handle: Route["handle"],
+): Route {
+  const [method = "", path = ""] = endpoint.split(" ");
+  return { method, path, access, handle };
 }
 
 const NO_CACHE = "private, no-store, no-cache";

@@ -21,10 +21,8 @@ export interface Version<D extends JsonObject = JsonObject> {
   text?: string;
 }
 
-/** The properties of a collection. */
+/** What is special about a collection. */
 export interface CollectionOptions<D> {
-  readonly model: string;
-  readonly defaultSort: Sort;
   /** Fields whose values are unique among undeleted models. */
   readonly unique?: readonly (keyof D & string)[];
   /**
@@ -36,24 +34,35 @@ export interface CollectionOptions<D> {
   readonly databaseFields?: (data: D) => JsonObject;
 }
 
-/** Returns the time, in whole seconds since 1970. */
-export type Seconds = () => number;
+/** Where a collection takes new ids and the time from. */
+interface Source {
+  readonly ids: Ids;
+  /** In whole seconds since 1970. */
+  readonly seconds: () => number;
+}
 
 /** All models of one kind. */
 export class Collection<D extends JsonObject> {
+  readonly #source: Source;
+  readonly #model: string;
+  readonly #defaultSort: Sort;
   readonly #options: CollectionOptions<D>;
-  readonly #ids: Ids;
-  readonly #seconds: Seconds;
   readonly #versions = new Map<string, Version<D>[]>();
   readonly #taken = new Map<string, Map<unknown, string>>();
   readonly #undeleted: Table<Version<D>>;
   #seq = 0;
 
-  constructor(options: CollectionOptions<D>, ids: Ids, seconds: Seconds) {
+  constructor(
+    source: Source,
+    model: string,
+    defaultSort: Sort,
+    options: CollectionOptions<D> = {},
+  ) {
+    this.#source = source;
+    this.#model = model;
+    this.#defaultSort = defaultSort;
     this.#options = options;
-    this.#ids = ids;
-    this.#seconds = seconds;
-    this.#undeleted = new Table(this.#field, options.defaultSort);
+    this.#undeleted = new Table(this.#field, defaultSort);
     for (const field of options.unique ?? []) {
       this.#taken.set(field, new Map());
     }
@@ -86,7 +95,7 @@ export class Collection<D extends JsonObject> {
       field === "is_latest" || field === "time_deleted"
     );
     if (!wide) return this.#undeleted.list(query);
-    const sort = query.sort.length > 0 ? query.sort : this.#options.defaultSort;
+    const sort = query.sort.length > 0 ? query.sort : this.#defaultSort;
     const named = new Set(conditions.map(({ field }) => field));
     const rows: Version<D>[] = [];
     for (const versions of this.#versions.values()) {
@@ -109,7 +118,7 @@ export class Collection<D extends JsonObject> {
   create(
     data: D,
     initiatorId: string | null,
-    id: string = this.#ids.uuid(),
+    id: string = this.#source.ids.uuid(),
   ): Version<D> {
     this.#checkUnique(id, data, "ImpossibleToCreateSuchModel");
     return this.#insert(id, data, initiatorId, 0);
@@ -141,7 +150,7 @@ export class Collection<D extends JsonObject> {
   remove(current: Version<D>, data: D = current.data): Version<D> {
     this.checkAlive(current);
     const { model_id, initiator_id } = current;
-    return this.#insert(model_id, data, initiator_id, this.#seconds());
+    return this.#insert(model_id, data, initiator_id, this.#source.seconds());
   }
 
   checkAlive(current: Version<D>): void {
@@ -179,10 +188,10 @@ export class Collection<D extends JsonObject> {
     }
     const row: Version<D> = {
       seq: ++this.#seq,
-      model: this.#options.model,
+      model: this.#model,
       model_id: id,
       version: versions.length + 1,
-      time_created: this.#seconds(),
+      time_created: this.#source.seconds(),
       time_deleted: timeDeleted,
       initiator_id: initiatorId,
       is_latest: true,
