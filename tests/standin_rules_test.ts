@@ -50,23 +50,16 @@ Deno.test("pythonRegExp() matches as Python does", () => {
     ["a{,}{}", ["a{}", "{}"], ["a"]],
   ];
   for (const [pattern, matches, others] of table) {
-    const expression = pythonRegExp(pattern);
-    for (const text of matches) {
-      assertEquals(expression.test(text), true, `${pattern} on ${text}`);
-    }
-    for (const text of others) {
-      assertEquals(expression.test(text), false, `${pattern} on ${text}`);
-    }
+    const { test } = pythonRegExp(pattern);
+    assertEquals(matches.filter((text) => !test(text)), [], pattern);
+    assertEquals(others.filter(test), [], pattern);
   }
 });
 
-Deno.test("pythonRegExp() throws for patterns that Python cannot compile", () => {
+Deno.test("pythonRegExp() compiles what Python compiles, and nothing else", () => {
   for (const pattern of REFUSED) {
     assertThrows(() => pythonRegExp(pattern), SyntaxError, "", pattern);
   }
-});
-
-Deno.test("pythonRegExp() compiles every pattern that Python compiles", () => {
   for (const pattern of COMPILED) pythonRegExp(pattern);
 });
 
@@ -154,18 +147,9 @@ async function names(session: Session, query: Record<string, string>) {
 Deno.test("stand-in ignores a filter that it cannot read", async () => {
   const session = await alphabet();
   const unreadable = [
-    "{bad",
-    "[]",
-    '"a"',
-    "5",
-    "null",
-    '{"name":null}',
-    '{"version":1.0}',
-    '{"version":1e0}',
-    '{"name":["a"]}',
-    '{"name":{"regexp":"["}}',
-    '{"name":{"regexp":5}}',
-    '{"name":"a","version":null}',
+    ...["{bad", "[]", '"a"', "5", "null", '{"name":null}', '{"version":1.0}'],
+    ...['{"version":1e0}', '{"name":["a"]}', '{"name":{"regexp":"["}}'],
+    ...['{"name":{"regexp":5}}', '{"name":"a","version":null}'],
   ];
   for (const filter of unreadable) {
     assertEquals(await names(session, { filter }), "abcdef", filter);
@@ -220,18 +204,6 @@ Deno.test("stand-in filters by facts", async () => {
   assertEquals(address, [server]);
 });
 
-Deno.test("stand-in refuses unknown operators in a list of models only", async () => {
-  const session = await alphabet();
-  const [cluster] = await session.list("/cluster");
-  const filter = encodeURIComponent('{"name":{"$in":["a"]}}');
-  assertEquals(await session.outcome("GET", `/cluster?filter=${filter}`), [
-    400,
-    "PlainTextError",
-  ]);
-  const versions = `/cluster/${cluster?.id}/version?filter=${filter}`;
-  assertEquals((await session.outcome("GET", versions))[0], 200);
-});
-
 Deno.test("stand-in ignores an order that it cannot read", async () => {
   const session = await alphabet();
   const table: [sort: string, names: string][] = [
@@ -251,20 +223,13 @@ Deno.test("stand-in ignores an order that it cannot read", async () => {
 });
 
 Deno.test("readQuery() reads page and per_page leniently", () => {
+  const ignored = ["0", "-1", "0.5", "abc", "", "0x10", "nan", "inf", "1e999"];
   const table: [text: string, page: number][] = [
     ["3", 3],
     ["2.9", 2],
     ["1e1", 10],
     [" 4 ", 4],
-    ["0", 1],
-    ["-1", 1],
-    ["0.5", 1],
-    ["abc", 1],
-    ["", 1],
-    ["0x10", 1],
-    ["nan", 1],
-    ["inf", 1],
-    ["1e999", 1],
+    ...ignored.map((text): [string, number] => [text, 1]),
   ];
   for (const [text, page] of table) {
     const query = readQuery(
@@ -368,73 +333,34 @@ Deno.test("stand-in checks where the servers of a playbook are", async () => {
     });
   }
   const ids = [free, member, stranger].map((server) => String(server?.id));
-  const violation = (policy: string, playbook: string, reason: string) =>
-    `Violation of playbook server list policy ${policy} (${playbook}): ${reason}`;
-  const table: [playbook: string, servers: string[], message: string][] = [
+  const sorted = (...ids: (string | undefined)[]) => ids.sort().join(", ");
+  const table: [playbook: string, policy: string, reason: string][] = [
     [
       "remove_osd",
-      ids,
-      violation(
-        "in_this_cluster",
-        "remove_osd",
-        `Servers ${
-          [ids[0], ids[2]].sort().join(", ")
-        } do not belong to cluster ${home.id}`,
-      ),
+      "in_this_cluster",
+      `${sorted(ids[0], ids[2])} do not belong to cluster ${home.id}`,
     ],
     [
       "add_osd",
-      ids,
-      violation(
-        "not_in_other_cluster",
-        "add_osd",
-        `Servers ${ids[2]} in other cluster than ${home.id}`,
-      ),
+      "not_in_other_cluster",
+      `${ids[2]} in other cluster than ${home.id}`,
     ],
     [
       "cluster_deploy",
-      ids,
-      violation(
-        "not_in_any_cluster",
-        "cluster_deploy",
-        `Servers ${ids.slice(1).sort().join(", ")} are in clusters`,
-      ),
+      "not_in_any_cluster",
+      `${sorted(ids[1], ids[2])} are in clusters`,
     ],
   ];
-  for (const [playbook_id, server_ids, message] of table) {
+  for (const [playbook_id, policy, reason] of table) {
     const response = await session.send("POST", "/playbook_configuration", {
-      name: "x",
-      cluster_id: String(home.id),
-      playbook_id,
-      server_ids,
-      hints: [],
+      ...{ name: "x", cluster_id: String(home.id), playbook_id },
+      ...{ server_ids: ids, hints: [] },
     });
     assertEquals(await response.json(), {
       code: 400,
       error: "ServerListPolicyViolation",
-      message,
+      message: "Violation of playbook server list policy " +
+        `${policy} (${playbook_id}): Servers ${reason}`,
     });
   }
-});
-
-Deno.test("stand-in gives a role known permissions, sorted, once each", async () => {
-  const session = await Session.start();
-  const permissions = (...names: string[]) => ({
-    name: "api",
-    permissions: names,
-  });
-  const role = await session.post("/role", {
-    name: "viewer",
-    permissions: [
-      permissions("edit_user"),
-      permissions("view_user", "nosuch", "view_role", "view_user"),
-    ],
-  });
-  assertEquals(role.data.permissions, [permissions("view_role", "view_user")]);
-  const [, wheel] = await session.list("/role");
-  assertEquals(wheel?.data.name, "wheel");
-  assertEquals(await session.outcome("DELETE", `/role/${wheel?.id}`), [
-    400,
-    "CannotDeleteRoleWithActiveUsers",
-  ]);
 });
