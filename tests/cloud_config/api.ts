@@ -1,10 +1,7 @@
 /**
  * A server on loopback that records requests: Decapod's API or a cloud's
  * metadata service.
- *
- * @module
  */
-import { delay } from "@std/async/delay";
 
 /** A request as it was received. */
 export interface Received {
@@ -34,7 +31,7 @@ export class Api implements AsyncDisposable {
     this.#server = Deno.serve({
       hostname,
       port,
-      ...tls && { cert: tls.cert, key: tls.key },
+      ...tls,
       signal: this.#abort.signal,
       onListen() {},
     }, async (request) => {
@@ -54,6 +51,10 @@ export class Api implements AsyncDisposable {
     return this.#server.addr.port;
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
   /** The bodies of the POSTs. */
   get bodies(): Record<string, string>[] {
     return this.received.map(({ body }) => JSON.parse(body));
@@ -62,40 +63,6 @@ export class Api implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
     await this.#server.finished;
-  }
-}
-
-/** A raw TCP server that sends chunks to each connection, one per 100 ms. */
-export class RawServer implements AsyncDisposable {
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #served: Promise<void>;
-
-  constructor(...chunks: string[]) {
-    this.#served = this.#serve(chunks);
-  }
-
-  get port(): number {
-    return this.#listener.addr.port;
-  }
-
-  async #serve(chunks: string[]): Promise<void> {
-    for await (const connection of this.#listener) {
-      try {
-        await connection.read(new Uint8Array(4096));
-        for (const [index, chunk] of chunks.entries()) {
-          if (index > 0) await delay(100);
-          await connection.write(new TextEncoder().encode(chunk));
-        }
-      } catch {
-        // The client closed the connection.
-      }
-      connection.close();
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    await this.#served;
   }
 }
 

@@ -13,8 +13,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { generateCloudConfig, V1Client } from "../../mod.ts";
 import { DISCOVERY_TOKEN, StandIn } from "../standin/mod.ts";
-import { LOG, PROGRAM, SETTINGS, UUID } from "./host.ts";
-import { KEY } from "./samples.ts";
+import { KEY, LOG, PROGRAM, SETTINGS, UUID } from "./host.ts";
 import { must, run as runTool, type Tool } from "./tools.ts";
 
 // Addresses of documentation, on a link that exists in the namespaces only. The
