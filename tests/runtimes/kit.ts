@@ -57,6 +57,9 @@ interface Test {
 /** The runtimes on which TLS can be configured, on Node by a custom fetch. */
 export const WITH_TLS: Runtime[] = ["bun", "deno", "node"];
 
+/** All runtimes. */
+export const ALL: Runtime[] = [...WITH_TLS, "workerd"];
+
 const tests: Test[] = [];
 let current = "";
 
@@ -65,11 +68,16 @@ export function section(name: string): void {
   current = name;
 }
 
-/** Adds a test to the section. Defaults to all runtimes. */
-export function test(
+/** Adds a test to the section, for all runtimes. */
+export function test(name: string, run: Test["run"]): void {
+  testOn(ALL, name, run);
+}
+
+/** Adds a test for some runtimes. */
+export function testOn(
+  runtimes: Test["runtimes"],
   name: string,
   run: Test["run"],
-  runtimes: Test["runtimes"] = [...WITH_TLS, "workerd"],
 ): void {
   tests.push({ section: current, name, run, runtimes });
 }

@@ -1,16 +1,16 @@
 /** Listings, executions that are followed, and logs. */
 import {
-  Client,
+  type Client,
   DecapodAPIError,
   DecapodExecutionError,
   DecapodWaitTimeoutError,
 } from "@decapod/decapodlib";
+import { connectToFault, open, seedExecution } from "./clients.ts";
 import {
   assert,
   assertEquals,
   assertMatch,
   assertRejects,
-  openServer,
   rejection,
   section,
   type Server,
@@ -18,15 +18,13 @@ import {
   test,
   within,
 } from "./kit.ts";
-import { connect } from "./sessions.ts";
 
 const CLUSTERS = 60;
 
 section("listings");
 
 test("Listing returns one page when it is awaited", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
+  const { server, client } = await open(settings, { clusters: CLUSTERS });
   const listing = client.getClusters({ page: 2, perPage: 7 });
   assertEquals(await server.requests(), []);
   const page = await listing;
@@ -37,8 +35,7 @@ test("Listing returns one page when it is awaited", async (settings) => {
 });
 
 test("Listing that failed asks again when it is awaited again", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
+  const { server, client } = await open(settings, { clusters: CLUSTERS });
   await client.login();
   await server.respondWith({ status: 500 });
   const listing = client.getClusters();
@@ -48,8 +45,7 @@ test("Listing that failed asks again when it is awaited again", async (settings)
 });
 
 test("Listing yields each item once", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
+  const { client } = await open(settings, { clusters: CLUSTERS });
   const names = new Set<string>();
   let count = 0;
   for await (const { data } of client.getClusters({ perPage: 7 })) {
@@ -67,8 +63,7 @@ test("Listing yields each item once", async (settings) => {
 });
 
 test("Listing sends nothing after the loop was left", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
+  const { server, client } = await open(settings, { clusters: CLUSTERS });
   for await (const _ of client.getClusters({ perPage: 2 })) break;
   const before = (await server.requests()).length;
   await client.getInfo();
@@ -76,8 +71,7 @@ test("Listing sends nothing after the loop was left", async (settings) => {
 });
 
 test("Listing is filtered and sorted by the server", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
+  const { client } = await open(settings, { clusters: CLUSTERS });
   const { items, total } = await client.getClusters({
     filter: { name: { regexp: "^cluster00000[0-4]$" } },
     sortBy: { name: -1 },
@@ -90,15 +84,9 @@ section("following");
 
 /** An execution that runs. */
 async function execute(settings: Settings, failures: object[] = []) {
-  const server = await openServer(settings, { pace: 10 });
-  const client = connect(server);
-  const { id } = await server.do<{ id: string }>("seedExecution", {
-    servers: 2,
-    steps: 6,
-    duration: 300,
-    failures,
-  });
-  return { server, client, id };
+  const opened = await open(settings, { pace: 10 });
+  const options = { servers: 2, steps: 6, duration: 300, failures };
+  return { ...opened, id: await seedExecution(opened.server, options) };
 }
 
 test("waitForExecution() returns the completed execution", async (settings) => {
@@ -122,9 +110,8 @@ test("waitForExecution() rejects with a failed execution", async (settings) => {
 });
 
 test("waitForExecution() rejects at its timeout", async (settings) => {
-  const server = await openServer(settings, { pace: 10 });
-  const client = connect(server);
-  const { id } = await server.do<{ id: string }>("seedExecution", {});
+  const { server, client } = await open(settings, { pace: 10 });
+  const id = await seedExecution(server);
   const error = await assertRejects(
     () => client.waitForExecution(id, { interval: 20, timeout: 200 }),
     DecapodWaitTimeoutError,
@@ -163,20 +150,6 @@ test("streamExecutionLog() yields lines", async (settings) => {
   const text = await client.getExecutionLog(id);
   assertEquals(text.length, lines.join("\r\n").length + 1);
 });
-
-/** A client of the server that sends faulty responses. */
-export function connectToFault(
-  { faults }: Settings,
-  fault: string,
-  options: object = {},
-): Client {
-  return new Client(`${faults}/${fault}`, {
-    login: "root",
-    password: "root",
-    headers: { authorization: "own" }, // so that nothing logs in
-    ...options,
-  });
-}
 
 test("streamExecutionLog() stops at once when it is aborted", async (settings) => {
   const client = connectToFault(settings, "hang-log");

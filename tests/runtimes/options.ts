@@ -7,6 +7,7 @@ import {
   DecapodResponseError,
   DecapodTimeoutError,
 } from "@decapod/decapodlib";
+import { connect, connectToFault, open } from "./clients.ts";
 import {
   assert,
   assertEquals,
@@ -18,8 +19,6 @@ import {
   test,
   within,
 } from "./kit.ts";
-import { connectToFault } from "./listings.ts";
-import { connect } from "./sessions.ts";
 
 section("headers");
 
@@ -108,8 +107,7 @@ const HOOKS: Record<string, () => unknown> = {
 
 for (const [name, onAttempt] of Object.entries(HOOKS)) {
   test(`onAttempt that ${name} changes nothing`, async (settings) => {
-    const server = await openServer(settings);
-    const client = connect(server, { onAttempt });
+    const { client } = await open(settings, { client: { onAttempt } });
     assertEquals((await client.getUserSelf()).data.login, "root");
     await assertRejects(() => client.getUser("none"), DecapodAPIError);
     // An unhandled rejection would end the program.
@@ -127,8 +125,7 @@ test("signal of a dozen calls has one listener, and none afterwards", async (set
   };
   const warnings: string[] = [];
   process?.on?.("warning", ({ name }) => warnings.push(name));
-  const server = await openServer(settings);
-  const client = connect(server);
+  const { server, client } = await open(settings);
   const { signal } = new AbortController();
   const listeners = countListeners(signal);
   await server.respondWith({ isHeld: true });

@@ -5,7 +5,9 @@ import {
   DecapodConnectionError,
   type TlsOptions,
 } from "@decapod/decapodlib";
+import { ACCOUNT } from "./clients.ts";
 import {
+  ALL,
   assert,
   assertEquals,
   assertMatch,
@@ -15,7 +17,7 @@ import {
   section,
   Server,
   type Settings,
-  test,
+  testOn,
   WITH_TLS,
 } from "./kit.ts";
 
@@ -30,16 +32,14 @@ export function useFetchWith(make: NonNullable<typeof fetchWith>): void {
 }
 
 function connect(url: string, tls: TlsOptions): Client {
-  const account = { login: "root", password: "root", retries: 0 };
-  return new Client(url, {
-    ...account,
-    ...(fetchWith ? { fetch: fetchWith(tls) } : { tls }),
-  });
+  const options = fetchWith ? { fetch: fetchWith(tls) } : { tls };
+  return new Client(url, { ...ACCOUNT, retries: 0, ...options });
 }
 
 section("tls");
 
-test(
+testOn(
+  WITH_TLS,
   "Client accepts a private CA and sends a client certificate",
   async (settings) => {
     const { pem: { ca, cert, key }, tls } = settings;
@@ -50,17 +50,16 @@ test(
     await known.logout();
     assertEquals((await known.getUserSelf()).data.login, "root");
   },
-  WITH_TLS,
 );
 
-test(
+testOn(
+  ["node", "workerd"],
   "Client rejects tls where fetch has no TLS settings",
   async ({ runtime, pem }) => {
     const { ca, cert, key } = pem;
-    const account = { login: "root", password: "root" };
     for (const tls of [{ ca }, { ca, cert, key }, { verify: false }]) {
       await assertRejects(
-        () => new Client("https://decapod.example", { ...account, tls }),
+        () => new Client("https://decapod.example", { ...ACCOUNT, tls }),
         TypeError,
         runtime === "node"
           ? /NODE_EXTRA_CA_CERTS .*fetch of undici/
@@ -68,10 +67,10 @@ test(
       );
     }
   },
-  ["node", "workerd"],
 );
 
-test(
+testOn(
+  WITH_TLS,
   "asyncDispose() lets a TLS request that was sent finish",
   async (settings) => {
     const { pem: { ca }, tls } = settings;
@@ -84,15 +83,19 @@ test(
     await server.release();
     await call;
   },
-  WITH_TLS,
 );
 
-test("tls.verify: false turns verification off", async ({ tls }) => {
-  await using client = connect(tls.good, { verify: false });
-  assertEquals((await client.getUserSelf()).data.login, "root");
-}, ["bun", "node"]);
+testOn(
+  ["bun", "node"],
+  "tls.verify: false turns verification off",
+  async ({ tls }) => {
+    await using client = connect(tls.good, { verify: false });
+    assertEquals((await client.getUserSelf()).data.login, "root");
+  },
+);
 
-test(
+testOn(
+  ["deno"],
   "tls.verify: false is rejected with what to do instead",
   async ({ tls }) => {
     await assertRejects(
@@ -101,7 +104,6 @@ test(
       /--unsafely-ignore-certificate-errors=HOST.*tls\.ca/,
     );
   },
-  ["deno"],
 );
 
 interface Wrong {
@@ -169,39 +171,32 @@ const WRONG: Wrong[] = [
 /** workerd tells a program only this. */
 const WORKERD = /TLS failed .*see the log of workerd/;
 
-for (const { name, server, ca = "ca", message, own, runtimes } of WRONG) {
-  test(
-    `DecapodConnectionError names ${name}`,
-    async ({ runtime, pem, tls }) => {
-      const url = tls[server];
-      // workerd trusts the CA by its configuration.
-      await using client = connect(
-        url,
-        runtime === "workerd" ? {} : {
-          ca: pem[ca],
-        },
-      );
-      const error = await assertRejects(
-        () => client.getInfo(),
-        DecapodConnectionError,
-        runtime === "workerd" ? WORKERD : own?.[runtime] ?? message,
-      );
-      assertEquals(error.url, `${url}/v1/info/`);
-    },
-    runtimes,
-  );
+for (const { name, server, ca = "ca", message, own, runtimes = ALL } of WRONG) {
+  testOn(runtimes, `DecapodConnectionError names ${name}`, async (settings) => {
+    const { runtime, pem } = settings;
+    const isWorkerd = runtime === "workerd"; // trusts the CA by its configuration
+    const url = settings.tls[server];
+    await using client = connect(url, isWorkerd ? {} : { ca: pem[ca] });
+    const error = await assertRejects(
+      () => client.getInfo(),
+      DecapodConnectionError,
+      isWorkerd ? WORKERD : own?.[runtime] ?? message,
+    );
+    assertEquals(error.url, `${url}/v1/info/`);
+  });
 }
 
-test(
+testOn(
+  ["bun", "node"],
   "Client accepts a CA certificate as the server's",
   async ({ pem, tls }) => {
     await using client = connect(tls.self, { ca: pem.self });
     assertEquals((await client.getUserSelf()).data.login, "root");
   },
-  ["bun", "node"],
 );
 
-test(
+testOn(
+  WITH_TLS,
   "DecapodConnectionError names a client certificate of another CA",
   async ({ pem, tls }) => {
     for (const url of [tls.requiresCertificate, tls.requiresCertificate12]) {
@@ -217,10 +212,10 @@ test(
       );
     }
   },
-  WITH_TLS,
 );
 
-test(
+testOn(
+  ["bun", "deno"],
   "TypeError names tls settings that are not PEM text",
   async ({ pem, tls }) => {
     const broken: [TlsOptions, RegExp][] = [
@@ -232,10 +227,10 @@ test(
       await assertRejects(() => connect(tls.good, options), TypeError, pattern);
     }
   },
-  ["bun", "deno"],
 );
 
-test(
+testOn(
+  ["bun", "deno"],
   "tls settings that are not certificates are an error",
   async ({ pem, tls }) => {
     const ca = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -255,5 +250,4 @@ test(
       );
     }
   },
-  ["bun", "deno"],
 );
