@@ -2,14 +2,12 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { readQuery } from "./standin/filters.ts";
-import { seededRandom } from "./standin/ids.ts";
 import { type Json, type JsonObject, toJson } from "./standin/json.ts";
 import { COMPILED, REFUSED } from "./standin/patterns.ts";
 import { repr } from "./standin/python.ts";
 import { pythonRegExp } from "./standin/regexp.ts";
 import { BODIES, MODELS, validate } from "./standin/schemas.ts";
 import { fields, Session } from "./standin/session.ts";
-import { Table } from "./standin/table.ts";
 
 Deno.test("pythonRegExp() matches as Python does", () => {
   const table: [pattern: string, matches: string[], others: string[]][] = [
@@ -237,50 +235,6 @@ Deno.test("readQuery() reads page and per_page leniently", () => {
     );
     assertEquals(query.page, page, text);
     assertEquals(query.perPage, page === 1 ? 25 : page, text);
-  }
-});
-
-Deno.test("Table agrees with a simple one, whatever is asked of it", () => {
-  interface Item {
-    seq: number;
-    n: number;
-    s: string;
-  }
-  for (let seed = 1; seed <= 20; seed++) {
-    const random = seededRandom(seed);
-    const pick = (most: number) => Math.floor(random() * most);
-    const field = (row: Item, name: string) =>
-      name === "n" ? row.n : name === "s" ? row.s : undefined;
-    const table = new Table<Item>(field, [["n", 1]]);
-    const simple: Item[] = [];
-    for (let round = 1; round <= 200; round++) {
-      const item = { seq: round, n: pick(5), s: "abc"[pick(3)] ?? "" };
-      table.add(item);
-      simple.push(item);
-      if (pick(3) === 0) {
-        const [gone] = simple.splice(pick(simple.length), 1);
-        if (gone) table.delete(gone);
-      }
-      const least = pick(5);
-      const direction = pick(2) === 0 ? 1 : -1;
-      const byNumber = pick(2) === 0;
-      const page = 1 + pick(3);
-      const query = readQuery(
-        new URLSearchParams({
-          page: String(page),
-          per_page: "7",
-          filter: JSON.stringify({ n: { gte: least } }),
-          sort_by: JSON.stringify({ [byNumber ? "n" : "s"]: direction }),
-        }),
-      );
-      const expected = simple.filter(({ n }) => n >= least).sort((a, b) => {
-        const order = byNumber ? a.n - b.n : a.s < b.s ? -1 : +(a.s > b.s);
-        return order * direction || a.seq - b.seq;
-      });
-      const actual = table.list(query);
-      assertEquals(actual.total, expected.length);
-      assertEquals(actual.rows, expected.slice((page - 1) * 7, page * 7));
-    }
   }
 });
 

@@ -15,8 +15,6 @@ export type Test = (value: Value) => boolean;
 export interface Condition {
   readonly field: string;
   readonly test: Test;
-  /** Whether all values that pass are adjacent when sorted. */
-  readonly range: boolean;
 }
 
 /** The order of a listing: fields, each ascending (1) or descending (-1). */
@@ -43,11 +41,7 @@ export function readQuery(params: URLSearchParams): Query {
     perPage: positiveInteger(params.get("per_page"), PER_PAGE),
     all: YES.test(params.get("all") ?? ""),
     filter: () =>
-      filter.map(({ field, compile, range }) => ({
-        field,
-        test: compile(),
-        range,
-      })),
+      filter.map(({ field, compile }) => ({ field, test: compile() })),
     sort: readSort(params.get("sort_by")),
   };
 }
@@ -92,7 +86,6 @@ type Compile = () => Test;
 interface RawCondition {
   readonly field: string;
   readonly compile: Compile;
-  readonly range: boolean;
 }
 
 /** One unreadable condition makes the whole filter unreadable. */
@@ -101,16 +94,9 @@ function readFilter(text: string | null): RawCondition[] {
   for (const [field, value] of Object.entries(readObject(text) ?? {})) {
     const compile = readCondition(field, value);
     if (compile === null) return [];
-    conditions.push({ field, compile, range: isRange(value) });
+    conditions.push({ field, compile });
   }
   return conditions;
-}
-
-const RANGE_OPERATORS = new Set(["gt", "gte", "lt", "lte"]);
-
-function isRange(value: Writable): boolean {
-  return isFields(value) &&
-    Object.keys(value).every((name) => RANGE_OPERATORS.has(name));
 }
 
 function readCondition(field: string, value: Writable): Compile | null {

@@ -107,7 +107,7 @@ export class Collection<D extends JsonObject> {
       }
     }
     rows.sort(orderBy(sort, this.#field));
-    return cut(filterRows(rows, conditions, sort, this.#field), query);
+    return cut(filterRows(rows, conditions, this.#field), query);
   }
 
   /** The versions of one model, newest first. Filter and order are ignored. */
