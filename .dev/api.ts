@@ -6,6 +6,7 @@
  * change of the public API shows in a diff.
  */
 import { assertEquals } from "@std/assert";
+import { tempFolder } from "./files.ts";
 import { deno, ROOT } from "./process.ts";
 
 const REPORT = `${ROOT}tests/api.txt`;
@@ -15,19 +16,15 @@ const LEFT_OUT =
   /^\s*\/\*\*[^]*?\*\/\n|^\s*\/\/.*\n|^.* const [A-Z_]+: string\[\];\n|^\n/gm;
 
 async function apiReport(): Promise<string> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const { code, stderr } = await deno([
-      ...["bundle", "--declaration", "--packages=external"],
-      ...[`--outdir=${folder}`, "mod.ts"],
-    ]);
-    if (code !== 0) throw new Error(`Cannot declare mod.ts: ${stderr}`);
-    return [`${ROOT}mod.ts`, `${folder}/mod.d.ts`]
-      .map((path) => Deno.readTextFileSync(path)).join("")
-      .replace(/(?<= \{) \/\*\*[^]*?\*\/\s+/g, "\n    ").replace(LEFT_OUT, "");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using folder = tempFolder();
+  const { code, stderr } = await deno([
+    ...["bundle", "--declaration", "--packages=external"],
+    ...[`--outdir=${folder.path}`, "mod.ts"],
+  ]);
+  if (code !== 0) throw new Error(`Cannot declare mod.ts: ${stderr}`);
+  return [`${ROOT}mod.ts`, `${folder.path}/mod.d.ts`]
+    .map((path) => Deno.readTextFileSync(path)).join("")
+    .replace(/(?<= \{) \/\*\*[^]*?\*\/\s+/g, "\n    ").replace(LEFT_OUT, "");
 }
 
 const report = await apiReport();

@@ -1,5 +1,6 @@
 /** Counts lines, with and without comments and blanks: `deno task lines`. */
 import { projectFiles } from "./checks.ts";
+import { walk } from "./files.ts";
 import { ROOT } from "./process.ts";
 import { table } from "./table.ts";
 
@@ -10,16 +11,13 @@ const FOLDERS = ["tests", "examples", ".dev"];
 const COMMENT = /^\s*(?:\/\*[^]*?\*\/|\/\/.*)$/gm;
 
 /** The TypeScript files below a folder. */
-function* walk(folder: string): Generator<string> {
-  for (const { name, isDirectory } of Deno.readDirSync(ROOT + folder)) {
-    const path = `${folder}/${name}`;
-    if (isDirectory) yield* walk(path);
-    else if (name.endsWith(".ts")) yield path;
-  }
+function modulesIn(folder: string): string[] {
+  return [...walk(ROOT + folder)].filter((path) => path.endsWith(".ts"))
+    .map((path) => `${folder}/${path}`);
 }
 
-function row(name: string, files: Iterable<string>): string[] {
-  const texts = [...files].map((file) => Deno.readTextFileSync(ROOT + file));
+function row(name: string, files: string[]): string[] {
+  const texts = files.map((file) => Deno.readTextFileSync(ROOT + file));
   const sum = (counts: number[]) => counts.reduce((a, b) => a + b, 0);
   const all = texts.map((text) => text.trimEnd().split("\n").length);
   const code = texts.map((text) =>
@@ -34,5 +32,5 @@ console.log(table([
   ["", "code", "all"],
   ...modules.map((module) => row(module, [module])),
   row("published", modules),
-  ...FOLDERS.map((name) => row(`${name}/`, walk(name))),
+  ...FOLDERS.map((name) => row(`${name}/`, modulesIn(name))),
 ]));

@@ -12,9 +12,8 @@ import {
   denoConsumer,
   npmConsumer,
 } from "../../.dev/jsr/consumers.ts";
-import { JsrServer, publish } from "../../.dev/jsr/server.ts";
+import { type JsrServer, openRegistry } from "../../.dev/jsr/server.ts";
 import { type Output, run } from "../../.dev/process.ts";
-import { standInRegistry } from "../../.dev/registry.ts";
 import {
   load,
   provideProgram,
@@ -371,11 +370,7 @@ async function runAll(
     skip(error, ...targets);
     return rows;
   }
-  await using registry = new JsrServer(
-    await standInRegistry(),
-    load(tools, "typescript"),
-  );
-  await publish(registry);
+  await using registry = await openRegistry(tools);
   await using prepared = await prepare(node);
   const world: World = {
     tools,

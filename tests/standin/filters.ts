@@ -46,7 +46,7 @@ export function readQuery(params: URLSearchParams): Query {
   };
 }
 
-const YES = /^(?:y|yes|t|true|on|1)$/i;
+export const YES = /^(?:y|yes|t|true|on|1)$/i;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
 function positiveInteger(text: string | null, fallback: number): number {

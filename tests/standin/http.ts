@@ -122,7 +122,9 @@ export function jsonResponse(text: string): Response {
     "Cache-Control": NO_CACHE,
   });
   // Text beyond ASCII is sent in chunks, without Content-Length.
-  if (!isAscii(body)) return new Response(streamOf(body), { headers });
+  if (/\P{ASCII}/u.test(body)) {
+    return new Response(new Blob([body]).stream(), { headers });
+  }
   headers.set("Content-Length", String(body.length));
   return new Response(body, { headers });
 }
@@ -174,18 +176,4 @@ function ascii(text: string): string {
     /[\u0080-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-}
-
-function isAscii(text: string): boolean {
-  return !/\P{ASCII}/u.test(text);
-}
-
-function streamOf(text: string): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const bytes = new TextEncoder().encode(text);
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes);
-      controller.close();
-    },
-  });
 }

@@ -354,30 +354,6 @@ function rejectOnAbort(
 
 /** A response whose body fails with the signal's reason. */
 function abortable(response: Response, signal: AbortSignal): Response {
-  if (response.body === null) return response;
-  const reader = response.body.getReader();
-  let abort = () => {};
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      abort = () => {
-        controller.error(signal.reason);
-        reader.cancel(signal.reason).catch(() => {});
-      };
-      signal.addEventListener("abort", abort, { once: true });
-    },
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (signal.aborted) return;
-      if (value !== undefined) controller.enqueue(value);
-      if (done) {
-        signal.removeEventListener("abort", abort);
-        controller.close();
-      }
-    },
-    cancel(reason) {
-      signal.removeEventListener("abort", abort);
-      return reader.cancel(reason);
-    },
-  });
-  return new Response(body, response);
+  const body = response.body?.pipeThrough(new TransformStream(), { signal });
+  return new Response(body ?? null, response);
 }

@@ -7,15 +7,9 @@ import {
   denoConsumer,
   npmConsumer,
 } from "../../.dev/jsr/consumers.ts";
-import { JsrServer, publish } from "../../.dev/jsr/server.ts";
+import { type JsrServer, openRegistry } from "../../.dev/jsr/server.ts";
 import { type Output, run } from "../../.dev/process.ts";
-import { standInRegistry } from "../../.dev/registry.ts";
-import {
-  load,
-  provideProgram,
-  provideTools,
-  type Tools,
-} from "../../.dev/tools.ts";
+import { provideProgram, provideTools, type Tools } from "../../.dev/tools.ts";
 import type { StandIn } from "../standin/mod.ts";
 
 /** Other runtimes, each by its path. */
@@ -89,13 +83,7 @@ export class Published implements AsyncDisposable {
 
   static async open(): Promise<Published> {
     const { programs, tools } = installed ?? await install();
-    const typescript = load<ConstructorParameters<typeof JsrServer>[1]>(
-      tools,
-      "typescript",
-    );
-    const registry = new JsrServer(await standInRegistry(), typescript);
-    await publish(registry);
-    return new Published(programs, tools, registry);
+    return new Published(programs, tools, await openRegistry(tools));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
