@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { tempFolder } from "../.dev/files.ts";
 import type { Output } from "../.dev/process.ts";
 import { Client, generateCloudConfig, type V1Client } from "../mod.ts";
 import { OPTIONS, TOKEN } from "./cloud_config/host.ts";
@@ -350,22 +351,18 @@ function testCloudConfig(
   ) => Promise<void>,
 ): void {
   Deno.test(`cloud_config.ts: ${name}`, async () => {
-    const folder = await Deno.makeTempDir();
+    using folder = tempFolder();
     const permissions = [
       ...["--allow-read", "--allow-write"],
       "--allow-env=DECAPOD_DISCOVERY_TOKEN",
     ];
-    try {
-      const key = join(folder, "id.pub");
-      await Deno.writeTextFile(key, `${OPTIONS.publicKey}\n`);
-      const run = (args: string[], DECAPOD_DISCOVERY_TOKEN = TOKEN) =>
-        example("cloud_config.ts", args, { DECAPOD_DISCOVERY_TOKEN }, {
-          permissions,
-        });
-      await body(run, key, folder);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    const key = join(folder.path, "id.pub");
+    await Deno.writeTextFile(key, `${OPTIONS.publicKey}\n`);
+    const run = (args: string[], DECAPOD_DISCOVERY_TOKEN = TOKEN) =>
+      example("cloud_config.ts", args, { DECAPOD_DISCOVERY_TOKEN }, {
+        permissions,
+      });
+    await body(run, key, folder.path);
   });
 }
 
