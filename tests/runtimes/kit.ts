@@ -68,18 +68,17 @@ export function section(name: string): void {
   current = name;
 }
 
-/** Adds a test to the section, for all runtimes. */
-export function test(name: string, run: Test["run"]): void {
-  testOn(ALL, name, run);
+let chosen: readonly Runtime[] = ALL;
+
+/** Limits the next test to some runtimes. */
+export function only(...runtimes: Runtime[]): void {
+  chosen = runtimes;
 }
 
-/** Adds a test for some runtimes. */
-export function testOn(
-  runtimes: Test["runtimes"],
-  name: string,
-  run: Test["run"],
-): void {
-  tests.push({ section: current, name, run, runtimes });
+/** Adds a test to the section. */
+export function test(name: string, run: Test["run"]): void {
+  tests.push({ section: current, name, run, runtimes: chosen });
+  chosen = ALL;
 }
 
 /** A test that takes longer hangs. */
