@@ -1,5 +1,4 @@
 /** The examples, run as a user runs them. */
-
 import {
   assert,
   assertEquals,

@@ -1,5 +1,4 @@
 /** Checks README and the other pages against the project. */
-
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { tempFolder } from "../.dev/files.ts";
 import type { Consumer } from "../.dev/jsr/consumers.ts";

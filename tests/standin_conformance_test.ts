@@ -9,7 +9,6 @@
  * back twice, since the server did within a second what the stand-in is given
  * six for.
  */
-
 import { assertEquals } from "@std/assert";
 import { isObject, type Json } from "./standin/json.ts";
 import { StandIn, TestClock } from "./standin/mod.ts";

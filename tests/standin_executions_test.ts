@@ -1,5 +1,4 @@
 /** Executions of the stand-in that follow the clock. */
-
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Json } from "./standin/json.ts";
 import { fields, Session } from "./standin/session.ts";

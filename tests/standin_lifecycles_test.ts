@@ -6,7 +6,6 @@
  * told what to do. The first `$name` in a response binds the value, later ones
  * stand for it.
  */
-
 import { assertEquals } from "@std/assert";
 import { request as httpRequest } from "node:http";
 import { isObject, type Json, type JsonObject } from "./standin/json.ts";

@@ -1,5 +1,4 @@
 /** The rules of the stand-in: filters, orders, pages, schemas, patterns. */
-
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { readQuery } from "./standin/filters.ts";
 import { type Json, type JsonObject, toJson } from "./standin/json.ts";

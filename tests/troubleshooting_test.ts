@@ -2,7 +2,6 @@
  * Provokes every message of docs/troubleshooting.md on Deno, as a user would,
  * and compares it with the page. With UPDATE=1 it writes them to the page.
  */
-
 import { assertEquals } from "@std/assert";
 import { tempFolder } from "../.dev/files.ts";
 import { deno, ROOT } from "../.dev/process.ts";

@@ -1,5 +1,4 @@
 /** Types: code that compiles, and code that does not. */
-
 import { assert, assertEquals } from "@std/assert";
 import { tempFolder } from "../.dev/files.ts";
 import { deno, ROOT } from "../.dev/process.ts";

@@ -6,8 +6,6 @@
  * a cache folder, never installed: an installed cloud-init would run at the
  * machine's next boot. Run this file or call {@linkcode ensureTools} before the
  * tests; the tests change nothing.
- *
- * @module
  */
 import { join } from "node:path";
 import { cacheFolder, makeOnce } from "../../.dev/registry.ts";

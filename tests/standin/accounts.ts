@@ -1,5 +1,4 @@
 /** Users, roles, tokens and passwords. */
-
 import { badRequest, crash, standard } from "./errors.ts";
 import { type Context, type Route, route } from "./http.ts";
 import { Float, isObject, type Json, type JsonObject, toJson } from "./json.ts";

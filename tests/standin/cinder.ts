@@ -1,5 +1,4 @@
 /** The Cinder integration: the files that OpenStack needs to use a cluster. */
-
 import { standard } from "./errors.ts";
 import { type Route, route } from "./http.ts";
 import { type JsonObject, toJson } from "./json.ts";

@@ -1,5 +1,4 @@
 /** Clusters: groups of servers, each server in its roles. */
-
 import { standard } from "./errors.ts";
 import { type Route, route } from "./http.ts";
 import type { Json } from "./json.ts";

@@ -1,5 +1,4 @@
 /** Executions: runs of playbooks, which take their time. */
-
 import { authorizePlaybook } from "./accounts.ts";
 import { type Effects, effectsOf } from "./effects.ts";
 import { ApiError, badRequest, crash, standard } from "./errors.ts";

@@ -1,5 +1,4 @@
 /** The query of a listing: page, filter, order. */
-
 import { crash } from "./errors.ts";
 import { Float, type Json, parseKeepingFloats, type Writable } from "./json.ts";
 import { compareText } from "./python.ts";

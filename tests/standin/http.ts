@@ -1,5 +1,4 @@
 /** Requests and responses, as every part of the server sees them. */
-
 import { type ApiError, crash, standard } from "./errors.ts";
 import { type Query, readQuery } from "./filters.ts";
 import { type Json, type JsonObject, parseJson } from "./json.ts";

@@ -1,5 +1,4 @@
 /** The configurations of playbooks: Ansible's variables and inventory. */
-
 import type { ClusterData } from "./clusters.ts";
 import { crash } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";

@@ -1,5 +1,4 @@
 /** The log of an execution: how it is written and sent. */
-
 import { YES } from "./filters.ts";
 import type { Context } from "./http.ts";
 import { type JsonObject, toJson } from "./json.ts";

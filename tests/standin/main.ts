@@ -4,10 +4,7 @@
  * ```sh
  * deno run -A tests/standin/main.ts --port 9999
  * ```
- *
- * @module
  */
-
 import { parseArgs } from "node:util";
 import process from "node:process";
 import { StandIn } from "./mod.ts";

@@ -18,10 +18,7 @@
  * `effects.ts` says what playbooks change and `inventory.ts` how they are
  * configured; `schemas.ts` validates bodies; `store.ts`, `table.ts` and
  * `filters.ts` store, sort and find models; `nginx.ts` is the proxy in front.
- *
- * @module
  */
-
 import type { Mail } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
 import type { Failure, Outcome } from "./executions.ts";

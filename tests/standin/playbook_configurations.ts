@@ -1,5 +1,4 @@
 /** Playbook configurations: a playbook configured for a cluster. */
-
 import { authorizePlaybook } from "./accounts.ts";
 import { type ClusterData, isDeployed } from "./clusters.ts";
 import { badRequest, crash } from "./errors.ts";

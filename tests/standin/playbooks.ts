@@ -1,5 +1,4 @@
 /** The playbooks of the server, with their hints, and all permissions. */
-
 import { badRequest, crash } from "./errors.ts";
 import type { Json, JsonObject } from "./json.ts";
 

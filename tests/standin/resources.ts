@@ -1,5 +1,4 @@
 /** The seven routes that every versioned model has. */
-
 import { ApiError, crash, standard } from "./errors.ts";
 import { type Context, pageText, type Route, route } from "./http.ts";
 import type { Json, JsonObject } from "./json.ts";

@@ -1,5 +1,4 @@
 /** The route table: every path of the API, with access and handler. */
-
 import { accountRoutes, authenticate, authorize } from "./accounts.ts";
 import { cinderRoutes } from "./cinder.ts";
 import { clusterRoutes } from "./clusters.ts";

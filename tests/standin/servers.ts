@@ -1,5 +1,4 @@
 /** Servers: they announce themselves and are discovered. */
-
 import { updateServer } from "./clusters.ts";
 import { ApiError, crash } from "./errors.ts";
 import { type Route, route } from "./http.ts";

@@ -1,5 +1,4 @@
 /** A session with the stand-in, for its tests. */
-
 import { assertEquals } from "@std/assert";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { StandIn, type StandInOptions, TestClock } from "./mod.ts";

@@ -1,5 +1,4 @@
 /** Versioned models: a change or a deletion creates a new version. */
-
 import { standard } from "./errors.ts";
 import type { Query, Sort, Value } from "./filters.ts";
 import type { Ids } from "./ids.ts";

@@ -1,5 +1,4 @@
 /** A table that filters, sorts and pages rows. */
-
 import { standard } from "./errors.ts";
 import {
   compare,

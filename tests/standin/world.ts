@@ -1,5 +1,4 @@
 /** The state of the server, and its time. */
-
 import { Accounts } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
 import type { ClusterData } from "./clusters.ts";

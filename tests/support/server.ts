@@ -1,5 +1,4 @@
 /** Real servers on loopback sockets that record their requests. */
-
 import {
   Client,
   type ClientOptions,
