@@ -11,7 +11,6 @@ import { checkExamples } from "./documented.ts";
 import { checkImports } from "./imports.ts";
 import { ROOT } from "./process.ts";
 import { checkPublished } from "./published.ts";
-import { testProgress } from "./runner.ts";
 import { TARGETS } from "../tests/runtimes/targets.ts";
 
 const output = (code: number, stdout: string, stderr = "") => ({
@@ -38,7 +37,11 @@ Deno.test("quickChecks() and slowChecks() are steps of the workflow", async () =
   );
 });
 
-Deno.test("testSummary() counts the last summary of a run", () => {
+Deno.test("testSummary() and runtimesSummary() count the last summary of a run", () => {
+  const runtimes = (counts: number[]) =>
+    `  deno\nruntimes | ${counts[0]} passed | ${counts[1]} failed | ${
+      counts[2]
+    } skipped\n`;
   const cases: [number, string, number, number, number][] = [
     [0, "ok | 2 passed | 0 failed (7ms)\n", 2, 0, 0],
     [0, "ok | 9 passed (2 steps) | 0 failed | 3 ignored (1s)\n", 9, 0, 3],
@@ -48,50 +51,22 @@ Deno.test("testSummary() counts the last summary of a run", () => {
     [1, "", 0, 1, 0],
     [1, "ok | 2 passed | 0 failed (7ms)\n", 2, 1, 0],
     [0, "ok | 0 passed | 0 failed (0ms)\n", 0, 1, 0],
+    [0, runtimes([9, 0, 1]), 9, 0, 1],
+    [1, runtimes([9, 2, 0]), 9, 2, 0],
+    [1, runtimes([9, 0, 0]), 9, 1, 0],
+    [0, runtimes([0, 0, 0]), 0, 1, 0],
   ];
   for (const [code, text, passed, failed, skipped] of cases) {
-    assertEquals(testSummary(output(code, text)), { passed, failed, skipped });
+    const read = text.includes("runtimes") ? runtimesSummary : testSummary;
+    const { details, ...counts } = read(output(code, text));
+    assertEquals(counts, { passed, failed, skipped });
+    const shown = read === runtimesSummary && failed === 0;
+    assertEquals(details, shown ? "  deno\n" : undefined);
   }
   const { details } = testSummary(
     output(0, "a\n▸ 9 cells\nok | 2 passed | 0 failed (7ms)\n▸ 8 runs\n"),
   );
   assertEquals(details, "▸ 9 cells\n▸ 8 runs");
-});
-
-Deno.test("runtimesSummary() counts the last line and shows the rest", () => {
-  const line = (passed: number, failed: number, skipped: number) =>
-    `runtimes | ${passed} passed | ${failed} failed | ${skipped} skipped\n`;
-  const cases: [number, string, number, number, number][] = [
-    [0, line(9, 0, 1), 9, 0, 1],
-    [1, line(9, 2, 0), 9, 2, 0],
-    // Exited with an error after its table, or ran nothing.
-    [1, line(9, 0, 0), 9, 1, 0],
-    [0, line(0, 0, 0), 0, 1, 0],
-    [0, "", 0, 1, 0],
-  ];
-  for (const [code, text, passed, failed, skipped] of cases) {
-    const { details, ...counts } = runtimesSummary(
-      output(code, `  deno\n${text}`),
-    );
-    assertEquals(counts, { passed, failed, skipped });
-    assertEquals(details, failed > 0 ? undefined : "  deno\n");
-  }
-});
-
-Deno.test("testProgress() counts finished tests and names the current file", () => {
-  assertEquals(testProgress(""), "");
-  assertEquals(
-    testProgress(`running 2 tests from ./tests/a_test.ts
-a ... ok (3ms)
-b ...
-------- output -------
-text
------ output end -----
-b ... FAILED (1s)
-running 4 tests from ./tests/b_test.ts
-`),
-    ", 2 tests, tests/b_test.ts",
-  );
 });
 
 Deno.test("checkPublished() rejects files that are not the library", () => {

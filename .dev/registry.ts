@@ -153,7 +153,7 @@ async function downloadTarballs(
 }
 
 /** The files of std in an archive: `yaml@1.0.10` → `mod.js` → text. */
-export function stdFiles(
+function stdFiles(
   archive: Iterable<[path: string, text: string]>,
 ): Map<string, Map<string, string>> {
   const packages = new Map<string, Map<string, string>>();
@@ -170,7 +170,7 @@ export function stdFiles(
 }
 
 /** Reverts the changes of the npm build to a file of std. */
-export function asPublished(file: string, text: string): string {
+function asPublished(file: string, text: string): string {
   const restored = text
     .replace(/^import \* as dntShim from .*\n/m, "")
     .replaceAll("dntShim.dntGlobalThis", "globalThis")

@@ -162,29 +162,6 @@ Deno.test("StandIn.setLog() replaces a log, also by a stream", async () => {
   assertEquals(await file.text(), "line\nline\n");
 });
 
-Deno.test("stand-in delivers an execution of 10,000 steps on 50 servers whole", async () => {
-  const session = await Session.start();
-  const { id } = session.standIn.seedExecution({
-    servers: 50,
-    steps: 10_000,
-    duration: 200_000,
-  });
-  const path = `/execution/${id}/steps`;
-  const seen = new Set<Json>();
-  for (let second = 0; second <= 200; second++) {
-    const steps = await session.list(path, {
-      all: "1",
-      filter: JSON.stringify({
-        time_finished: { gte: session.clock.now() / 1000 - 1 },
-      }),
-    });
-    for (const step of steps) seen.add(step.id ?? null);
-    session.clock.advance(1000);
-  }
-  assertEquals(seen.size, 10_000);
-  assertEquals(await session.state(String(id)), "completed");
-});
-
 Deno.test("stand-in runs executions that share a server one after the other", async () => {
   const session = await Session.start();
   const { cluster } = await session.deploy();

@@ -17,29 +17,7 @@ const LIBRARY = new URL("../mod.ts", import.meta.url);
 const ID = "11111111-1111-4111-8111-111111111111";
 
 /** The servers, and what was created on them. */
-interface World {
-  /** A stand-in, and a client for it. */
-  url: string;
-  client: Client;
-  /** Another one, behind Decapod's nginx. */
-  nginx: string;
-  /** The same with TLS and a certificate of an unknown CA. */
-  tls: string;
-  /** A closed port. */
-  closed: string;
-  /** A server that is not a Decapod. */
-  other: string;
-  /** A server that redirects. */
-  pointer: string;
-  /** A server that never responds. */
-  silent: string;
-  /** A server that closes the connection after the request. */
-  rude: string;
-  /** A CA that signed no certificate. */
-  otherCa: string;
-  /** An execution that failed, and one that does not end. */
-  executions: { failed: string; endless: string };
-}
+type World = Awaited<ReturnType<typeof openWorld>>["world"];
 
 /** Creates a client without retries. */
 function connect(url: string, options: Partial<ClientOptions> = {}): Client {
@@ -346,28 +324,38 @@ async function openWorld() {
   });
   stack.use(rude);
   const hold = Promise.withResolvers<void>();
-  const world: World = {
+  const world = {
+    /** A stand-in, and a client for it. */
     url,
     client,
-    nginx: serve(new StandIn({ behindNginx: true }).handler),
+    /** An execution that failed, and one that does not end. */
+    executions: { failed, endless },
+    /** The same with TLS and a certificate of an unknown CA. */
     tls: serve(standIn.handler, { cert, key }),
-    closed: "http://127.0.0.1:4", // no service uses this port
+    /** A CA that signed no certificate. */
+    otherCa,
+    /** Another stand-in, behind Decapod's nginx. */
+    nginx: serve(new StandIn({ behindNginx: true }).handler),
+    /** A closed port: no service uses it. */
+    closed: "http://127.0.0.1:4",
+    /** A server that is not a Decapod. */
     other: serve(() => {
       const headers = { "content-type": "text/html" };
       return new Response("<h1>It works!</h1>", { headers });
     }),
+    /** A server that redirects. */
     pointer: serve((request) => {
       const { pathname } = new URL(request.url);
       const headers = { location: `https://decapod.example${pathname}` };
       return new Response(null, { status: 301, headers });
     }),
+    /** A server that never responds. */
     silent: serve(async () => {
       await hold.promise;
       return new Response();
     }),
+    /** A server that closes the connection after the request. */
     rude: rude.url,
-    otherCa,
-    executions: { failed, endless },
   };
   stack.defer(() => hold.resolve()); // before the servers are waited for
   return { world, [Symbol.asyncDispose]: () => stack.disposeAsync() };
