@@ -22,7 +22,7 @@ import {
 } from "../../.dev/tools.ts";
 import config from "../../deno.json" with { type: "json" };
 import { generateCloudConfig } from "../../mod.ts";
-import { issue } from "./certificates.ts";
+import { type CertificateOptions, issue } from "./certificates.ts";
 import { OPTIONS } from "./cloud_config.ts";
 import { checkHints } from "./hints.ts";
 import type { Result, Runtime, Settings } from "./kit.ts";
@@ -253,23 +253,20 @@ async function prepare(node: string) {
   const ca = await issue("CA", { ca: true });
   const otherCa = await issue("Other CA", { ca: true });
   const year = (number: number) => new Date(Date.UTC(number, 0));
-  const [good, elsewhere, expired, future, self, own, other] = await Promise
-    .all([
-      issue("good", { names: [...names, "decapod.invalid"] }, ca),
-      issue("elsewhere", { names: ["elsewhere.example", "127.0.0.2"] }, ca),
-      issue("expired", { names, from: year(2020), until: year(2021) }, ca),
-      issue("future", { names, from: year(2047), until: year(2048) }, ca),
-      issue("self", { names, ca: true }),
-      issue("client", {}, ca),
-      issue("client", {}, otherCa),
-    ]);
-  const shown = ({ cert, key }: typeof good) => ({ cert, key });
+  const server = async (options: CertificateOptions, issuer = ca) => {
+    const { cert, key } = await issue("server", options, issuer);
+    return { cert, key };
+  };
+  const good = await server({ names: [...names, "decapod.invalid"] });
   const requiresCertificate = {
-    ...shown(good),
+    ...good,
     ca: ca.cert,
     requestCert: true,
     rejectUnauthorized: true,
   };
+  const self = await issue("self", { names, ca: true });
+  const own = await server({});
+  const other = await server({}, otherCa);
   const servers = new Servers();
   const path = servers.open();
   const edge = await startEdge(node, {
@@ -278,11 +275,11 @@ async function prepare(node: string) {
     hiddenTls: "good",
     http2Tls: "good",
     tls: {
-      good: shown(good),
-      elsewhere: shown(elsewhere),
-      expired: shown(expired),
-      future: shown(future),
-      self: shown(self),
+      good,
+      elsewhere: await server({ names: ["elsewhere.example", "127.0.0.2"] }),
+      expired: await server({ names, from: year(2020), until: year(2021) }),
+      future: await server({ names, from: year(2047), until: year(2048) }),
+      self: { cert: self.cert, key: self.key },
       requiresCertificate,
       requiresCertificate12: { ...requiresCertificate, maxVersion: "TLSv1.2" },
     },
