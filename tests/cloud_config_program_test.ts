@@ -25,7 +25,7 @@ import { DISCOVERY_TOKEN, StandInServer } from "./support/server.ts";
 testAll("registers the host at every boot", async (boot) => {
   await using api = new Api();
   const { host, ...first } = await boot(api.url);
-  const [request, ...more] = api.received;
+  const [request, ...more] = api.exchanges;
   assert(request);
   assertEquals(more, []);
   assertEquals([request.method, request.path], ["POST", "/v1/server/"]);
@@ -148,7 +148,7 @@ test("never registers a loopback address or an unreachable route", async (boot) 
     const { output } = await boot(url, { commands: { ip } }, 4);
     assertMatch(output, /Other hosts cannot reach this one at \S+\.\n/);
   }
-  assertEquals(api.received, []);
+  assertEquals(api.exchanges, []);
 });
 
 test("registers the address that reached the API", async (boot) => {
@@ -164,7 +164,7 @@ test("registers the address that reached the API", async (boot) => {
   const { host } = await boot(`http://${name}`, options);
   assertEquals(host.calls("getent"), ["ahosts decapod.example"]);
   assertEquals(host.calls("ip").at(-1), "route get 127.0.0.1");
-  assertEquals(api.received[0]?.headers.get("host"), name);
+  assertEquals(api.exchanges[0]?.headers.get("host"), name);
 });
 
 test("reaches an API on IPv6", async (boot) => {
@@ -217,11 +217,13 @@ test("registers the metadata service's address if it is routable", async (boot) 
   await using api = new Api();
   for (const [respond, expected] of cases) {
     await using service = new Api({ respond });
-    const path = "/latest/meta-data/public-ipv4?x=1";
-    const settings = { metadata_url: service.url + path };
+    const path = "/latest/meta-data/public-ipv4";
+    const settings = { metadata_url: `${service.url}${path}?x=1` };
     await boot(api.url, { settings, timeout: 1 });
-    assertEquals(service.received.map(({ path }) => path), [path]);
-    assertEquals(service.received[0]?.headers.get("authorization"), null);
+    const [request, ...more] = service.exchanges;
+    assertEquals([request?.path, request?.query], [path, { x: "1" }]);
+    assertEquals(request?.headers.get("authorization"), null);
+    assertEquals(more, []);
     assertEquals(api.bodies.at(-1)?.host, expected);
   }
   await boot(api.url, { metadata: false, settings: { metadata_url: null } });
@@ -264,7 +266,7 @@ test("waits for an API that is not up yet", async (boot) => {
     },
   });
   assertStringIncludes(output, "Connection refused. Trying again");
-  assertEquals(api?.received.length, 1);
+  assertEquals(api?.exchanges.length, 1);
 });
 
 test("retries what an ingress or a busy API responds", async (boot) => {
@@ -275,7 +277,7 @@ test("retries what an ingress or a busy API responds", async (boot) => {
     });
     const settings = { retry_delays: [0, 0, 0] };
     const { output } = await boot(api.url, { settings });
-    assertEquals(api.received.length, 3);
+    assertEquals(api.exchanges.length, 3);
     assertStringIncludes(output, `/v1/server/ responded ${status}`);
     assert(!output.includes(TOKEN));
   }
@@ -307,7 +309,7 @@ test("gives up after the last delay", async (boot) => {
     assertStringIncludes(output, "Server discovery failed.\n=== FINISH");
     assert(!output.includes(TOKEN), output);
   }
-  assertEquals(hanging.received.length, 3);
+  assertEquals(hanging.exchanges.length, 3);
 });
 
 test("waits for a random part of each delay, at least half of it", async (boot) => {
@@ -358,12 +360,12 @@ test("fails at once if the API rejects the request", async (boot) => {
     });
     const settings = { retry_delays: [0, 0] };
     const { output } = await boot(api.url, { settings }, 6);
-    assertEquals(api.received.length, 1);
+    assertEquals(api.exchanges.length, 1);
     assertStringIncludes(output, `responded ${status}: ${hint}`);
     assertStringIncludes(output, "Server discovery failed.");
     assert(!output.includes(TOKEN), output);
   }
-  assertEquals(other.received, []);
+  assertEquals(other.exchanges, []);
 });
 
 test("uses no proxy of the environment", async (boot) => {
@@ -372,7 +374,7 @@ test("uses no proxy of the environment", async (boot) => {
   const { url } = proxy;
   const env = { http_proxy: url, https_proxy: url, all_proxy: url };
   await boot(api.url, { env });
-  assertEquals([proxy.received.length, api.received.length], [0, 1]);
+  assertEquals([proxy.exchanges.length, api.exchanges.length], [0, 1]);
 });
 
 test("takes the system UUID from dmidecode or sysfs", async (boot) => {
@@ -458,7 +460,7 @@ test("says how to register a host without a system UUID", async (boot) => {
       /No system UUID from dmidecode or .*; set "id" in \S+\.json to a UUID/,
     );
   }
-  assertEquals(api.received, []);
+  assertEquals(api.exchanges, []);
   const settings = { id: ` ${UUID.toUpperCase()}\n` };
   await boot(api.url, { commands: { dmidecode: undefined }, settings });
   assertEquals(api.bodies[0]?.id, UUID);
@@ -489,5 +491,5 @@ test("does not print a token that a header cannot carry", async (boot) => {
     const { output } = await boot(api.url, { settings: { token } }, 5);
     assert(!output.includes(TOKEN), output);
   }
-  assertEquals(api.received, []);
+  assertEquals(api.exchanges, []);
 });

@@ -251,10 +251,10 @@ test("sends every value as it was given", async (boot) => {
       serverDiscoveryToken,
       username,
     });
-    const request = api.received.at(-1);
+    const request = api.exchanges.at(-1);
     assertEquals(request?.path, `${prefix}/v1/server/`);
     assertEquals(request?.headers.get("authorization"), serverDiscoveryToken);
     assertEquals(api.bodies.at(-1), { username, host: ADDRESS, id: UUID });
   }
-  assertEquals(api.received.length, RUNS);
+  assertEquals(api.exchanges.length, RUNS);
 });

@@ -32,7 +32,7 @@ test("does not verify HTTPS without a CA certificate", async (boot) => {
   await using api = new Api({ tls });
   for (const name of ["127.0.0.1", "localhost"]) {
     await boot(`https://${name}:${api.port}`);
-    assertEquals(api.received.at(-1)?.headers.get("authorization"), TOKEN);
+    assertEquals(api.exchanges.at(-1)?.headers.get("authorization"), TOKEN);
   }
 });
 
@@ -52,7 +52,7 @@ testAll("trusts any certificate of the chain", async (boot) => {
   ) {
     await using api = new Api({ tls });
     await boot(`https://localhost:${api.port}`, { caCertificate });
-    assertEquals(api.received.length, 1);
+    assertEquals(api.exchanges.length, 1);
   }
 });
 
@@ -74,7 +74,7 @@ test("reads every form of PEM text that is accepted", async (boot) => {
   for (const caCertificate of forms) {
     await boot(`https://localhost:${api.port}`, { caCertificate });
   }
-  assertEquals(api.received.length, forms.length);
+  assertEquals(api.exchanges.length, forms.length);
 });
 
 test("sends nothing to an API that it cannot verify", async (boot) => {
@@ -100,7 +100,10 @@ test("sends nothing to an API that it cannot verify", async (boot) => {
     `https://localhost:${expired.port}`,
     issuing.cert,
   );
-  assertEquals([...api.received, ...renamed.received, ...expired.received], []);
+  assertEquals(
+    [...api.exchanges, ...renamed.exchanges, ...expired.exchanges],
+    [],
+  );
 });
 
 testAll("waits for NTP if a certificate is not yet valid", async (boot) => {
@@ -126,7 +129,7 @@ testAll("waits for NTP if a certificate is not yet valid", async (boot) => {
     },
   });
   await using api = await (second ?? replace());
-  assertEquals([first.received.length, api.received.length], [0, 1]);
+  assertEquals([first.exchanges.length, api.exchanges.length], [0, 1]);
 });
 
 test("ignores a trailing dot when it verifies the API's name", async (boot) => {
@@ -146,7 +149,7 @@ for (const hostname of ["127.0.0.1", "::1"]) {
     await using api = new Api({ hostname, tls });
     const name = hostname === "::1" ? "[::1]" : hostname;
     await boot(`https://${name}:${api.port}`, { caCertificate: ca.cert });
-    assertEquals(api.received.length, 1);
+    assertEquals(api.exchanges.length, 1);
   }, hostname !== "::1" || hasIpv6);
 }
 

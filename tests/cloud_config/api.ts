@@ -1,15 +1,5 @@
-/**
- * A server on loopback that records requests: Decapod's API or a cloud's
- * metadata service.
- */
-
-/** A request as it was received. */
-export interface Received {
-  method: string;
-  path: string;
-  headers: Headers;
-  body: string;
-}
+/** Decapod's API or a cloud's metadata service, on loopback. */
+import { TestServer } from "../support/server.ts";
 
 export interface ApiOptions {
   hostname?: string;
@@ -20,49 +10,28 @@ export interface ApiOptions {
   tls?: { cert: string; key: string };
 }
 
-export class Api implements AsyncDisposable {
-  readonly received: Received[] = [];
-  readonly #abort = new AbortController();
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+export class Api extends TestServer {
+  readonly #abort: AbortController;
 
   constructor(options: ApiOptions = {}) {
-    const { hostname = "127.0.0.1", port = 0, tls } = options;
-    const respond = options.respond ?? (() => Response.json({}));
-    this.#server = Deno.serve({
-      hostname,
-      port,
-      ...tls,
-      signal: this.#abort.signal,
-      onListen() {},
-    }, async (request) => {
-      const { pathname, search } = new URL(request.url);
-      const n = this.received.length;
-      this.received.push({
-        method: request.method,
-        path: pathname + search,
-        headers: request.headers,
-        body: await request.text(),
-      });
-      return await respond(n, this.#abort.signal);
+    const { respond = () => Response.json({}), tls, ...place } = options;
+    const abort = new AbortController();
+    let n = 0;
+    super(() => respond(n++, abort.signal), {
+      ...place,
+      ...tls && { cert: tls.cert, key: tls.key },
     });
-  }
-
-  get port(): number {
-    return this.#server.addr.port;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    this.#abort = abort;
   }
 
   /** The bodies of the POSTs. */
   get bodies(): Record<string, string>[] {
-    return this.received.map(({ body }) => JSON.parse(body));
+    return this.exchanges.map(({ body }) => Object(body));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
-    await this.#server.finished;
+    await super[Symbol.asyncDispose]();
   }
 }
 
