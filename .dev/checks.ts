@@ -1,10 +1,9 @@
 /** The checks of `deno task test`, as a table, and how their output is read. */
-import { checkCoverage } from "./coverage.ts";
 import { checkExamples } from "./documented.ts";
 import { checkImports } from "./imports.ts";
 import { deno, type Output, ROOT } from "./process.ts";
 import { checkPublished } from "./published.ts";
-import { byExitCode, type Check, type Verdict } from "./runner.ts";
+import { byExitCode, type Check, noProblems, type Verdict } from "./runner.ts";
 
 /** Runs tests; Deno detects leaked timers and sockets only with these flags. */
 export const TEST = ["test", "-A", "--sanitize-ops", "--sanitize-resources"];
@@ -57,14 +56,7 @@ export function slowChecks(coverage: string): Check[] {
     },
     {
       name: "doc-tests",
-      args: [
-        ...WITH_STANDIN,
-        "--docs",
-        ...TEST,
-        "--doc",
-        ...modules,
-        ...pages,
-      ],
+      args: [...WITH_STANDIN, "--docs", ...TEST, "--doc", ...modules, ...pages],
       judge: testSummary,
     },
     {
@@ -75,7 +67,10 @@ export function slowChecks(coverage: string): Check[] {
     {
       name: "size",
       args: ["run", "-A", ".dev/jsr/size.ts"],
-      judge: (output) => ({ ...byExitCode(output), details: both(output) }),
+      judge: (output) => ({
+        ...byExitCode(output),
+        details: output.stdout || output.stderr,
+      }),
     },
   ];
 }
@@ -146,6 +141,23 @@ function sum(a: Verdict, b: Verdict): Verdict {
   };
 }
 
-function both({ stdout, stderr }: Output): string {
-  return stdout || stderr;
+/** Modules without code: Deno does not measure them. */
+const NOTHING_RUNS = new Set(["mod.ts", "models.ts"]);
+
+/** Reads `deno coverage --lcov`: every line and branch of these modules. */
+export function checkCoverage(output: Output, modules: string[]): Verdict {
+  if (output.code !== 0) return byExitCode(output);
+  const reports = output.stdout.replaceAll("\r", "").split("end_of_record\n");
+  return noProblems(modules.flatMap((module) => {
+    const report = reports.find((text) =>
+      text.startsWith(`SF:${ROOT}${module}\n`)
+    );
+    if (report === undefined) {
+      return NOTHING_RUNS.has(module) ? [] : `${module}: no test imports it`;
+    }
+    const missed = [...report.matchAll(/^(?:DA:(\d+)|BRDA:(\d+),.*),0$/gm)]
+      .map(([, line, branch]) => Number(line ?? branch));
+    const lines = [...new Set(missed)].sort((a, b) => a - b).join(", ");
+    return lines === "" ? [] : `${module}: not covered: ${lines}`;
+  }));
 }

@@ -6,9 +6,10 @@
  * std; this module extracts them once into such a folder.
  */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { gunzipSync } from "node:zlib";
+import { tempFolder, untar } from "./files.ts";
 import { deno } from "./process.ts";
 
 /** The npm packages that contain packages of std. */
@@ -76,21 +77,15 @@ export async function standInRegistry(): Promise<string> {
   const recipe = await Deno.readFile(new URL(import.meta.url));
   const key = createHash("sha256").update(recipe).digest("hex").slice(0, 12);
   return await makeOnce(`std-${key}`, async (folder) => {
-    const scratch = await Deno.makeTempDir();
-    try {
-      const tarballs = await downloadTarballs(scratch);
-      for (const { integrity, npm, std } of SOURCES) {
-        const tarball = tarballs.get(integrity);
-        if (!tarball) {
-          throw new Error(
-            `Cannot use ${npm}: its checksum is not ${integrity}`,
-          );
-        }
-        const files = stdFiles(untar(gunzipSync(tarball)));
-        for (const name of std) await writePackage(folder, name, files);
+    using scratch = tempFolder();
+    const tarballs = await downloadTarballs(scratch.path);
+    for (const { integrity, npm, std } of SOURCES) {
+      const tarball = tarballs.get(integrity);
+      if (!tarball) {
+        throw new Error(`Cannot use ${npm}: its checksum is not ${integrity}`);
       }
-    } finally {
-      await Deno.remove(scratch, { recursive: true });
+      const files = stdFiles(await untar(tarball));
+      for (const name of std) await writePackage(folder, name, files);
     }
   });
 }
@@ -110,14 +105,16 @@ export async function makeOnce(
 ): Promise<string> {
   const parent = await cacheFolder();
   const folder = join(parent, name);
-  if (await exists(folder)) return folder;
+  if (existsSync(folder)) return folder;
   const start = performance.now();
   const scratch = await Deno.makeTempDir({ dir: parent });
   try {
     await fill(scratch);
-    await renameUnlessThere(scratch, folder);
+    await Deno.rename(scratch, folder).catch((error) => {
+      if (!existsSync(folder)) throw error; // not made by another process
+    });
   } finally {
-    if (await exists(scratch)) await Deno.remove(scratch, { recursive: true });
+    if (existsSync(scratch)) await Deno.remove(scratch, { recursive: true });
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.error(`Installed in ${seconds} s: ${folder}`);
@@ -155,42 +152,12 @@ async function downloadTarballs(
   return tarballs;
 }
 
-/**
- * The regular files in a tar archive.
- *
- * Names over 255 bytes are truncated: they require extended headers, which no
- * file of std has.
- */
-export function* untar(
-  archive: Uint8Array,
-): Generator<{ path: string; text: string }> {
-  const field = (start: number, length: number) => {
-    const bytes = archive.subarray(start, start + length);
-    const end = bytes.indexOf(0);
-    return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
-  };
-  for (let at = 0; archive[at];) {
-    const size = parseInt(field(at + 124, 12), 8);
-    const prefix = field(at + 345, 155);
-    const type = field(at + 156, 1); // empty for files of old archives
-    if (type === "0" || type === "") {
-      const name = field(at, 100);
-      const content = archive.subarray(at + 512, at + 512 + size);
-      yield {
-        path: prefix ? `${prefix}/${name}` : name,
-        text: new TextDecoder().decode(content),
-      };
-    }
-    at += 512 + Math.ceil(size / 512) * 512;
-  }
-}
-
 /** The files of std in an archive: `yaml@1.0.10` → `mod.js` → text. */
-export function stdFiles(
-  archive: Iterable<{ path: string; text: string }>,
+function stdFiles(
+  archive: Iterable<[path: string, text: string]>,
 ): Map<string, Map<string, string>> {
   const packages = new Map<string, Map<string, string>>();
-  for (const { path, text } of archive) {
+  for (const [path, text] of archive) {
     const [, name, version, file] = path.match(
       /^package\/\w+\/deps\/jsr\.io\/@std\/([^/]+)\/([^/]+)\/(.+\.(?:js|d\.ts))$/,
     ) ?? [];
@@ -203,7 +170,7 @@ export function stdFiles(
 }
 
 /** Reverts the changes of the npm build to a file of std. */
-export function asPublished(file: string, text: string): string {
+function asPublished(file: string, text: string): string {
   const restored = text
     .replace(/^import \* as dntShim from .*\n/m, "")
     .replaceAll("dntShim.dntGlobalThis", "globalThis")
@@ -264,23 +231,4 @@ async function writePackage(
     latest: version,
     versions: { [version]: {} },
   });
-}
-
-/** Renames a folder; another process may have created the target first. */
-async function renameUnlessThere(from: string, to: string): Promise<void> {
-  try {
-    await Deno.rename(from, to);
-  } catch (error) {
-    if (!await exists(to)) throw error;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -4,6 +4,7 @@
  * Makes @std available, then starts another `deno` for the work.
  */
 import { quickChecks, slowChecks, TEST, WITH_STANDIN } from "./checks.ts";
+import { tempFolder } from "./files.ts";
 import { denoInFront } from "./process.ts";
 import { provideStd } from "./registry.ts";
 import { type Check, runChecks } from "./runner.ts";
@@ -70,12 +71,8 @@ async function runAll(
   for (const name of Object.keys(Deno.env.toObject())) {
     if (name.startsWith("DECAPOD_")) Deno.env.delete(name);
   }
-  const coverage = await Deno.makeTempDir();
-  try {
-    return await runChecks(choose(quickChecks(), slowChecks(coverage)));
-  } finally {
-    await Deno.remove(coverage, { recursive: true });
-  }
+  using coverage = tempFolder();
+  return await runChecks(choose(quickChecks(), slowChecks(coverage.path)));
 }
 
 function unknown(what: string, name: string, known: string[]): Error {

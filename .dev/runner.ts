@@ -94,7 +94,7 @@ function showProgress(running: Map<string, { start: number; stdout: string }>) {
 }
 
 /** What `deno test` has printed so far, in words. */
-export function testProgress(stdout: string): string {
+function testProgress(stdout: string): string {
   const done = stdout.match(/ \.\.\. .*?(?:ok|FAILED|ignored) \(/g)?.length;
   const file = stdout.match(/^running .* from \.?\/?(.+)$/gm)?.at(-1)
     ?.replace(/^running .* from (?:\.\/)?/, "");

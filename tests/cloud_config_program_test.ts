@@ -5,39 +5,36 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { generateCloudConfig } from "../cloud_config.ts";
-import { Api, freePlace, hang, RawServer } from "./cloud_config/api.ts";
+import { Api, type ApiOptions, freePlace, hang } from "./cloud_config/api.ts";
 import { hasIpv6, isLinux, test, testAll } from "./cloud_config/discovery.ts";
 import {
   ADDRESS,
-  COMMANDS,
   Host,
   LOG,
+  OPTIONS,
   PROGRAM,
   SETTINGS,
+  TOKEN,
   UUID,
 } from "./cloud_config/host.ts";
-import { OPTIONS, TOKEN } from "./cloud_config/samples.ts";
+import { type Peer, RawServer } from "./support/raw.ts";
+import { DISCOVERY_TOKEN, StandInServer } from "./support/server.ts";
 
-testAll("registers the host at every boot", async (make) => {
+testAll("registers the host at every boot", async (boot) => {
   await using api = new Api();
-  using host = make(`http://127.0.0.1:${api.port}`);
-
-  const first = await host.boot();
-  assertEquals(first.code, 0, first.output);
-  const [request, ...more] = api.received;
+  const { host, ...first } = await boot(api.url);
+  const [request, ...more] = api.exchanges;
   assert(request);
   assertEquals(more, []);
-  assertEquals(request.method, "POST");
-  assertEquals(request.path, "/v1/server/");
+  assertEquals([request.method, request.path], ["POST", "/v1/server/"]);
   assertEquals(api.bodies, [{ username: "ansible", host: ADDRESS, id: UUID }]);
-  assertEquals(request.headers.get("host"), `127.0.0.1:${api.port}`);
-  assertEquals(request.headers.get("content-type"), "application/json");
-  assertEquals(request.headers.get("authorization"), TOKEN);
-  assertEquals(
-    request.headers.get("user-agent"),
+  const names = ["host", "content-type", "authorization", "user-agent"];
+  assertEquals(names.map((name) => request.headers.get(name)), [
+    ...[`127.0.0.1:${api.port}`, "application/json", TOKEN],
     "cloud-init server discovery",
-  );
+  ]);
 
   const lines = first.log.trimEnd().split("\n");
   assertMatch(lines[1] ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
@@ -58,11 +55,32 @@ testAll("registers the host at every boot", async (make) => {
   assert(second.log.startsWith(first.log), "the first boot's log is kept");
 });
 
-test("shows the token to root only", async (make) => {
-  await using api = new Api();
-  using host = make(`http://127.0.0.1:${api.port}`);
-  const { output } = await host.boot();
+test("adds the host to getServers(), unless the token is wrong", async (boot) => {
+  await using server = new StandInServer();
+  await using client = server.client();
+  const before = await client.getServers({ all: true });
+  await boot(server.url, {}, 6);
+  server.standIn.controller.discover();
+  assertEquals(await client.getServers({ all: true }), before);
 
+  const options = {
+    serverDiscoveryToken: DISCOVERY_TOKEN,
+    username: "deploy",
+  };
+  for (let count = 1; count <= 2; count++) {
+    await boot(server.url, options);
+    server.standIn.controller.discover();
+    const { items } = await client.getServers({ all: true });
+    assertEquals(items.length, before.items.length + 1);
+    const { ip, username, state } = items.find(({ id }) => id === UUID)?.data ??
+      {};
+    assertEquals([ip, username, state], [ADDRESS, "deploy", "operational"]);
+  }
+});
+
+test("shows the token to root only", async (boot) => {
+  await using api = new Api();
+  const { host, output } = await boot(api.url);
   const holders = [SETTINGS, PROGRAM, LOG].filter((path) =>
     Deno.readTextFileSync(host.path(path)).includes(TOKEN)
   );
@@ -89,7 +107,7 @@ Deno.test({
   },
 });
 
-test("registers the source address of the route", async (make) => {
+test("registers the source address of the route", async (boot) => {
   const routes = {
     "10.0.0.1 via 10.20.30.1 dev eth0  src 10.20.30.40 \n    cache \n": ADDRESS,
     "local 10.0.0.1 dev lo table local src 10.0.0.1 uid 0 \n    cache <local>":
@@ -105,16 +123,12 @@ test("registers the source address of the route", async (make) => {
   };
   await using api = new Api();
   for (const [ip, address] of Object.entries(routes)) {
-    using host = make(`http://127.0.0.1:${api.port}`, {
-      commands: { ...COMMANDS, ip },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
+    await boot(api.url, { commands: { ip } });
     assertEquals(api.bodies.at(-1)?.host, address, ip);
   }
 });
 
-test("never registers a loopback address or an unreachable route", async (make) => {
+test("never registers a loopback address or an unreachable route", async (boot) => {
   await using api = new Api();
   const routes = [
     undefined,
@@ -130,78 +144,48 @@ test("never registers a loopback address or an unreachable route", async (make) 
     "10.0.0.1 dev eth0 src 0.0.0.0 uid 0",
   ];
   for (const ip of routes) {
-    const { dmidecode, getent } = COMMANDS;
-    using host = make(`http://localhost:${api.port}`, {
-      commands: { dmidecode, getent, ...ip !== undefined && { ip } },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 4, output);
-    assertMatch(
-      output,
-      /Other hosts cannot reach this one at \S+\.\n/,
-    );
+    const url = `http://localhost:${api.port}`;
+    const { output } = await boot(url, { commands: { ip } }, 4);
+    assertMatch(output, /Other hosts cannot reach this one at \S+\.\n/);
   }
-  assertEquals(api.received, []);
+  assertEquals(api.exchanges, []);
 });
 
-test("registers the address that reached the API", async (make) => {
+test("registers the address that reached the API", async (boot) => {
   await using api = new Api();
-  const place = freePlace();
   const getent = [
     "::1             STREAM decapod.example",
     "::1             DGRAM",
-    `${place.hostname} STREAM`,
+    `${freePlace().hostname} STREAM`,
     "127.0.0.1       STREAM",
   ].join("\n");
-  using host = make(`http://decapod.example:${api.port}`, {
-    commands: { ...COMMANDS, getent },
-    timeout: 1,
-  });
-  const { code, output } = await host.boot();
-  assertEquals(code, 0, output);
+  const name = `decapod.example:${api.port}`;
+  const options = { commands: { getent }, timeout: 1 };
+  const { host } = await boot(`http://${name}`, options);
   assertEquals(host.calls("getent"), ["ahosts decapod.example"]);
   assertEquals(host.calls("ip").at(-1), "route get 127.0.0.1");
-  assertEquals(
-    api.received[0]?.headers.get("host"),
-    `decapod.example:${api.port}`,
-  );
+  assertEquals(api.exchanges[0]?.headers.get("host"), name);
 });
 
-test("reaches an API on IPv6", async (make) => {
+test("reaches an API on IPv6", async (boot) => {
   await using api = new Api({ hostname: "::1" });
-  using host = make(`http://[::1]:${api.port}`, {
-    commands: {
-      ...COMMANDS,
-      ip: "fd00::1 from :: dev eth0 src fd00::40 metric 1024 pref medium\n",
-    },
-  });
-  const { code, output } = await host.boot();
-  assertEquals(code, 0, output);
+  const ip = "fd00::1 from :: dev eth0 src fd00::40 metric 1024 pref medium\n";
+  const { host } = await boot(`http://[::1]:${api.port}`, { commands: { ip } });
   assertEquals(host.calls("ip"), ["route get ::1"]);
   assertEquals(api.bodies[0]?.host, "fd00::40");
 }, hasIpv6);
 
-test("fails if there is no route to the API", async (make) => {
+test("fails if there is no route to the API, or its name is unknown", async (boot) => {
+  const settings = { retry_delays: [0] };
   // No program can connect to a broadcast address.
   const getent = "255.255.255.255 STREAM decapod.example\n";
   for (const ip of [undefined, "", "unreachable 255.255.255.255 src ::1"]) {
-    using host = make("http://decapod.example", {
-      commands: { dmidecode: UUID, getent, ...ip !== undefined && { ip } },
-      settings: { retry_delays: [0] },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 4, output);
+    const options = { commands: { ip, getent }, settings };
+    const { output } = await boot("http://decapod.example", options, 4);
     assertStringIncludes(output, "No route to 255.255.255.255. Trying again");
   }
-});
-
-test("fails if the API's name is unknown", async (make) => {
-  using host = make("http://decapod.example.", {
-    commands: { ...COMMANDS, getent: "" },
-    settings: { retry_delays: [0] },
-  });
-  const { code, output } = await host.boot();
-  assertEquals(code, 4, output);
+  const options = { commands: { getent: "" }, settings };
+  const { host, output } = await boot("http://decapod.example.", options, 4);
   assertStringIncludes(output, "Cannot resolve decapod.example.. Trying again");
   assertEquals(host.calls("getent").slice(0, 2), [
     "ahosts decapod.example.",
@@ -209,163 +193,129 @@ test("fails if the API's name is unknown", async (make) => {
   ]);
 });
 
-test("registers the metadata service's address if it is routable", async (make) => {
+test("registers the metadata service's address if it is routable", async (boot) => {
   const text = (body: string, init?: ResponseInit) => () =>
     new Response(body, init);
-  const cases: [
-    respond: (n: number, signal: AbortSignal) => Response | Promise<Response>,
-    host: string,
-  ][] = [
+  const cases: [respond: ApiOptions["respond"], host: string][] = [
     [text("203.0.113.7\n"), "203.0.113.7"],
     [text("100.64.0.7"), "100.64.0.7"],
     [text("2001:DB8::7"), "2001:db8::7"],
     ...[
-      "",
-      "0.0.0.0",
-      "0.1.2.3",
-      "127.0.0.1",
-      "127.9.9.9",
-      "169.254.10.20",
-      "224.0.0.1",
-      "239.255.255.255",
-      "240.0.0.1",
-      "255.255.255.255",
-      "::",
-      "::1",
-      "::ffff:127.0.0.1",
-      "fe80::1",
-      "ff02::1",
-      "203.0.113",
-      "203.0.113.700",
-      "203.0.113.7\n203.0.113.8\n",
-      "203.0.113.7 ".repeat(1e5),
-      "\0\0\0\0",
+      ...["", "0.0.0.0", "0.1.2.3", "127.0.0.1", "127.9.9.9", "169.254.10.20"],
+      ...["224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "::"],
+      ...["::1", "::ffff:127.0.0.1", "fe80::1", "ff02::1", "203.0.113"],
+      ...["203.0.113.700", "203.0.113.7\n203.0.113.8\n", "\0\0\0\0"],
+      ...["203.0.113.7 ".repeat(1e5), "<html>203.0.113.7</html>"],
     ].map((body): [() => Response, string] => [text(body), ADDRESS]),
     [() => new Response(new Uint8Array([0xff, 0xfe, 10])), ADDRESS],
     [text("203.0.113.7", { status: 404 }), ADDRESS],
     [text("203.0.113.7", { status: 500 }), ADDRESS],
     [text("203.0.113.7", { status: 203 }), ADDRESS],
     [text("", { status: 302, headers: { location: "/other" } }), ADDRESS],
-    [text("<html>203.0.113.7</html>"), ADDRESS],
     [hang, ADDRESS],
   ];
   await using api = new Api();
   for (const [respond, expected] of cases) {
     await using service = new Api({ respond });
-    const path = "/latest/meta-data/public-ipv4?x=1";
-    using host = make(`http://127.0.0.1:${api.port}`, {
-      settings: { metadata_url: `http://127.0.0.1:${service.port}${path}` },
-      timeout: 1,
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
-    assertEquals(service.received.map(({ path }) => path), [path]);
-    assertEquals(service.received[0]?.headers.get("authorization"), null);
+    const path = "/latest/meta-data/public-ipv4";
+    const settings = { metadata_url: `${service.url}${path}?x=1` };
+    await boot(api.url, { settings, timeout: 1 });
+    const [request, ...more] = service.exchanges;
+    assertEquals([request?.path, request?.query], [path, { x: "1" }]);
+    assertEquals(request?.headers.get("authorization"), null);
+    assertEquals(more, []);
     assertEquals(api.bodies.at(-1)?.host, expected);
   }
+  await boot(api.url, { metadata: false, settings: { metadata_url: null } });
+  assertEquals(api.bodies.at(-1)?.host, ADDRESS);
 });
 
-test("stops reading slow responses at the deadline", async (make) => {
+/** Each byte comes in time, the whole response would take a minute. */
+async function drip(peer: Peer): Promise<void> {
+  await peer.request();
+  await peer.send("HTTP/1.1 200 OK\r\n");
+  for (let count = 0; count < 600; count++) {
+    await delay(100);
+    await peer.send("x");
+  }
+}
+
+test("stops reading slow responses at the deadline", async (boot) => {
   await using api = new Api();
-  // Each byte comes in time, the whole response would take a minute.
-  await using slow = new RawServer(...`HTTP/1.1 200 OK\r\n${"x".repeat(600)}`);
-  const metadata_url = `http://127.0.0.1:${slow.port}/`;
-  using host = make(`http://127.0.0.1:${api.port}`, {
-    timeout: 0.5,
-    settings: { metadata_url },
-  });
+  await using slow = new RawServer((peer) => drip(peer).catch(() => {}));
   const start = performance.now();
-  assertEquals((await host.boot()).code, 0);
+  await boot(api.url, {
+    timeout: 0.5,
+    settings: { metadata_url: `${slow.url}/` },
+  });
   assertEquals(api.bodies[0]?.host, ADDRESS);
-  using other = make(`http://127.0.0.1:${slow.port}`, { timeout: 0.5 });
-  const { code, output } = await other.boot();
-  assertEquals(code, 5, output);
+  const { output } = await boot(slow.url, { timeout: 0.5 }, 5);
   assertStringIncludes(output, "timed out");
   assert(performance.now() - start < 30_000);
 });
 
-test("does not use metadata with metadata: false", async (make) => {
-  await using api = new Api();
-  using host = make(`http://127.0.0.1:${api.port}`, {
-    metadata: false,
-    settings: { metadata_url: null },
-  });
-  const { code, output } = await host.boot();
-  assertEquals(code, 0, output);
-  assertEquals(api.bodies[0]?.host, ADDRESS);
-});
-
-test("waits for an API that is not up yet", async (make) => {
+test("waits for an API that is not up yet", async (boot) => {
   const place = freePlace();
+  await using stack = new AsyncDisposableStack();
   let api: Api | undefined;
-  try {
-    using host = make(`http://${place.hostname}:${place.port}`, {
-      settings: { retry_delays: [0, 1, 2, 4, 8] },
-    });
-    const { code, output } = await host.boot({}, (output) => {
-      if (output.includes("Trying again in 0.0 s.\n")) api ??= new Api(place);
-    });
-    assertEquals(code, 0, output);
-    assertStringIncludes(output, "Connection refused. Trying again");
-    assertEquals(api?.received.length, 1);
-  } finally {
-    await api?.[Symbol.asyncDispose]();
-  }
+  const { output } = await boot(`http://${place.hostname}:${place.port}`, {
+    settings: { retry_delays: [0, 1, 2, 4, 8] },
+    onOutput(output) {
+      if (!output.includes("Trying again in 0.0 s.\n")) return;
+      api ??= stack.use(new Api(place));
+    },
+  });
+  assertStringIncludes(output, "Connection refused. Trying again");
+  assertEquals(api?.exchanges.length, 1);
 });
 
-test("retries what an ingress or a busy API responds", async (make) => {
+test("retries what an ingress or a busy API responds", async (boot) => {
   for (const status of [404, 408, 425, 429, 500, 502, 503, 504, 599]) {
     await using api = new Api({
       respond: (n) =>
         n < 2 ? new Response(TOKEN, { status }) : Response.json({}),
     });
-    using host = make(`http://127.0.0.1:${api.port}`, {
-      settings: { retry_delays: [0, 0, 0] },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
-    assertEquals(api.received.length, 3);
+    const settings = { retry_delays: [0, 0, 0] };
+    const { output } = await boot(api.url, { settings });
+    assertEquals(api.exchanges.length, 3);
     assertStringIncludes(output, `/v1/server/ responded ${status}`);
     assert(!output.includes(TOKEN));
   }
 });
 
-test("gives up after the last delay", async (make) => {
+test("gives up after the last delay", async (boot) => {
   const { hostname, port } = freePlace();
   await using hanging = new Api({ respond: hang });
-  await using silent = new RawServer("");
-  await using rubbish = new RawServer(`rubbish ${TOKEN}\r\n\r\n`);
+  await using silent = new RawServer(async (peer) => void await peer.request());
+  await using rubbish = new RawServer(async (peer) => {
+    await peer.request();
+    await peer.send(`rubbish ${TOKEN}\r\n\r\n`);
+  });
   await using missing = new Api({
     respond: () => new Response("", { status: 404 }),
   });
   const cases: [url: string, code: number, text: string][] = [
     [`http://${hostname}:${port}`, 5, "Connection refused"],
-    [`http://127.0.0.1:${hanging.port}`, 5, "timed out"],
-    [`http://127.0.0.1:${silent.port}`, 5, "Cannot reach"],
-    [`http://127.0.0.1:${rubbish.port}`, 5, "BadStatusLine"],
-    [`http://127.0.0.1:${missing.port}`, 6, "is this the URL of Decapod's API"],
+    [hanging.url, 5, "timed out"],
+    [silent.url, 5, "Cannot reach"],
+    [rubbish.url, 5, "BadStatusLine"],
+    [missing.url, 6, "is this the URL of Decapod's API"],
   ];
   for (const [url, expected, text] of cases) {
-    using host = make(url, {
-      timeout: 0.5,
-      settings: { retry_delays: [0, 0] },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, expected, output);
+    const options = { timeout: 0.5, settings: { retry_delays: [0, 0] } };
+    const { output } = await boot(url, options, expected);
     assertEquals(output.match(/Trying again/g)?.length, 2, output);
     assertStringIncludes(output, text);
     assertStringIncludes(output, "Server discovery failed.\n=== FINISH");
     assert(!output.includes(TOKEN), output);
   }
-  assertEquals(hanging.received.length, 3);
+  assertEquals(hanging.exchanges.length, 3);
 });
 
-test("waits for a random part of each delay, at least half of it", async (make) => {
+test("waits for a random part of each delay, at least half of it", async (boot) => {
   const { hostname, port } = freePlace();
-  using host = make(`http://${hostname}:${port}`, {
-    settings: { retry_delays: Array(8).fill(0.4) },
-  });
-  const { output } = await host.boot();
+  const settings = { retry_delays: Array(8).fill(0.4) };
+  const { output } = await boot(`http://${hostname}:${port}`, { settings }, 5);
   const delays = [...output.matchAll(/Trying again in (\S+) s/g)]
     .map(([, delay]) => Number(delay));
   assertEquals(delays.length, 8, output);
@@ -373,69 +323,61 @@ test("waits for a random part of each delay, at least half of it", async (make) 
   assert(delays.some((delay) => delay < 0.4), output);
 });
 
-test("waits for as long as timeout says", async (make) => {
+test("waits for as long as timeout says", async (boot) => {
   const gate = Promise.withResolvers<void>();
   await using api = new Api({
     respond: () => gate.promise.then(() => Response.json({})),
   });
-  const url = `http://127.0.0.1:${api.port}`;
-  using patient = make(url, { timeout: 3600 });
-  using hasty = make(url, { timeout: 0.5 });
-  const patiently = patient.boot();
-  const { code, output } = await hasty.boot();
+  const patient = boot(api.url, { timeout: 3600 });
+  await boot(api.url, { timeout: 0.5 }, 5);
   gate.resolve();
-  assertEquals(code, 5, output);
-  assertEquals((await patiently).code, 0);
+  await patient;
 });
 
-test("fails at once if the API rejects the request", async (make) => {
+test("fails at once if the API rejects the request", async (boot) => {
   await using other = new Api();
-  const location = `http://127.0.0.1:${other.port}/v1/server/`;
+  const headers = { location: `${other.url}/v1/server/` };
   const html = { "content-type": "text/html; charset=utf-8" };
+  const token = "the server discovery token is wrong.";
+  const wrongUrl = "is this the URL of Decapod's API?";
   const cases: [status: number, hint: string, headers?: HeadersInit][] = [
-    [401, "401: the server discovery token is wrong."],
-    [403, "403: the server discovery token is wrong."],
-    [400, "400: is this the URL of Decapod's API?"],
-    [405, "405: is this the URL of Decapod's API?"],
+    [401, token],
+    [403, token],
+    [400, wrongUrl],
+    [405, wrongUrl],
     ...[301, 302, 303, 307, 308].map((
       status,
     ): [number, string, HeadersInit] => [
       status,
-      `${status}: use the URL that it redirects to.`,
-      { location },
+      "use the URL that it redirects to.",
+      headers,
     ]),
-    [200, "200: this is a web page.", html],
+    [200, "this is a web page.", html],
   ];
   for (const [status, hint, headers] of cases) {
     await using api = new Api({
       respond: () => new Response(TOKEN, { status, headers }),
     });
-    using host = make(`http://127.0.0.1:${api.port}`, {
-      settings: { retry_delays: [0, 0] },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 6, output);
-    assertEquals(api.received.length, 1);
-    assertStringIncludes(output, `responded ${hint}`);
+    const settings = { retry_delays: [0, 0] };
+    const { output } = await boot(api.url, { settings }, 6);
+    assertEquals(api.exchanges.length, 1);
+    assertStringIncludes(output, `responded ${status}: ${hint}`);
     assertStringIncludes(output, "Server discovery failed.");
     assert(!output.includes(TOKEN), output);
   }
-  assertEquals(other.received, []);
+  assertEquals(other.exchanges, []);
 });
 
-test("uses no proxy of the environment", async (make) => {
+test("uses no proxy of the environment", async (boot) => {
   await using proxy = new Api();
   await using api = new Api();
-  const url = `http://127.0.0.1:${proxy.port}`;
-  using host = make(`http://127.0.0.1:${api.port}`);
-  const proxies = { http_proxy: url, https_proxy: url, all_proxy: url };
-  const { code, output } = await host.boot(proxies);
-  assertEquals(code, 0, output);
-  assertEquals([proxy.received.length, api.received.length], [0, 1]);
+  const { url } = proxy;
+  const env = { http_proxy: url, https_proxy: url, all_proxy: url };
+  await boot(api.url, { env });
+  assertEquals([proxy.exchanges.length, api.exchanges.length], [0, 1]);
 });
 
-test("takes the system UUID from dmidecode or sysfs", async (make) => {
-  const { ip, getent } = COMMANDS;
+test("takes the system UUID from dmidecode or sysfs", async (boot) => {
   const cases: [dmidecode: string | undefined, productUuid?: string][] = [
     [`${UUID.toUpperCase()}\n`],
     [`# SMBIOS implementations newer\n#\n${UUID}\n`],
@@ -447,12 +389,7 @@ test("takes the system UUID from dmidecode or sysfs", async (make) => {
   ];
   await using api = new Api();
   for (const [dmidecode, productUuid] of cases) {
-    using host = make(`http://127.0.0.1:${api.port}`, {
-      commands: { ip, getent, ...dmidecode !== undefined && { dmidecode } },
-      productUuid,
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
+    await boot(api.url, { commands: { dmidecode }, productUuid });
     assertEquals(api.bodies.at(-1)?.id, UUID, dmidecode);
   }
 });
@@ -486,96 +423,73 @@ const PLACEHOLDERS = [
   "4C4C4544-0000-2010-8020-80C04F202020",
 ];
 
-test("does not register a placeholder UUID", async (make) => {
+/** UUIDs that look like them, but are unique. */
+const UNUSUAL = [
+  "00000000-0000-0000-0000-002590c7c000",
+  "00000000-0000-0000-0000-ac1f6b8d0f5e",
+  "03d40274-0435-0547-8206-b20700080009",
+  "4c4c4544-0044-3010-8048-b4c04f333032",
+  "32333536-3030-5355-4531-303958363241",
+  "ec2e1916-5d0d-4c53-8a9c-1f0e2d3c4b5a",
+  "4c4c4544004430108048b4c04f333032",
+];
+
+test("registers unusual UUIDs, but no placeholder", async (boot) => {
   await using api = new Api();
   for (const dmidecode of PLACEHOLDERS) {
-    using host = make(`http://127.0.0.1:${api.port}`, {
-      commands: { ...COMMANDS, dmidecode },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 3, `${dmidecode} ${output}`);
+    const { output } = await boot(api.url, { commands: { dmidecode } }, 3);
     assertStringIncludes(
       output,
       `The firmware's UUID is a placeholder (${dmidecode.toLowerCase()}); ` +
         'set "id" in ',
     );
   }
-  assertEquals(api.received, []);
-});
-
-test("registers unusual UUIDs that are unique", async (make) => {
-  const uuids = [
-    "00000000-0000-0000-0000-002590c7c000",
-    "00000000-0000-0000-0000-ac1f6b8d0f5e",
-    "03d40274-0435-0547-8206-b20700080009",
-    "4c4c4544-0044-3010-8048-b4c04f333032",
-    "32333536-3030-5355-4531-303958363241",
-    "ec2e1916-5d0d-4c53-8a9c-1f0e2d3c4b5a",
-    "4c4c454400443010" + "8048b4c04f333032",
-  ];
-  await using api = new Api();
-  for (const dmidecode of uuids) {
-    using host = make(`http://127.0.0.1:${api.port}`, {
-      commands: { ...COMMANDS, dmidecode },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
-    assertEquals(api.bodies.at(-1)?.id, dmidecode);
+  for (const dmidecode of UNUSUAL) {
+    await boot(api.url, { commands: { dmidecode } });
   }
+  assertEquals(api.bodies.map(({ id }) => id), UNUSUAL);
 });
 
-test("says how to register a host without a system UUID", async (make) => {
+test("says how to register a host without a system UUID", async (boot) => {
   await using api = new Api();
-  const { ip, getent } = COMMANDS;
   const noUuid = ["# comment only\n", "Not Present\n", "4c4c4544", UUID + UUID];
   for (const dmidecode of [undefined, "", ...noUuid]) {
-    using host = make(`http://127.0.0.1:${api.port}`, {
-      commands: { ip, getent, ...dmidecode !== undefined && { dmidecode } },
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 3, output);
+    const { output } = await boot(api.url, { commands: { dmidecode } }, 3);
     assertMatch(
       output,
       /No system UUID from dmidecode or .*; set "id" in \S+\.json to a UUID/,
     );
   }
-  assertEquals(api.received, []);
-
-  using host = make(`http://127.0.0.1:${api.port}`, {
-    commands: { ip, getent },
-    settings: { id: ` ${UUID.toUpperCase()}\n` },
-  });
-  const { code, output } = await host.boot();
-  assertEquals(code, 0, output);
+  assertEquals(api.exchanges, []);
+  const settings = { id: ` ${UUID.toUpperCase()}\n` };
+  await boot(api.url, { commands: { dmidecode: undefined }, settings });
   assertEquals(api.bodies[0]?.id, UUID);
 });
 
-test("says what is wrong with its settings", async (make) => {
+test("says what is wrong with its settings", async (boot) => {
   const cases: [code: number, text: string, content?: string][] = [
     [2, "Cannot read settings, not root?"],
     [2, "is not valid JSON", `{"token": ${TOKEN}`],
     [1, "Unexpected KeyError at lines [", "{}"],
   ];
   for (const [expected, text, content] of cases) {
-    using host = make("http://127.0.0.1:1");
-    const path = host.path(SETTINGS);
-    if (content === undefined) Deno.removeSync(path);
-    else Deno.writeTextFileSync(path, content);
-    const { code, output } = await host.boot();
-    assertEquals(code, expected, output);
+    const prepare = (host: Host) => {
+      const path = host.path(SETTINGS);
+      if (content === undefined) Deno.removeSync(path);
+      else Deno.writeTextFileSync(path, content);
+    };
+    const { output } = await boot("http://127.0.0.1:1", { prepare }, expected);
     assertStringIncludes(output, text);
     assertStringIncludes(output, "Server discovery failed.");
     assert(!output.includes(TOKEN), output);
   }
 });
 
-test("does not print a token that a header cannot carry", async (make) => {
+test("does not print a token that a header cannot carry", async (boot) => {
   await using api = new Api();
   for (const token of [`${TOKEN}\r\nX-Injected: yes`, `${TOKEN}\u20ac`]) {
-    using host = make(`http://127.0.0.1:${api.port}`, { settings: { token } });
-    const { code, output } = await host.boot();
-    assertEquals(code, 5, output);
+    const { output } = await boot(api.url, { settings: { token } }, 5);
     assert(!output.includes(TOKEN), output);
   }
-  assertEquals(api.received, []);
+  assertEquals(api.exchanges, []);
 });

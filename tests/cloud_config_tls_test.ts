@@ -1,14 +1,8 @@
 /** The discovery program over HTTPS, against real servers on loopback. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Api, freePlace } from "./cloud_config/api.ts";
-import {
-  hasIpv6,
-  type MakeHost,
-  test,
-  testAll,
-} from "./cloud_config/discovery.ts";
-import { COMMANDS } from "./cloud_config/host.ts";
-import { TOKEN } from "./cloud_config/samples.ts";
+import { type Boot, hasIpv6, test, testAll } from "./cloud_config/discovery.ts";
+import { TOKEN } from "./cloud_config/host.ts";
 import { issue } from "./runtimes/certificates.ts";
 
 const NAMES = { names: ["localhost", "127.0.0.1"] };
@@ -23,34 +17,31 @@ async function chain() {
 
 /** Boots a host that must not trust the API. */
 async function assertUntrusted(
-  make: MakeHost,
+  boot: Boot,
   url: string,
   caCertificate: string,
 ): Promise<string> {
-  using host = make(url, { caCertificate, settings: { retry_delays: [0] } });
-  const { code, output } = await host.boot();
-  assertEquals(code, 7, output);
+  const settings = { retry_delays: [0] };
+  const { output } = await boot(url, { caCertificate, settings }, 7);
   assertStringIncludes(output, "Server discovery failed.");
   return output;
 }
 
-test("does not verify HTTPS without a CA certificate", async (make) => {
+test("does not verify HTTPS without a CA certificate", async (boot) => {
   const tls = await issue("Server", { names: ["elsewhere.example"] });
   await using api = new Api({ tls });
   for (const name of ["127.0.0.1", "localhost"]) {
-    using host = make(`https://${name}:${api.port}`);
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
-    assertEquals(api.received.at(-1)?.headers.get("authorization"), TOKEN);
+    await boot(`https://${name}:${api.port}`);
+    assertEquals(api.exchanges.at(-1)?.headers.get("authorization"), TOKEN);
   }
 });
 
-testAll("trusts any certificate of the chain", async (make) => {
+testAll("trusts any certificate of the chain", async (boot) => {
   const { root, issuing, server } = await chain();
   const alone = await issue("Server", NAMES);
   const whole = { cert: server.cert + issuing.cert, key: server.key };
   for (
-    const [tls, ca] of [
+    const [tls, caCertificate] of [
       [whole, root.cert],
       [whole, issuing.cert],
       [server, issuing.cert],
@@ -60,14 +51,12 @@ testAll("trusts any certificate of the chain", async (make) => {
     ] as const
   ) {
     await using api = new Api({ tls });
-    using host = make(`https://localhost:${api.port}`, { caCertificate: ca });
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
-    assertEquals(api.received.length, 1);
+    await boot(`https://localhost:${api.port}`, { caCertificate });
+    assertEquals(api.exchanges.length, 1);
   }
 });
 
-test("reads every form of PEM text that is accepted", async (make) => {
+test("reads every form of PEM text that is accepted", async (boot) => {
   const { issuing, server } = await chain();
   const { root: stranger } = await chain();
   await using api = new Api({ tls: server });
@@ -83,19 +72,17 @@ test("reads every form of PEM text that is accepted", async (make) => {
     `Certificate:\n${"        Data: 0:1f:8b:\n".repeat(900)}${pem}`,
   ];
   for (const caCertificate of forms) {
-    using host = make(`https://localhost:${api.port}`, { caCertificate });
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
+    await boot(`https://localhost:${api.port}`, { caCertificate });
   }
-  assertEquals(api.received.length, forms.length);
+  assertEquals(api.exchanges.length, forms.length);
 });
 
-test("sends nothing to an API that it cannot verify", async (make) => {
+test("sends nothing to an API that it cannot verify", async (boot) => {
   const { issuing, server } = await chain();
   const { issuing: stranger } = await chain();
   await using api = new Api({ tls: server });
   const url = `https://localhost:${api.port}`;
-  const output = await assertUntrusted(make, url, stranger.cert);
+  const output = await assertUntrusted(boot, url, stranger.cert);
   assertStringIncludes(output, `Cannot verify ${url}/v1/server/: `);
   assert(!output.includes("Trying again"), output);
 
@@ -103,20 +90,23 @@ test("sends nothing to an API that it cannot verify", async (make) => {
   await using renamed = new Api({ tls: await issue("Server", other, issuing) });
   for (const name of ["127.0.0.1", "localhost"]) {
     const url = `https://${name}:${renamed.port}`;
-    await assertUntrusted(make, url, issuing.cert);
+    await assertUntrusted(boot, url, issuing.cert);
   }
 
   const old = { ...NAMES, until: new Date(Date.now() - DAY / 2) };
   await using expired = new Api({ tls: await issue("Server", old, issuing) });
   await assertUntrusted(
-    make,
+    boot,
     `https://localhost:${expired.port}`,
     issuing.cert,
   );
-  assertEquals([...api.received, ...renamed.received, ...expired.received], []);
+  assertEquals(
+    [...api.exchanges, ...renamed.exchanges, ...expired.exchanges],
+    [],
+  );
 });
 
-testAll("waits for NTP if a certificate is not yet valid", async (make) => {
+testAll("waits for NTP if a certificate is not yet valid", async (boot) => {
   const issuing = await issue("Issuing CA", { ca: true });
   const names = ["decapod.example"];
   const [from, until] = [1, 2].map((days) => new Date(Date.now() + days * DAY));
@@ -130,53 +120,43 @@ testAll("waits for NTP if a certificate is not yet valid", async (make) => {
     await first[Symbol.asyncDispose]();
     return new Api({ ...place, tls: valid });
   };
-  using host = make(`https://decapod.example:${place.port}`, {
+  await boot(`https://decapod.example:${place.port}`, {
     caCertificate: issuing.cert,
-    commands: { ...COMMANDS, getent: place.hostname },
+    commands: { getent: place.hostname },
     settings: { retry_delays: [0, 1, 2, 4, 8] },
-  });
-  const { code, output } = await host.boot({}, (output) => {
-    if (output.includes("Trying again in 0.0 s.\n")) second ??= replace();
+    onOutput(output) {
+      if (output.includes("Trying again in 0.0 s.\n")) second ??= replace();
+    },
   });
   await using api = await (second ?? replace());
-  assertEquals(code, 0, output);
-  assertEquals([first.received.length, api.received.length], [0, 1]);
+  assertEquals([first.exchanges.length, api.exchanges.length], [0, 1]);
 });
 
-test("ignores a trailing dot when it verifies the API's name", async (make) => {
+test("ignores a trailing dot when it verifies the API's name", async (boot) => {
   const issuing = await issue("CA", { ca: true });
   const tls = await issue("Server", { names: ["decapod.example"] }, issuing);
   await using api = new Api({ tls });
-  using host = make(`https://decapod.example.:${api.port}`, {
+  const { host } = await boot(`https://decapod.example.:${api.port}`, {
     caCertificate: issuing.cert,
   });
-  const { code, output } = await host.boot();
-  assertEquals(code, 0, output);
   assertEquals(host.calls("getent"), ["ahosts decapod.example."]);
 });
 
 for (const hostname of ["127.0.0.1", "::1"]) {
-  test(`verifies an API at ${hostname}`, async (make) => {
+  test(`verifies an API at ${hostname}`, async (boot) => {
     const ca = await issue("CA", { ca: true });
     const tls = await issue("Server", { names: [hostname] }, ca);
     await using api = new Api({ hostname, tls });
     const name = hostname === "::1" ? "[::1]" : hostname;
-    using host = make(`https://${name}:${api.port}`, {
-      caCertificate: ca.cert,
-    });
-    const { code, output } = await host.boot();
-    assertEquals(code, 0, output);
-    assertEquals(api.received.length, 1);
+    await boot(`https://${name}:${api.port}`, { caCertificate: ca.cert });
+    assertEquals(api.exchanges.length, 1);
   }, hostname !== "::1" || hasIpv6);
 }
 
-test("fails if the CA certificate is not one", async (make) => {
-  const output = await assertUntrusted(
-    make,
-    "https://127.0.0.1:1",
-    `-----BEGIN CERTIFICATE-----\n${
-      btoa("\x30\x81\x80" + "\0".repeat(128))
-    }\n-----END CERTIFICATE-----\n`,
-  );
+test("fails if the CA certificate is not one", async (boot) => {
+  const der = btoa("\x30\x81\x80" + "\0".repeat(128));
+  const pem =
+    `-----BEGIN CERTIFICATE-----\n${der}\n-----END CERTIFICATE-----\n`;
+  const output = await assertUntrusted(boot, "https://127.0.0.1:1", pem);
   assertStringIncludes(output, "Cannot use the CA certificate: ");
 });

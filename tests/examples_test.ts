@@ -1,25 +1,24 @@
 /** The examples, run as a user runs them. */
-
 import {
   assert,
   assertEquals,
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Client, type V1Client } from "../mod.ts";
+import { tempFolder } from "../.dev/files.ts";
+import type { Output } from "../.dev/process.ts";
+import { Client, generateCloudConfig, type V1Client } from "../mod.ts";
+import { OPTIONS, TOKEN } from "./cloud_config/host.ts";
 import { StandIn } from "./standin/mod.ts";
 import { read } from "./support/markdown.ts";
 import { Published, serve, SKIPPED } from "./support/published.ts";
 
 const FOLDER = new URL("../examples/", import.meta.url);
 
-/** How a program ended. */
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+/** What most examples need; cloud_config.ts reads and writes files instead. */
+const NETWORK = ["--allow-net", "--allow-env"];
 
 /**
  * Runs an example with the permissions that it asks for.
@@ -30,11 +29,14 @@ async function example(
   name: string,
   args: string[],
   env: Record<string, string> = {},
-  interruptAt?: string,
-): Promise<Outcome> {
+  { permissions = NETWORK, interruptAt }: {
+    permissions?: string[];
+    interruptAt?: string | undefined;
+  } = {},
+): Promise<Output> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "--quiet", "--no-prompt", "--allow-net", "--allow-env"],
+      ...["run", "--quiet", "--no-prompt", ...permissions],
       ...[fileURLToPath(new URL(name, FOLDER)), ...args],
     ],
     env: { NO_COLOR: "1", DECAPOD_URL: "", ...env },
@@ -78,14 +80,8 @@ async function startDeployment(client: V1Client): Promise<string> {
   return data.created_execution_id ?? "";
 }
 
-for (
-  const name of [
-    "bun_report.ts",
-    "deploy_cluster.ts",
-    "inventory.ts",
-    "watch_execution.ts",
-  ]
-) {
+const NAMES = ["bun_report", "deploy_cluster", "inventory", "watch_execution"];
+for (const name of NAMES.map((name) => `${name}.ts`)) {
   Deno.test(`${name}: prints its usage, and exits with 2 on bad arguments`, async () => {
     const help = await example(name, ["--help"]);
     assertEquals([help.code, help.stderr], [0, ""]);
@@ -138,7 +134,7 @@ for (const [what, expected] of Object.entries(DEPLOYMENTS)) {
       "deploy_cluster.ts",
       [],
       server.account,
-      interruptAt,
+      { interruptAt },
     );
     const { stdout, stderr } = outcome;
     assertEquals(outcome.code, code, stdout + stderr);
@@ -263,7 +259,7 @@ Deno.test("watch_execution.ts: Ctrl-C stops watching, not the execution", async 
     "watch_execution.ts",
     [id],
     server.account,
-    "== started",
+    { interruptAt: "== started" },
   );
   assertEquals([code, stderr], [130, ""]);
   assertStringIncludes(stdout, "the execution continues");
@@ -343,3 +339,98 @@ Deno.test({
     assertMatch(stdout, /^ {2}- ceph-osd: activate osd\(s\): error$/m);
   },
 });
+
+/** Registers a test of cloud_config.ts with a folder that has a public key. */
+function testCloudConfig(
+  name: string,
+  body: (
+    run: (args: string[], token?: string) => Promise<Output>,
+    key: string,
+    folder: string,
+  ) => Promise<void>,
+): void {
+  Deno.test(`cloud_config.ts: ${name}`, async () => {
+    using folder = tempFolder();
+    const permissions = [
+      ...["--allow-read", "--allow-write"],
+      "--allow-env=DECAPOD_DISCOVERY_TOKEN",
+    ];
+    const key = join(folder.path, "id.pub");
+    await Deno.writeTextFile(key, `${OPTIONS.publicKey}\n`);
+    const run = (args: string[], DECAPOD_DISCOVERY_TOKEN = TOKEN) =>
+      example("cloud_config.ts", args, { DECAPOD_DISCOVERY_TOKEN }, {
+        permissions,
+      });
+    await body(run, key, folder.path);
+  });
+}
+
+testCloudConfig(
+  "prints the user-data or writes it to a file",
+  async (run, key, folder) => {
+    const args = ["--url", OPTIONS.url, "--key", key];
+    const printed = async (more: string[], token?: string) => {
+      const { code, stdout, stderr } = await run([...args, ...more], token);
+      assertEquals([code, stderr], [0, ""]);
+      return stdout;
+    };
+    assertEquals(await printed([]), generateCloudConfig(OPTIONS));
+    const output = join(folder, "user-data.yaml");
+    const more = [
+      ...["--output", output, "--token", TOKEN, "--user=deploy", "--timeout=5"],
+      ...["--package=python3", "--package=chrony", "--no-metadata"],
+    ];
+    assertEquals(await printed(more, ""), "");
+    assertEquals(
+      await Deno.readTextFile(output),
+      generateCloudConfig({
+        ...OPTIONS,
+        username: "deploy",
+        timeout: 5,
+        packages: ["python3", "chrony"],
+        metadata: false,
+      }),
+    );
+    if (Deno.build.os !== "windows") {
+      assertEquals(((await Deno.stat(output)).mode ?? 0) & 0o777, 0o600);
+    }
+    assertEquals(
+      await printed(["--no-packages", "--no-discovery"]),
+      generateCloudConfig({ ...OPTIONS, packages: [], noDiscovery: true }),
+    );
+    const usage = "Usage: cloud_config.ts --url URL --key FILE";
+    assertStringIncludes(await printed(["--help"]), usage);
+  },
+);
+
+testCloudConfig(
+  "exits 2 for wrong arguments, without a stack",
+  async (run, key, folder) => {
+    const good = ["--url", "decapod.example", "--key", key];
+    const privateKey = join(folder, "id");
+    await Deno.writeTextFile(
+      privateKey,
+      "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+    );
+    const wrong: [args: string[], message: string, token?: string][] = [
+      [["--key", key], "Missing --url"],
+      [["--url", "decapod.example"], "Missing --key"],
+      [[...good, "--colour"], "Unknown option '--colour'"],
+      [[...good, "--url", "ftp://decapod.example"], "Invalid url: "],
+      [[...good, "--timeout", "soon"], "Invalid timeout: "],
+      [[...good, "--key", "/nowhere/id.pub"], "Cannot read /nowhere/id.pub: "],
+      [[...good, "--key", privateKey], "got a private key"],
+      [[...good, "--output", "/nowhere/x"], "Cannot write /nowhere/x: "],
+      [[...good, "--user", TOKEN], "Invalid username: "],
+      [[...good, "more"], "Unexpected argument 'more'"],
+      [good, "Missing --token, or DECAPOD_DISCOVERY_TOKEN", ""],
+    ];
+    for (const [args, message, token] of wrong) {
+      const { code, stdout, stderr } = await run(args, token);
+      assertEquals({ code, stdout }, { code: 2, stdout: "" }, message);
+      assertStringIncludes(stderr, message);
+      assert(stderr.endsWith("\nTry --help\n"), stderr);
+      assert(!stderr.includes(TOKEN) && !stderr.includes("    at "), stderr);
+    }
+  },
+);

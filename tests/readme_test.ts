@@ -1,8 +1,8 @@
 /** Checks README and the other pages against the project. */
-
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { fileURLToPath } from "node:url";
-import { deno } from "../.dev/process.ts";
+import { tempFolder } from "../.dev/files.ts";
+import type { Consumer } from "../.dev/jsr/consumers.ts";
+import { deno, ROOT as FOLDER } from "../.dev/process.ts";
 import { V1Client } from "../mod.ts";
 import { StandIn } from "./standin/mod.ts";
 import { block, blocks, prose, read } from "./support/markdown.ts";
@@ -10,7 +10,7 @@ import { Published, serve, SKIPPED } from "./support/published.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const LIBRARY = new URL("mod.ts", ROOT).href;
-const CONFIG = fileURLToPath(new URL("deno.json", ROOT));
+const CONFIG = `${FOLDER}deno.json`;
 
 /** Methods that Python's library does not have. */
 const NEW =
@@ -101,27 +101,19 @@ Deno.test("README.md: every script does what it says", async () => {
     scripts.map(({ heading }) => heading),
     CHECKS.map(([heading]) => heading),
   );
-  const folder = await Deno.makeTempDir();
-  try {
-    const files: string[] = [];
-    for (const [index, { text }] of scripts.entries()) {
-      const [, checks = ""] = CHECKS[index] ?? [];
-      const script = text.replace(/jsr:@decapod[^"]*/, LIBRARY);
-      const file = `${folder}/script${index}.ts`;
-      files.push(file);
-      await Deno.writeTextFile(file, PRELUDE + script + checks);
-    }
-    const checked = await deno(["check", "--config", CONFIG, ...files]);
-    assertEquals(checked.code, 0, checked.stderr);
-    for (const [index, file] of files.entries()) {
-      const { code, stderr } = await deno(
-        ["run", "-A", "--config", CONFIG, file],
-        { env: server.account },
-      );
-      assertEquals(code, 0, `${CHECKS[index]?.[0]}: ${stderr}`);
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+  using folder = tempFolder();
+  const files = scripts.map(({ text }, index) => {
+    const script = text.replace(/jsr:@decapod[^"]*/, LIBRARY);
+    const file = `${folder.path}/script${index}.ts`;
+    Deno.writeTextFileSync(file, PRELUDE + script + CHECKS[index]?.[1]);
+    return file;
+  });
+  const checked = await deno(["check", "--config", CONFIG, ...files]);
+  assertEquals(checked.code, 0, checked.stderr);
+  for (const [index, file] of files.entries()) {
+    const args = ["run", "-A", "--config", CONFIG, file];
+    const { code, stderr } = await deno(args, { env: server.account });
+    assertEquals(code, 0, `${CHECKS[index]?.[0]}: ${stderr}`);
   }
 });
 
@@ -139,25 +131,18 @@ Deno.test({
 
     await using node = await published.npm();
     await node.write("first.mjs", block(page, "Node", "js"));
-    for (const program of [programs.node20, programs.node26]) {
-      const { stdout, stderr } = await published.run(
-        program,
-        node,
-        ["first.mjs"],
-        server.account,
-      );
-      assert(printed.test(stdout), stdout + stderr);
-    }
-
     await using bun = await published.bun();
     await bun.write("first.ts", block(page, "Bun", "ts"));
-    const { stdout, stderr } = await published.run(
-      programs.bun,
-      bun,
-      ["run", "first.ts"],
-      server.account,
-    );
-    assert(printed.test(stdout), stdout + stderr);
+    const runs: [Consumer, program: string, ...args: string[]][] = [
+      [node, programs.node20, "first.mjs"],
+      [node, programs.node26, "first.mjs"],
+      [bun, programs.bun, "run", "first.ts"],
+    ];
+    for (const [consumer, program, ...args] of runs) {
+      const { account } = server;
+      const output = await published.run(program, consumer, args, account);
+      assert(printed.test(output.stdout), output.stdout + output.stderr);
+    }
 
     const [response] = await published.fetchWorker(
       block(page, "Workers", "TypeScript"),
@@ -166,8 +151,7 @@ Deno.test({
     );
     assertEquals(response?.status, 200, response?.body);
     const { total, names } = JSON.parse(response?.body ?? "");
-    assertEquals(total, 2);
-    assertEquals(names.length, 2);
+    assertEquals([total, names.length], [2, 2]);
   },
 });
 
@@ -205,10 +189,12 @@ Deno.test("docs/from_python.md: has every method of Python's library, and every 
   }
 });
 
-Deno.test("pages: every link within the project resolves", async () => {
+Deno.test("pages: every link within the project resolves, and no example is ignored", async () => {
   const headings = new Map<string, string[]>();
   for (const path of PAGES) {
-    const found = prose(await read(path)).matchAll(/^#+ (.*)$/gm);
+    const page = await read(path);
+    assert(!/```\w* ignore/.test(page), `${path} ignores an example`);
+    const found = prose(page).matchAll(/^#+ (.*)$/gm);
     headings.set(path, [...found].map(([, heading = ""]) => anchor(heading)));
   }
   let links = 0;
@@ -233,13 +219,6 @@ Deno.test("pages: every link within the project resolves", async () => {
     }
   }
   assert(links > 20, `Expected more than ${links} links`);
-});
-
-Deno.test("pages: no example is ignored", async () => {
-  for (const path of PAGES) {
-    const page = await read(path);
-    assert(!/```\w* ignore/.test(page), `${path} ignores an example`);
-  }
 });
 
 Deno.test("CONTRIBUTING.md: names the modules, and fits on one page", async () => {

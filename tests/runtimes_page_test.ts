@@ -1,5 +1,4 @@
 /** docs/runtimes.md: its scripts and settings work on each runtime. */
-
 import { assertEquals } from "@std/assert";
 import type { Consumer } from "../.dev/jsr/consumers.ts";
 import { issue } from "./runtimes/certificates.ts";
@@ -32,11 +31,8 @@ Deno.test({
       tls: {
         plain: { cert, key },
         mutual: {
-          cert,
-          key,
-          ca: ca.cert,
-          requestCert: true,
-          rejectUnauthorized: true,
+          ...{ cert, key, ca: ca.cert },
+          ...{ requestCert: true, rejectUnauthorized: true },
         },
       },
     });
@@ -60,12 +56,9 @@ Deno.test({
     await node.write("mutual.mjs", block(page, "TLS", "JavaScript"));
     for (const program of [programs.node20, programs.node26]) {
       const trusting = { ...at("plain"), NODE_EXTRA_CA_CERTS: "ca.pem" };
-      assertEquals(
-        await run(program, node, ["first.mjs"], trusting),
-        LOGGED_IN,
-      );
+      const first = await run(program, node, ["first.mjs"], trusting);
       const mutual = await run(program, node, ["mutual.mjs"], at("mutual"));
-      assertEquals(mutual, LOGGED_IN);
+      assertEquals([first, mutual], [LOGGED_IN, LOGGED_IN]);
     }
     const proxied = await run(programs.node26, node, ["first.mjs"], {
       ...standIn.account,
@@ -80,13 +73,8 @@ Deno.test({
     await using bun = await published.bun();
     await addFiles(bun);
     await bun.write("mutual.ts", script);
-    const onBun = await run(
-      programs.bun,
-      bun,
-      ["run", "mutual.ts"],
-      at("mutual"),
-    );
-    assertEquals(onBun, LOGGED_IN);
+    const args = ["run", "mutual.ts"];
+    assertEquals(await run(programs.bun, bun, args, at("mutual")), LOGGED_IN);
 
     await using deno = await published.deno();
     await addFiles(deno);
@@ -96,12 +84,8 @@ Deno.test({
       run(Deno.execPath(), deno, ["run", "--check", "-q", ...args], env);
     assertEquals(await onDeno(at("mutual"), "-A", "mutual.ts"), LOGGED_IN);
     const flags = ["--allow-net", "--allow-env"];
-    for (
-      const flag of [
-        "--cert=ca.pem",
-        "--unsafely-ignore-certificate-errors=localhost",
-      ]
-    ) {
+    const unsafe = "--unsafely-ignore-certificate-errors=localhost";
+    for (const flag of ["--cert=ca.pem", unsafe]) {
       const output = await onDeno(at("plain"), flag, ...flags, "first.ts");
       assertEquals(output.split("\n").at(-2), LOGGED_IN.trim(), output);
     }
@@ -193,11 +177,8 @@ Deno.test({
         "main.mjs",
         `${reader}\nconsole.log(JSON.stringify(await readLogs(${logs})));`,
       );
-      const { stdout, stderr } = await published.run(
-        program,
-        consumer,
-        [...args, "main.mjs"],
-      );
+      args.push("main.mjs");
+      const { stdout, stderr } = await published.run(program, consumer, args);
       assertEquals(stderr, "", runtime);
       results[runtime] = JSON.parse(stdout);
     }

@@ -1,5 +1,4 @@
 /** Promises of SECURITY.md that no other test covers. */
-
 import {
   assert,
   assertEquals,

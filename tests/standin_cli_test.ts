@@ -1,5 +1,4 @@
 /** The stand-in as a program. */
-
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DISCOVERY_TOKEN } from "./standin/mod.ts";
 

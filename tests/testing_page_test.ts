@@ -1,5 +1,4 @@
 /** docs/testing.md: its tests pass in each framework. */
-
 import { assert, assertEquals } from "@std/assert";
 import type { Consumer } from "../.dev/jsr/consumers.ts";
 import { blocks, read } from "./support/markdown.ts";
@@ -17,44 +16,23 @@ const PACKAGES = [
 ];
 
 const page = await read("docs/testing.md");
-const shared = await Promise.all(["count.js", "fake.js"].map(fileOf));
+const shared = ["count.js", "fake.js"].map(fileOf);
 
 /** The script below a sentence that ends in the name of its file. */
-async function fileOf(name: string): Promise<[name: string, text: string]> {
-  const text = (await read("docs/testing.md")).split(`\`${name}\``)[1];
-  const [, code] = /```JavaScript\n([^]*?)^```/m.exec(text ?? "") ?? [];
-  if (code === undefined) throw new Error(`Cannot find ${name} on the page`);
+function fileOf(name: string): [name: string, text: string] {
+  const [, text = ""] = page.split(`\`${name}\``);
+  const [, code] = /```JavaScript\n([^]*?)^```/m.exec(text) ?? [];
+  assert(code !== undefined, `Cannot find ${name} on the page`);
   return [name, code];
 }
 
 /** The test of a framework; Jest has its configuration after it. */
 function testOf(heading: string): string {
-  const [one] = blocks(page).filter((block) =>
+  const one = blocks(page).find((block) =>
     block.heading === heading && block.language === "JavaScript"
   );
-  if (!one) throw new Error(`Cannot find a test below "${heading}"`);
+  assert(one, `Cannot find a test below "${heading}"`);
   return one.text;
-}
-
-/** Runs a program in a folder; fails if it does. */
-async function passes(
-  published: Published,
-  consumer: Consumer,
-  program: string,
-  args: string[],
-  env: Record<string, string> = {},
-): Promise<void> {
-  const { code, stdout, stderr } = await published.run(
-    program,
-    consumer,
-    args,
-    env,
-  );
-  assertEquals(code, 0, `${args.join(" ")}\n${stdout}${stderr}`);
-  assert(
-    /1 pass|pass 1|Tests.*1 passed/.test(stdout + stderr),
-    stdout + stderr,
-  );
 }
 
 Deno.test({
@@ -63,6 +41,22 @@ Deno.test({
   async fn() {
     await using published = await Published.open();
     const { programs } = published;
+    const passes = async (
+      consumer: Consumer,
+      program: string,
+      args: string[],
+      env: Record<string, string> = {},
+    ) => {
+      const { code, stdout, stderr } = await published.run(
+        program,
+        consumer,
+        args,
+        env,
+      );
+      const said = `${args.join(" ")}\n${stdout}${stderr}`;
+      assertEquals(code, 0, said);
+      assert(/1 pass|pass 1|Tests.*1 passed/.test(said), said);
+    };
     await using node = await published.npm(PACKAGES);
     const modules = node.at("node_modules");
     for (const [name, text] of shared) await node.write(name, text);
@@ -70,35 +64,30 @@ Deno.test({
     for (const heading of ["Node", "msw", "undici"]) {
       const file = `${heading}.test.mjs`;
       await node.write(file, testOf(heading));
-      const nodes = [programs.node26];
-      if (heading !== "msw") nodes.push(programs.node20); // msw 3 needs Node 22
-      for (const program of nodes) {
-        await passes(published, node, program, ["--test", file]);
-      }
+      await passes(node, programs.node26, ["--test", file]);
+      if (heading === "msw") continue; // msw 3 needs Node 22
+      await passes(node, programs.node20, ["--test", file]);
     }
 
     await node.write("vitest.test.js", testOf("Vitest"));
-    await passes(published, node, programs.node26, [
-      `${modules}/vitest/vitest.mjs`,
-      "run",
-      "vitest.test.js",
-    ]);
+    const vitest = [`${modules}/vitest/vitest.mjs`, "run", "vitest.test.js"];
+    await passes(node, programs.node26, vitest);
 
     await node.write("jest.test.js", testOf("Jest"));
     const jest = [`${modules}/jest/bin/jest.js`, "jest.test.js"];
-    await passes(published, node, programs.node26, jest, {
+    await passes(node, programs.node26, jest, {
       NODE_OPTIONS: "--experimental-vm-modules",
     });
     const { type: _, ...manifest } = JSON.parse(
       await Deno.readTextFile(node.at("package.json")),
     );
     await node.write("package.json", JSON.stringify(manifest));
-    await node.write(...await fileOf("jest.config.cjs"));
-    await passes(published, node, programs.node26, jest);
+    await node.write(...fileOf("jest.config.cjs"));
+    await passes(node, programs.node26, jest);
 
     await using bun = await published.bun();
     for (const [name, text] of shared) await bun.write(name, text);
     await bun.write("bun.test.js", testOf("Bun"));
-    await passes(published, bun, programs.bun, ["test", "bun.test.js"]);
+    await passes(bun, programs.bun, ["test", "bun.test.js"]);
   },
 });

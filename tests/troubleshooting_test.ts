@@ -2,43 +2,22 @@
  * Provokes every message of docs/troubleshooting.md on Deno, as a user would,
  * and compares it with the page. With UPDATE=1 it writes them to the page.
  */
-
 import { assertEquals } from "@std/assert";
+import { tempFolder } from "../.dev/files.ts";
+import { deno, ROOT } from "../.dev/process.ts";
 import { Client, type ClientOptions } from "../mod.ts";
 import { issue } from "./runtimes/certificates.ts";
 import { StandIn } from "./standin/mod.ts";
 import { RawServer } from "./support/raw.ts";
 
 const PAGE = new URL("../docs/troubleshooting.md", import.meta.url);
-const CONFIG = new URL("../deno.json", import.meta.url);
 const LIBRARY = new URL("../mod.ts", import.meta.url);
 
 /** An unknown id; on the page it stands for any id. */
 const ID = "11111111-1111-4111-8111-111111111111";
 
 /** The servers, and what was created on them. */
-interface World {
-  /** A stand-in. */
-  url: string;
-  /** Another one, behind Decapod's nginx. */
-  nginx: string;
-  /** The same with TLS and a certificate of an unknown CA. */
-  tls: string;
-  /** A closed port. */
-  closed: string;
-  /** A server that is not a Decapod. */
-  other: string;
-  /** A server that redirects. */
-  pointer: string;
-  /** A server that never responds. */
-  silent: string;
-  /** A server that closes the connection after the request. */
-  rude: string;
-  /** A CA that signed no certificate. */
-  otherCa: string;
-  /** An execution that failed, and one that does not end. */
-  executions: { failed: string; endless: string };
-}
+type World = Awaited<ReturnType<typeof openWorld>>["world"];
 
 /** Creates a client without retries. */
 function connect(url: string, options: Partial<ClientOptions> = {}): Client {
@@ -57,19 +36,19 @@ const PROVOKED: Record<string, ((world: World) => unknown)[]> = {
   ],
   "Values out of range": [
     () => connect("http://decapod.example", { timeout: 0 }),
-    ({ url }) => connect(url).getUsers({ page: 0 }),
+    ({ client }) => client.getUsers({ page: 0 }),
   ],
   "Filters that Decapod ignores": [
-    ({ url }) =>
-      connect(url).getServers({ filter: { "facts.load": 0.5 } }).toArray(),
+    ({ client }) =>
+      client.getServers({ filter: { "facts.load": 0.5 } }).toArray(),
   ],
   "Regular expressions": [
-    ({ url }) =>
-      connect(url).getServers({ filter: { name: { regexp: "(" } } }).toArray(),
+    ({ client }) =>
+      client.getServers({ filter: { name: { regexp: "(" } } }).toArray(),
   ],
   "Numbers": [
-    ({ url }) =>
-      connect(url).createPlaybookConfiguration({
+    ({ client }) =>
+      client.createPlaybookConfiguration({
         name: "deploy",
         clusterId: ID,
         playbookId: "cluster_deploy",
@@ -124,19 +103,18 @@ const PROVOKED: Record<string, ((world: World) => unknown)[]> = {
     ({ url }) => connect(url, viewer).getUsers(),
   ],
   "Unknown id": [
-    ({ url }) => connect(url).getUser(ID),
-    ({ url }) => connect(url).getUser("root"),
+    ({ client }) => client.getUser(ID),
+    ({ client }) => client.getUser("root"),
   ],
   "Rejected values": [
-    ({ url }) => connect(url).createCluster("my-cluster"),
-    async ({ url }) => {
-      await connect(url).createCluster("taken");
-      await connect(url).createCluster("taken");
+    ({ client }) => client.createCluster("my-cluster"),
+    async ({ client }) => {
+      await client.createCluster("taken");
+      await client.createCluster("taken");
     },
   ],
   "Concurrent change": [
-    async ({ url }) => {
-      const client = connect(url);
+    async ({ client }) => {
       const read = await client.createCluster("read");
       const update = (name: string) =>
         client.updateCluster({ ...read, data: { ...read.data, name } });
@@ -156,14 +134,14 @@ const PROVOKED: Record<string, ((world: World) => unknown)[]> = {
       }).toArray(),
   ],
   "Missing log": [
-    ({ url, executions }) => connect(url).getExecutionLog(executions.endless),
+    ({ client, executions }) => client.getExecutionLog(executions.endless),
   ],
   "Failed execution": [
-    ({ url, executions }) => connect(url).waitForExecution(executions.failed),
+    ({ client, executions }) => client.waitForExecution(executions.failed),
   ],
   "Unfinished execution": [
-    ({ url, executions }) =>
-      connect(url).waitForExecution(executions.endless, { timeout: 100 }),
+    ({ client, executions }) =>
+      client.waitForExecution(executions.endless, { timeout: 100 }),
   ],
   "Abort": [
     ({ silent }) => connect(silent).getInfo({ signal: AbortSignal.abort() }),
@@ -252,25 +230,18 @@ async function runJavaScript(code: string, url: string): Promise<unknown> {
 
 /** Runs Deno on a script and returns its error message. */
 async function runScript(args: string[], text: string): Promise<string> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const script = `${folder}/script.ts`;
-    const head = `import { Client } from "${LIBRARY}";\n`;
-    await Deno.writeTextFile(script, head + text);
-    const { stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [...args, "--config", CONFIG.pathname, script],
-      env: { NO_COLOR: "1", DECAPOD_URL: "" },
-      stdin: "null",
-    }).output();
-    const said = new TextDecoder().decode(stderr);
-    const [, message = said] = said.match(
-      /^(?:error: Uncaught \(in promise\) )?((?:TS\d+|\w+:) .*)$/m,
-    ) ??
-      [];
-    return message;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using folder = tempFolder();
+  const script = `${folder.path}/script.ts`;
+  const head = `import { Client } from "${LIBRARY}";\n`;
+  await Deno.writeTextFile(script, head + text);
+  const { stderr } = await deno(
+    [...args, "--config", `${ROOT}deno.json`, script],
+    { env: { DECAPOD_URL: "" } },
+  );
+  const [, message = stderr] = stderr.match(
+    /^(?:error: Uncaught \(in promise\) )?((?:TS\d+|\w+:) .*)$/m,
+  ) ?? [];
+  return message;
 }
 
 /** The thrown error as text. */
@@ -296,22 +267,6 @@ function onPage(message: string): string {
 
 /** A heading of the page and the messages below it. */
 const MESSAGES = /^### (.*)\n\n```text\n[^]*?^```/gm;
-
-/** The page with these messages below their headings. */
-function withMessages(
-  page: string,
-  messages: Record<string, string[]>,
-): string {
-  return page.replace(MESSAGES, (found, heading: string) => {
-    const lines = messages[heading];
-    return lines === undefined ? found : [
-      `### ${heading}\n`,
-      "```text",
-      ...new Set(lines),
-      "```",
-    ].join("\n");
-  });
-}
 
 /** Starts all servers. */
 async function openWorld() {
@@ -369,31 +324,38 @@ async function openWorld() {
   });
   stack.use(rude);
   const hold = Promise.withResolvers<void>();
-  const world: World = {
+  const world = {
+    /** A stand-in, and a client for it. */
     url,
-    nginx: serve(new StandIn({ behindNginx: true }).handler),
+    client,
+    /** An execution that failed, and one that does not end. */
+    executions: { failed, endless },
+    /** The same with TLS and a certificate of an unknown CA. */
     tls: serve(standIn.handler, { cert, key }),
-    closed: "http://127.0.0.1:4", // no service uses this port
-    other: serve(() =>
-      new Response("<h1>It works!</h1>", {
-        headers: { "content-type": "text/html" },
-      })
-    ),
-    pointer: serve((request) =>
-      new Response(null, {
-        status: 301,
-        headers: {
-          location: `https://decapod.example${new URL(request.url).pathname}`,
-        },
-      })
-    ),
+    /** A CA that signed no certificate. */
+    otherCa,
+    /** Another stand-in, behind Decapod's nginx. */
+    nginx: serve(new StandIn({ behindNginx: true }).handler),
+    /** A closed port: no service uses it. */
+    closed: "http://127.0.0.1:4",
+    /** A server that is not a Decapod. */
+    other: serve(() => {
+      const headers = { "content-type": "text/html" };
+      return new Response("<h1>It works!</h1>", { headers });
+    }),
+    /** A server that redirects. */
+    pointer: serve((request) => {
+      const { pathname } = new URL(request.url);
+      const headers = { location: `https://decapod.example${pathname}` };
+      return new Response(null, { status: 301, headers });
+    }),
+    /** A server that never responds. */
     silent: serve(async () => {
       await hold.promise;
       return new Response();
     }),
+    /** A server that closes the connection after the request. */
     rude: rude.url,
-    otherCa,
-    executions: { failed, endless },
   };
   stack.defer(() => hold.resolve()); // before the servers are waited for
   return { world, [Symbol.asyncDispose]: () => stack.disposeAsync() };
@@ -422,7 +384,12 @@ Deno.test("docs/troubleshooting.md: shows the messages as they are", async () =>
     }
   }
   const page = await Deno.readTextFile(PAGE);
-  const updated = withMessages(page, provoked);
+  const updated = page.replace(MESSAGES, (found, heading: string) => {
+    const lines = [...new Set(provoked[heading])].join("\n");
+    return lines === ""
+      ? found
+      : `### ${heading}\n\n\`\`\`text\n${lines}\n\`\`\``;
+  });
   if (Deno.env.has("UPDATE")) await Deno.writeTextFile(PAGE, updated);
   else assertEquals(page, updated, "Run it with UPDATE=1 and read the page");
   const headings = [...page.matchAll(MESSAGES)].map(([, heading]) => heading);

@@ -1,10 +1,10 @@
 /** Types: code that compiles, and code that does not. */
-
 import { assert, assertEquals } from "@std/assert";
-import { fileURLToPath } from "node:url";
+import { tempFolder } from "../.dev/files.ts";
+import { deno, ROOT } from "../.dev/process.ts";
 
 const MODULE = new URL("../mod.ts", import.meta.url).href;
-const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
+const CONFIG = `${ROOT}deno.json`;
 
 const HEAD = `import { Client, type Change, type Execution, type ExecutionStep,
   type Filter, type Listing, type Page, type Server,
@@ -105,40 +105,29 @@ async function check(
   snippets: string[],
   config = CONFIG,
 ): Promise<string[]> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const files = snippets.map((_, index) => `${folder}/snippet${index}_.ts`);
-    for (const [index, code] of snippets.entries()) {
-      await Deno.writeTextFile(
-        files[index] ?? "",
-        `${HEAD}${code}\nexport {};\n`,
-      );
-    }
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["check", "--no-lock", "--config", config, ...files],
-      env: { NO_COLOR: "1" },
-      stdout: "null",
-    }).output();
-    const text = new TextDecoder().decode(stderr);
-    // Each complaint ends with its place.
-    const said = snippets.map(() => "");
-    for (const part of text.split(/^TS(?=\d+ \[ERROR\])/m).slice(1)) {
-      const index = Number(/snippet(\d+)_\.ts/.exec(part)?.[1] ?? NaN);
-      assert(index in said, text);
-      said[index] += part;
-    }
-    assertEquals(code === 0, said.every((one) => one === ""), text);
-    return said;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+  using folder = tempFolder();
+  const files = snippets.map((code, index) => {
+    const file = `${folder.path}/snippet${index}_.ts`;
+    Deno.writeTextFileSync(file, `${HEAD}${code}\nexport {};\n`);
+    return file;
+  });
+  const { code, stderr } = await deno(
+    ["check", "--no-lock", "--config", config, ...files],
+  );
+  // Each complaint ends with its place.
+  const said = snippets.map(() => "");
+  for (const part of stderr.split(/^TS(?=\d+ \[ERROR\])/m).slice(1)) {
+    const index = Number(/snippet(\d+)_\.ts/.exec(part)?.[1] ?? NaN);
+    assert(index in said, stderr);
+    said[index] += part;
   }
+  assertEquals(code === 0, said.every((one) => one === ""), stderr);
+  return said;
 }
 
 Deno.test("Client methods infer the types of items, and reject what the server would ignore", async () => {
   const errors = await check([...RIGHT, ...WRONG.map(([code]) => code)]);
-  for (const [index, code] of RIGHT.entries()) {
-    assertEquals(errors[index], "", code);
-  }
+  assertEquals(errors.slice(0, RIGHT.length), RIGHT.map(() => ""));
   for (const [index, [code, error]] of WRONG.entries()) {
     const text = errors[RIGHT.length + index] ?? "";
     assert(text.includes(error), `${code}\n${text || "compiles"}`);
@@ -162,22 +151,17 @@ const OPTIONAL = [
 ];
 
 Deno.test("RequestOptions and all other options accept undefined with exactOptionalPropertyTypes", async () => {
-  const config = await Deno.makeTempFile({ suffix: ".json" });
-  try {
-    const { imports, compilerOptions }: {
-      imports: object;
-      compilerOptions: object;
-    } = JSON.parse(await Deno.readTextFile(CONFIG));
-    const options = { ...compilerOptions, exactOptionalPropertyTypes: true };
-    await Deno.writeTextFile(
-      config,
-      JSON.stringify({ imports, compilerOptions: options }),
-    );
-    const errors = await check(OPTIONAL, config);
-    for (const [index, code] of OPTIONAL.entries()) {
-      assertEquals(errors[index], "", code);
-    }
-  } finally {
-    await Deno.remove(config);
-  }
+  using folder = tempFolder();
+  const { imports, compilerOptions }: {
+    imports: object;
+    compilerOptions: object;
+  } = JSON.parse(await Deno.readTextFile(CONFIG));
+  const options = { ...compilerOptions, exactOptionalPropertyTypes: true };
+  const config = `${folder.path}/deno.json`;
+  await Deno.writeTextFile(
+    config,
+    JSON.stringify({ imports, compilerOptions: options }),
+  );
+  const errors = await check(OPTIONAL, config);
+  assertEquals(errors, OPTIONAL.map(() => ""));
 });

@@ -1,7 +1,7 @@
 /** The form in which JSR serves packages to npm: JavaScript and types. */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
-import { gzipSync } from "node:zlib";
+import { packed } from "../files.ts";
 
 /** The parts of the TypeScript compiler that are used. */
 export interface TypeScript {
@@ -43,10 +43,10 @@ const SPECIFIER = /(\bfrom\s*|\bimport\s*\(?\s*)(["'])([^"'\n]+)\2/g;
 const JSR = /^jsr:\/?(@[^/]+\/[^/@]+)(?:@([^/]+))?(\/.*)?$/;
 
 /** Creates the npm form of a package. */
-export function npmForm(
+export async function npmForm(
   { name, version, exports, files }: Published,
   typescript: TypeScript,
-): NpmPackage {
+): Promise<NpmPackage> {
   const dependencies: Record<string, string> = {};
   const rename = (text: string) =>
     text.replace(SPECIFIER, (all, before, quote, specifier: string) => {
@@ -84,7 +84,7 @@ export function npmForm(
     _jsr_revision: 0,
   };
   made.set("/package.json", JSON.stringify(manifest, null, 2));
-  const tarball = Uint8Array.from(gzipSync(tar(made)));
+  const tarball = await packed(made);
   const digest = (hash: string, form: "base64" | "hex") =>
     createHash(hash).update(tarball).digest(form);
   return {
@@ -141,43 +141,4 @@ function compile(
   typescript.createProgram(modules.map((path) => root + path), options, host)
     .emit(undefined, (path, text) => made.set(path.slice(root.length), text));
   return made;
-}
-
-/** A tar archive of these files, in `package/` as npm requires. */
-export function tar(files: Map<string, string>): Uint8Array {
-  const blocks: Uint8Array[] = [];
-  const encoder = new TextEncoder();
-  for (const [path, text] of files) {
-    const content = encoder.encode(text);
-    const header = new Uint8Array(512);
-    const put = (at: number, value: string) =>
-      header.set(encoder.encode(value), at);
-    const octal = (value: number, width: number) =>
-      value.toString(8).padStart(width, "0");
-    put(0, `package${path}`);
-    put(100, "0000644");
-    put(108, "0000000");
-    put(116, "0000000");
-    put(124, octal(content.length, 11));
-    put(136, octal(0, 11));
-    put(148, " ".repeat(8));
-    put(156, "0");
-    put(257, "ustar");
-    put(263, "00");
-    const sum = header.reduce((total, byte) => total + byte, 0);
-    put(148, `${octal(sum, 6)}\0 `);
-    const padded = new Uint8Array(Math.ceil(content.length / 512) * 512);
-    padded.set(content);
-    blocks.push(header, padded);
-  }
-  blocks.push(new Uint8Array(1024));
-  const archive = new Uint8Array(
-    blocks.reduce((total, { length }) => total + length, 0),
-  );
-  let at = 0;
-  for (const block of blocks) {
-    archive.set(block, at);
-    at += block.length;
-  }
-  return archive;
 }

@@ -5,9 +5,10 @@
  */
 import { createHash } from "node:crypto";
 import { join, sep } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { deno } from "../process.ts";
-import { untar } from "../registry.ts";
+import { untar } from "../files.ts";
+import { standInRegistry } from "../registry.ts";
+import { load, type Tools } from "../tools.ts";
 import {
   npmForm,
   type NpmPackage,
@@ -107,11 +108,10 @@ export class JsrServer implements AsyncDisposable {
     if (!request.headers.get("authorization")?.startsWith("Bearer ")) {
       return problem(401, "missingAuthentication");
     }
-    const archive = gunzipSync(new Uint8Array(await request.arrayBuffer()));
-    const files = new Map<string, string>();
-    for (const { path, text } of untar(archive)) {
-      files.set("/" + path.replace(/^\.\//, ""), text);
-    }
+    const archive = await untar(await request.bytes());
+    const files = new Map(
+      [...archive].map(([path, text]) => [`/${path}`, text]),
+    );
     const config = new URL(request.url).searchParams.get("config") ?? "";
     const { exports } = JSON.parse(files.get(config) ?? "{}");
     const full = `@${scope}/${name}`;
@@ -167,7 +167,7 @@ export class JsrServer implements AsyncDisposable {
     const name = `@${mangled.replace("__", "/")}`;
     const found = this.#published.get(name) ?? await this.#stdPackage(name);
     if (found === undefined) return undefined;
-    const made = npmForm(found, this.#typescript);
+    const made = await npmForm(found, this.#typescript);
     this.#npm.set(mangled, made);
     return made;
   }
@@ -185,6 +185,14 @@ export class JsrServer implements AsyncDisposable {
     }
     return { name, version, exports, files };
   }
+}
+
+/** Opens a registry to which the project is published. */
+export async function openRegistry(tools: Tools): Promise<JsrServer> {
+  const typescript = load<TypeScript>(tools, "typescript");
+  const server = new JsrServer(await standInRegistry(), typescript);
+  await publish(server);
+  return server;
 }
 
 /** Publishes the project, as its maintainers do. */

@@ -1,9 +1,8 @@
 /** Measures bundles of the published package; fails if one is too large. */
 import { gzipSync } from "node:zlib";
-import { standInRegistry } from "../registry.ts";
-import { load, provideTools } from "../tools.ts";
+import { provideTools } from "../tools.ts";
 import { denoConsumer } from "./consumers.ts";
-import { JsrServer, publish } from "./server.ts";
+import { openRegistry } from "./server.ts";
 
 /** The bundled scripts and their size limits in bytes, gzipped. */
 const GATES = [
@@ -28,11 +27,7 @@ console.log(everything);
 ];
 
 const tools = await provideTools();
-await using server = new JsrServer(
-  await standInRegistry(),
-  load(tools, "typescript"),
-);
-await publish(server);
+await using server = await openRegistry(tools);
 await using consumer = await denoConsumer(server);
 for (const { name, limit, code } of GATES) {
   await consumer.write("main.ts", code);

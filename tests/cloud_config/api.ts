@@ -1,18 +1,5 @@
-/**
- * A server on loopback that records requests: Decapod's API or a cloud's
- * metadata service.
- *
- * @module
- */
-import { delay } from "@std/async/delay";
-
-/** A request as it was received. */
-export interface Received {
-  method: string;
-  path: string;
-  headers: Headers;
-  body: string;
-}
+/** Decapod's API or a cloud's metadata service, on loopback. */
+import { TestServer } from "../support/server.ts";
 
 export interface ApiOptions {
   hostname?: string;
@@ -23,79 +10,28 @@ export interface ApiOptions {
   tls?: { cert: string; key: string };
 }
 
-export class Api implements AsyncDisposable {
-  readonly received: Received[] = [];
-  readonly #abort = new AbortController();
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+export class Api extends TestServer {
+  readonly #abort: AbortController;
 
   constructor(options: ApiOptions = {}) {
-    const { hostname = "127.0.0.1", port = 0, tls } = options;
-    const respond = options.respond ?? (() => Response.json({}));
-    this.#server = Deno.serve({
-      hostname,
-      port,
+    const { respond = () => Response.json({}), tls, ...place } = options;
+    const abort = new AbortController();
+    let n = 0;
+    super(() => respond(n++, abort.signal), {
+      ...place,
       ...tls && { cert: tls.cert, key: tls.key },
-      signal: this.#abort.signal,
-      onListen() {},
-    }, async (request) => {
-      const { pathname, search } = new URL(request.url);
-      const n = this.received.length;
-      this.received.push({
-        method: request.method,
-        path: pathname + search,
-        headers: request.headers,
-        body: await request.text(),
-      });
-      return await respond(n, this.#abort.signal);
     });
-  }
-
-  get port(): number {
-    return this.#server.addr.port;
+    this.#abort = abort;
   }
 
   /** The bodies of the POSTs. */
   get bodies(): Record<string, string>[] {
-    return this.received.map(({ body }) => JSON.parse(body));
+    return this.exchanges.map(({ body }) => Object(body));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
-    await this.#server.finished;
-  }
-}
-
-/** A raw TCP server that sends chunks to each connection, one per 100 ms. */
-export class RawServer implements AsyncDisposable {
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #served: Promise<void>;
-
-  constructor(...chunks: string[]) {
-    this.#served = this.#serve(chunks);
-  }
-
-  get port(): number {
-    return this.#listener.addr.port;
-  }
-
-  async #serve(chunks: string[]): Promise<void> {
-    for await (const connection of this.#listener) {
-      try {
-        await connection.read(new Uint8Array(4096));
-        for (const [index, chunk] of chunks.entries()) {
-          if (index > 0) await delay(100);
-          await connection.write(new TextEncoder().encode(chunk));
-        }
-      } catch {
-        // The client closed the connection.
-      }
-      connection.close();
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    await this.#served;
+    await super[Symbol.asyncDispose]();
   }
 }
 

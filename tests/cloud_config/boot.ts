@@ -1,20 +1,17 @@
 /**
  * Boots a Debian root file system twice with cloud-init's own runner and the
  * user-data, against the stand-in Decapod.
- *
  * Then it runs the discovery program in networks with other faults.
  *
  * cloud_config_boot_test.ts starts it in namespaces of its own, with the folder
  * of the root file system as its argument. When it ends, the kernel removes all
  * its interfaces, mounts and processes.
- *
- * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { dirname } from "node:path";
 import { generateCloudConfig, V1Client } from "../../mod.ts";
 import { DISCOVERY_TOKEN, StandIn } from "../standin/mod.ts";
-import { LOG, PROGRAM, SETTINGS, UUID } from "./host.ts";
-import { KEY } from "./samples.ts";
+import { KEY, LOG, PROGRAM, SETTINGS, UUID } from "./host.ts";
 import { must, run as runTool, type Tool } from "./tools.ts";
 
 // Addresses of documentation, on a link that exists in the namespaces only. The
@@ -51,10 +48,16 @@ async function mount(
   await run("mount", "-t", type, "-o", options, type, path);
 }
 
+async function write(path: string, content: string | Uint8Array) {
+  await Deno.mkdir(dirname(path), { recursive: true });
+  if (typeof content === "string") await Deno.writeTextFile(path, content);
+  else await Deno.writeFile(path, content);
+}
+
 async function bind(from: string, to: string): Promise<void> {
   const { isDirectory } = await Deno.stat(from);
   if (isDirectory) await Deno.mkdir(to, { recursive: true });
-  else await Deno.writeTextFile(to, "");
+  else await write(to, "");
   await run("mount", "--bind", from, to);
 }
 
@@ -101,11 +104,10 @@ async function mountDevices(host: number): Promise<void> {
   for (const folder of ["block", "bus", "class", "dev", "devices", "kernel"]) {
     await bind(`/mnt/sys/${folder}`, `${root}/sys/${folder}`);
   }
-  const tables = `${root}/sys/firmware/dmi/tables`;
-  await Deno.mkdir(tables, { recursive: true });
-  const firmware = smbios();
-  await Deno.writeFile(`${tables}/smbios_entry_point`, firmware.entryPoint);
-  await Deno.writeFile(`${tables}/DMI`, firmware.tables);
+  const { entryPoint, tables } = smbios();
+  const folder = `${root}/sys/firmware/dmi/tables`;
+  await write(`${folder}/smbios_entry_point`, entryPoint);
+  await write(`${folder}/DMI`, tables);
 }
 
 /** Connects the host to the API's side with a pair of interfaces. */
@@ -137,22 +139,19 @@ function inside(host: number, ...command: string[]): [string, ...string[]] {
 
 /** Puts user-data where cloud-init's data source NoCloud looks for it. */
 async function seed(userData: string): Promise<void> {
-  const folder = `${root}/var/lib/cloud/seed/nocloud`;
-  await Deno.mkdir(folder, { recursive: true });
-  await Deno.writeTextFile(`${folder}/user-data`, userData);
-  await Deno.writeTextFile(
-    `${folder}/meta-data`,
-    "instance-id: boot-test\nlocal-hostname: host\n",
-  );
-  await Deno.writeTextFile(
-    `${root}/etc/hosts`,
-    `127.0.0.1 localhost\n${API.ipv6} ${API.name}\n${API.ipv4} ${API.name}\n` +
+  const files = {
+    "var/lib/cloud/seed/nocloud/user-data": userData,
+    "var/lib/cloud/seed/nocloud/meta-data":
+      "instance-id: boot-test\nlocal-hostname: host\n",
+    "etc/hosts":
+      `127.0.0.1 localhost\n${API.ipv6} ${API.name}\n${API.ipv4} ${API.name}\n` +
       "127.0.1.1 host.test\n",
-  );
-  await Deno.writeTextFile(
-    `${root}/etc/cloud/cloud.cfg.d/99_boot_test.cfg`,
-    "datasource_list: [NoCloud]\nnetwork: {config: disabled}\n",
-  );
+    "etc/cloud/cloud.cfg.d/99_boot_test.cfg":
+      "datasource_list: [NoCloud]\nnetwork: {config: disabled}\n",
+  };
+  for (const [path, text] of Object.entries(files)) {
+    await write(`${root}/${path}`, text);
+  }
 }
 
 async function boot(host: number): Promise<void> {

@@ -1,26 +1,38 @@
 /**
  * Registers tests of the discovery program, with the Pythons that this machine
  * has.
- *
- * @module
  */
+import { assertEquals } from "@std/assert";
 import {
   type CloudConfigOptions,
   generateCloudConfig,
 } from "../../cloud_config.ts";
-import { Host, type HostOptions } from "./host.ts";
-import { OPTIONS } from "./samples.ts";
+import { Host, type HostOptions, OPTIONS, type Outcome } from "./host.ts";
 import { findTools, testWith, type Tool } from "./tools.ts";
 
-const { python3, pythons = [] } = await findTools();
+const { python3, pythons } = await findTools();
 
-/** Creates a host whose user-data names this API. */
-export type MakeHost = (
+export interface BootOptions
+  extends HostOptions, Partial<Omit<CloudConfigOptions, "url">> {
+  /** The environment of the program. */
+  env?: Record<string, string>;
+  /** Called with all output so far whenever there is more. */
+  onOutput?: (output: string) => void;
+  /** Called before the boot. */
+  prepare?: (host: Host) => void;
+}
+
+/**
+ * Boots a host whose user-data names this API; fails unless the program exits
+ * with this code, by default with 0.
+ */
+export type Boot = (
   url: string,
-  more?: HostOptions & Partial<CloudConfigOptions>,
-) => Host;
+  options?: BootOptions,
+  code?: number,
+) => Promise<Outcome & { host: Host }>;
 
-type TestBody = (make: MakeHost) => Promise<void>;
+type TestBody = (boot: Boot) => Promise<void>;
 
 export const isLinux = Deno.build.os === "linux";
 
@@ -44,20 +56,20 @@ function register(
   body: TestBody,
   possible: boolean,
 ): void {
-  testWith(
-    python,
-    name,
-    ({ command }) =>
-      body((url, { commands, settings, productUuid, ...options } = {}) =>
-        new Host(generateCloudConfig({ ...OPTIONS, url, ...options }), {
-          python: command,
-          commands,
-          settings,
-          productUuid,
-        })
-      ),
-    possible && isLinux,
-  );
+  testWith(python, name, async ({ command }) => {
+    using hosts = new DisposableStack();
+    await body(async (url, options = {}, expected = 0) => {
+      const { commands, settings, productUuid, ...more } = options;
+      const { env, onOutput, prepare, ...config } = more;
+      const userData = generateCloudConfig({ ...OPTIONS, ...config, url });
+      const own = { python: command, commands, settings, productUuid };
+      const host = hosts.use(new Host(userData, own));
+      prepare?.(host);
+      const outcome = await host.boot(env, onOutput);
+      assertEquals(outcome.code, expected, outcome.output);
+      return { ...outcome, host };
+    });
+  }, possible && isLinux);
 }
 
 function canListen(hostname: string): boolean {

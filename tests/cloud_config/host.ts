@@ -4,11 +4,10 @@
  *
  * The program names absolute paths; the folder is prepended to each of them.
  * Nothing outside the folder is written, and no real service is contacted.
- *
- * @module
  */
 import { parse } from "@std/yaml/parse";
 import { dirname, join } from "node:path";
+import type { CloudConfigOptions } from "../../cloud_config.ts";
 
 /** The part of a cloud-config document that the tests read. */
 export interface CloudConfig {
@@ -41,6 +40,38 @@ export const PROGRAM = "/var/lib/cloud/scripts/per-boot/server_discovery.py";
 export const LOG = "/var/log/server_discovery.log";
 export const PRODUCT_UUID = "/sys/class/dmi/id/product_uuid";
 
+export const TOKEN = "26758c32-3421-4f3d-9603-e4b5337e7ecc";
+export const KEY =
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU ansible@decapod";
+
+export const OPTIONS: CloudConfigOptions = {
+  url: "http://127.0.0.1",
+  serverDiscoveryToken: TOKEN,
+  publicKey: KEY,
+  username: "ansible",
+};
+
+/** A key as `ssh-keygen` writes it: its type, and fields of these sizes. */
+export function publicKey(type: string, ...sizes: number[]): string {
+  const fields = sizes.map((size, index) => "ABCDE".charAt(index).repeat(size));
+  const data = [type, ...fields].map((field) =>
+    String.fromCharCode(0, 0, field.length >> 8, field.length & 255) + field
+  );
+  return `${type} ${btoa(data.join(""))}`;
+}
+
+/** One key of each type that sshd accepts in `authorized_keys`. */
+export const KEYS = [
+  publicKey("ssh-ed25519", 32),
+  publicKey("ssh-rsa", 3, 257),
+  publicKey("ssh-dss", 129, 21, 128, 128),
+  publicKey("ecdsa-sha2-nistp256", 8, 65),
+  publicKey("ecdsa-sha2-nistp521", 8, 133),
+  publicKey("sk-ssh-ed25519@openssh.com", 32, 4),
+  publicKey("sk-ecdsa-sha2-nistp256@openssh.com", 8, 65, 4),
+  publicKey("ssh-ed25519-cert-v01@openssh.com", 32, 32, 8, 4, 200),
+];
+
 export const UUID = "4c4c4544-0031-3010-8054-b7c04f4a3258";
 export const ADDRESS = "10.20.30.40";
 export const COMMANDS = {
@@ -53,14 +84,14 @@ export interface HostOptions {
   /** The path of the host's Python. Default: the host has none. */
   python?: string;
   /**
-   * What each command prints; a command without an entry is missing.
-   * Default: a host at 10.20.30.40 with all commands.
+   * What commands print; undefined if one is missing. The others are those of a
+   * host at 10.20.30.40.
    */
-  commands?: Record<string, string>;
+  commands?: { [name in keyof typeof COMMANDS]?: string | undefined };
   /** Changes to the settings file. */
   settings?: Partial<Settings>;
   /** The firmware's UUID in sysfs. Default: there is none. */
-  productUuid?: string;
+  productUuid?: string | undefined;
 }
 
 export function parseUserData(userData: string): CloudConfig {
@@ -88,8 +119,9 @@ export class Host implements Disposable {
       this.#write(file.path, this.#localize(file, options.settings));
       Deno.chmodSync(this.path(file.path), parseInt(file.permissions, 8));
     }
-    for (const [name, text] of Object.entries(options.commands ?? COMMANDS)) {
-      this.#addCommand(name, text);
+    const commands = { ...COMMANDS, ...options.commands };
+    for (const [name, text] of Object.entries(commands)) {
+      if (text !== undefined) this.#addCommand(name, text);
     }
     if (options.python) {
       Deno.symlinkSync(options.python, join(this.#bin, "python3"));
@@ -144,10 +176,8 @@ printf '%s\\n' "$(< '${calls}.output')"
 
   /** The arguments of each call of a command, in order. */
   calls(name: string): string[] {
-    return readIfThere(join(this.#root, "calls", name)).split("\n").slice(
-      0,
-      -1,
-    );
+    const calls = readIfThere(join(this.#root, "calls", name));
+    return calls.split("\n").slice(0, -1);
   }
 
   /** Arguments and environment of the processes that called a command. */

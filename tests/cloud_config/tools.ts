@@ -6,8 +6,6 @@
  * a cache folder, never installed: an installed cloud-init would run at the
  * machine's next boot. Run this file or call {@linkcode ensureTools} before the
  * tests; the tests change nothing.
- *
- * @module
  */
 import { join } from "node:path";
 import { cacheFolder, makeOnce } from "../../.dev/registry.ts";
@@ -19,20 +17,8 @@ export interface Tool {
   env: Record<string, string>;
 }
 
-export interface Python extends Tool {
+interface Python extends Tool {
   version: string;
-}
-
-/** The tools of this machine; undefined where one is missing. */
-export interface Tools {
-  /** `cloud-init`, to be followed by a subcommand. */
-  cloudInit?: Tool;
-  /** A Python 3 with PyYAML. */
-  yaml?: Tool;
-  /** The machine's Python 3, by the path of the interpreter itself. */
-  python3?: Python;
-  /** Further Pythons from 3.5 on, oldest first. */
-  pythons?: Python[];
 }
 
 const PACKAGES = ["cloud-init", "python3-yaml"];
@@ -83,8 +69,8 @@ async function firstThatRuns(
 
 const plain = (command: string): Tool => ({ command, args: [], env: {} });
 
-/** Finds the tools of this machine and those in the cache. */
-export async function findTools(): Promise<Tools> {
+/** The tools of this machine and those in the cache; undefined if missing. */
+export async function findTools() {
   const unpacked = await unpackedEnvironment(PACKAGES);
   const env = {
     ...unpacked.env,
@@ -92,24 +78,26 @@ export async function findTools(): Promise<Tools> {
     PYTHONDONTWRITEBYTECODE: "1",
   };
   // Debian's modules fit Debian's Python.
-  const pythons = ["/usr/bin/python3", join(unpacked.root, "usr/bin/python3")]
+  const debian = ["/usr/bin/python3", join(unpacked.root, "usr/bin/python3")]
     .map((command) => ({ command, args: [], env }));
+  const cloudInits = debian.map((tool) => ({
+    ...tool,
+    args: ["-m", "cloudinit.cmd.main"],
+  }));
   const [cloudInit, yaml, python3, others] = await Promise.all([
-    firstThatRuns([
-      plain("cloud-init"),
-      ...pythons.map((tool) => ({
-        ...tool,
-        args: ["-m", "cloudinit.cmd.main"],
-      })),
-    ], ["schema", "--help"]),
-    firstThatRuns([plain("python3"), ...pythons], ["-c", "import yaml"]),
+    firstThatRuns([plain("cloud-init"), ...cloudInits], ["schema", "--help"]),
+    firstThatRuns([plain("python3"), ...debian], ["-c", "import yaml"]),
     findPython("python3"),
     findPythons(),
   ]);
   return {
+    /** `cloud-init`, to be followed by a subcommand. */
     cloudInit,
+    /** A Python 3 with PyYAML. */
     yaml,
+    /** The machine's Python 3, by the path of the interpreter itself. */
     python3,
+    /** Further Pythons from 3.5 on, oldest first. */
     pythons: others.filter(({ version }) => version !== python3?.version),
   };
 }
@@ -135,12 +123,9 @@ async function findPythons(): Promise<Python[]> {
     ...list(pyenv).map(({ name }) => join(pyenv, name, "bin/python3")),
     ...Array.from({ length: 16 }, (_, minor) => `python3.${minor + 5}`),
   ];
-  const found = await Promise.all(commands.map(findPython));
   const byVersion = new Map<string, Python>();
-  for (const python of found) {
-    if (python && !byVersion.has(python.version)) {
-      byVersion.set(python.version, python);
-    }
+  for (const python of await Promise.all(commands.map(findPython))) {
+    if (python) byVersion.set(python.version, python);
   }
   const minor = ({ version }: Python) => Number(version.split(".")[1]);
   return [...byVersion.values()].sort((a, b) => minor(a) - minor(b));
@@ -155,9 +140,7 @@ function list(folder: string): Deno.DirEntry[] {
 }
 
 /** Where packages are unpacked, and the environment of their programs. */
-async function unpackedEnvironment(
-  packages: string[],
-): Promise<{ root: string; env: Record<string, string> }> {
+async function unpackedEnvironment(packages: string[]) {
   const root = join(await cacheFolder(), await unpackedName(packages));
   const libraries = ["usr/lib", "lib"].flatMap((folder) =>
     list(join(root, folder)).filter(({ name }) => name.includes("-linux-"))
@@ -170,44 +153,24 @@ async function unpackedEnvironment(
 
 /** Packages fit one release and one kind of processor. */
 async function unpackedName(packages: string[]): Promise<string> {
-  let release = "";
-  try {
-    release = (await Deno.readTextFile("/etc/debian_version")).trim();
-  } catch {
-    // Not Debian: there will be no such folder.
-  }
-  return ["debian", release, Deno.build.arch, ...packages].join("-")
+  const release = await Deno.readTextFile("/etc/debian_version")
+    .catch(() => ""); // not Debian: there will be no such folder
+  return ["debian", release.trim(), Deno.build.arch, ...packages].join("-")
     .replaceAll(/[^a-z0-9._-]/gi, "_");
 }
 
-/** Finds every tool; unpacks packages if one is missing. */
-export async function ensureTools(): Promise<Tools> {
-  const tools = await findTools();
-  if (tools.cloudInit && tools.yaml) return tools;
-  try {
-    await unpack(PACKAGES);
-  } catch (error) {
-    console.error(`Cannot unpack Debian's packages: ${error}`);
-  }
-  return await findTools();
-}
-
 /** Downloads packages and unpacks them into the cache. */
-export async function unpack(
-  packages: string[],
-): Promise<{ root: string; env: Record<string, string> }> {
-  await makeOnce(
-    await unpackedName(packages),
-    (root) =>
-      withApt(async (apt, archives) => {
-        const options = ["--yes", "--no-install-recommends", "--download-only"];
-        await must(apt, ["install", ...options, ...packages]);
-        for (const { name } of list(archives)) {
-          if (!name.endsWith(".deb")) continue;
-          await must(plain("dpkg"), ["--extract", join(archives, name), root]);
-        }
-      }),
-  );
+export async function unpack(packages: string[]) {
+  const fill = (root: string) =>
+    withApt(async (apt, archives) => {
+      const options = ["--yes", "--no-install-recommends", "--download-only"];
+      await must(apt, ["install", ...options, ...packages]);
+      for (const { name } of list(archives)) {
+        if (!name.endsWith(".deb")) continue;
+        await must(plain("dpkg"), ["--extract", join(archives, name), root]);
+      }
+    });
+  await makeOnce(await unpackedName(packages), fill);
   return await unpackedEnvironment(packages);
 }
 
@@ -266,10 +229,16 @@ export function testWith<T>(
 }
 
 if (import.meta.main) {
-  const { cloudInit, yaml, python3, pythons } = await ensureTools();
+  const found = await findTools();
+  if (!found.cloudInit || !found.yaml) {
+    await unpack(PACKAGES).catch((error) =>
+      console.error(`Cannot unpack Debian's packages: ${error}`)
+    );
+  }
+  const { cloudInit, yaml, python3, pythons } = await findTools();
   for (const [name, tool] of Object.entries({ cloudInit, yaml, python3 })) {
     console.log(`${name}: ${tool?.command ?? "missing"}`);
   }
-  const versions = pythons?.map(({ version }) => version).join(", ");
+  const versions = pythons.map(({ version }) => version).join(", ");
   console.log(`further Pythons: ${versions || "none"}`);
 }

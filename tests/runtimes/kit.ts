@@ -57,6 +57,9 @@ interface Test {
 /** The runtimes on which TLS can be configured, on Node by a custom fetch. */
 export const WITH_TLS: Runtime[] = ["bun", "deno", "node"];
 
+/** All runtimes. */
+export const ALL: Runtime[] = [...WITH_TLS, "workerd"];
+
 const tests: Test[] = [];
 let current = "";
 
@@ -65,13 +68,17 @@ export function section(name: string): void {
   current = name;
 }
 
-/** Adds a test to the section. Defaults to all runtimes. */
-export function test(
-  name: string,
-  run: Test["run"],
-  runtimes: Test["runtimes"] = [...WITH_TLS, "workerd"],
-): void {
-  tests.push({ section: current, name, run, runtimes });
+let chosen: readonly Runtime[] = ALL;
+
+/** Limits the next test to some runtimes. */
+export function only(...runtimes: Runtime[]): void {
+  chosen = runtimes;
+}
+
+/** Adds a test to the section. */
+export function test(name: string, run: Test["run"]): void {
+  tests.push({ section: current, name, run, runtimes: chosen });
+  chosen = ALL;
 }
 
 /** A test that takes longer hangs. */

@@ -1,16 +1,10 @@
 /** Listings, executions that are followed, and logs. */
-import {
-  Client,
-  DecapodAPIError,
-  DecapodExecutionError,
-  DecapodWaitTimeoutError,
-} from "@decapod/decapodlib";
+import type { Client } from "@decapod/decapodlib";
+import { connectToFault, open, seedExecution } from "./clients.ts";
 import {
   assert,
   assertEquals,
   assertMatch,
-  assertRejects,
-  openServer,
   rejection,
   section,
   type Server,
@@ -18,38 +12,13 @@ import {
   test,
   within,
 } from "./kit.ts";
-import { connect } from "./sessions.ts";
 
 const CLUSTERS = 60;
 
 section("listings");
 
-test("Listing returns one page when it is awaited", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
-  const listing = client.getClusters({ page: 2, perPage: 7 });
-  assertEquals(await server.requests(), []);
-  const page = await listing;
-  assertEquals([page.page, page.per_page, page.total], [2, 7, CLUSTERS]);
-  assertEquals(page.items.length, 7);
-  await listing;
-  assertEquals((await server.requests()).length, 2);
-});
-
-test("Listing that failed asks again when it is awaited again", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
-  await client.login();
-  await server.respondWith({ status: 500 });
-  const listing = client.getClusters();
-  await assertRejects(() => listing, DecapodAPIError);
-  assertEquals((await listing).total, CLUSTERS);
-  assertEquals((await listing.finally(() => {})).total, CLUSTERS);
-});
-
 test("Listing yields each item once", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
+  const { client } = await open(settings, { clusters: CLUSTERS });
   const names = new Set<string>();
   let count = 0;
   for await (const { data } of client.getClusters({ perPage: 7 })) {
@@ -67,38 +36,20 @@ test("Listing yields each item once", async (settings) => {
 });
 
 test("Listing sends nothing after the loop was left", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
+  const { server, client } = await open(settings, { clusters: CLUSTERS });
   for await (const _ of client.getClusters({ perPage: 2 })) break;
   const before = (await server.requests()).length;
   await client.getInfo();
   assertEquals((await server.requests()).length, before + 1);
 });
 
-test("Listing is filtered and sorted by the server", async (settings) => {
-  const server = await openServer(settings, { clusters: CLUSTERS });
-  const client = connect(server);
-  const { items, total } = await client.getClusters({
-    filter: { name: { regexp: "^cluster00000[0-4]$" } },
-    sortBy: { name: -1 },
-  });
-  assertEquals(total, 5);
-  assertEquals(items[0]?.data.name, "cluster000004");
-});
-
 section("following");
 
 /** An execution that runs. */
-async function execute(settings: Settings, failures: object[] = []) {
-  const server = await openServer(settings, { pace: 10 });
-  const client = connect(server);
-  const { id } = await server.do<{ id: string }>("seedExecution", {
-    servers: 2,
-    steps: 6,
-    duration: 300,
-    failures,
-  });
-  return { server, client, id };
+async function execute(settings: Settings) {
+  const opened = await open(settings, { pace: 10 });
+  const options = { servers: 2, steps: 6, duration: 300 };
+  return { ...opened, id: await seedExecution(opened.server, options) };
 }
 
 test("waitForExecution() returns the completed execution", async (settings) => {
@@ -110,26 +61,6 @@ test("waitForExecution() returns the completed execution", async (settings) => {
   });
   assertEquals(execution.data.state, "completed");
   assertEquals(states.at(-1), "completed");
-});
-
-test("waitForExecution() rejects with a failed execution", async (settings) => {
-  const { client, id } = await execute(settings, [{}]);
-  const error = await assertRejects(
-    () => client.waitForExecution(id, { interval: 20 }),
-    DecapodExecutionError,
-  );
-  assert(error.execution.id === id, "Expected the execution");
-});
-
-test("waitForExecution() rejects at its timeout", async (settings) => {
-  const server = await openServer(settings, { pace: 10 });
-  const client = connect(server);
-  const { id } = await server.do<{ id: string }>("seedExecution", {});
-  const error = await assertRejects(
-    () => client.waitForExecution(id, { interval: 20, timeout: 200 }),
-    DecapodWaitTimeoutError,
-  );
-  assert(error.execution?.id === id, "Expected the execution as last polled");
 });
 
 test("followExecution() yields states and steps, the last state at the end", async (settings) => {
@@ -163,20 +94,6 @@ test("streamExecutionLog() yields lines", async (settings) => {
   const text = await client.getExecutionLog(id);
   assertEquals(text.length, lines.join("\r\n").length + 1);
 });
-
-/** A client of the server that sends faulty responses. */
-export function connectToFault(
-  { faults }: Settings,
-  fault: string,
-  options: object = {},
-): Client {
-  return new Client(`${faults}/${fault}`, {
-    login: "root",
-    password: "root",
-    headers: { authorization: "own" }, // so that nothing logs in
-    ...options,
-  });
-}
 
 test("streamExecutionLog() stops at once when it is aborted", async (settings) => {
   const client = connectToFault(settings, "hang-log");

@@ -1,19 +1,17 @@
 /** Logout and disposal: they end everything that was begun before. */
 import { Client, DecapodError } from "@decapod/decapodlib";
+import { ACCOUNT, connectToFault, open, seedExecution } from "./clients.ts";
 import {
   assertEquals,
   assertMatch,
   assertRejects,
   deferred,
-  openServer,
   section,
   type Server,
   type Settings,
   test,
   within,
 } from "./kit.ts";
-import { connectToFault } from "./listings.ts";
-import { connect } from "./sessions.ts";
 
 section("logout");
 
@@ -38,7 +36,7 @@ const WORK: Work[] = [
   {
     name: "waitForExecution() between two polls",
     async begin(client, server, reached) {
-      const { id } = await server.do<{ id: string }>("seedExecution");
+      const id = await seedExecution(server);
       const onUpdate = reached;
       await client.waitForExecution(id, { interval: LONG, onUpdate });
     },
@@ -46,7 +44,7 @@ const WORK: Work[] = [
   {
     name: "waitForExecution() during a poll",
     async begin(client, server, reached) {
-      const { id } = await server.do<{ id: string }>("seedExecution");
+      const id = await seedExecution(server);
       await client.login();
       await server.respondWith({ isHeld: true });
       const waiting = client.waitForExecution(id, { interval: 20 });
@@ -57,7 +55,7 @@ const WORK: Work[] = [
   {
     name: "followExecution() between two polls",
     async begin(client, server, reached) {
-      const { id } = await server.do<{ id: string }>("seedExecution");
+      const id = await seedExecution(server);
       const events = client.followExecution(id, { interval: LONG });
       for await (const _ of events) reached();
     },
@@ -117,10 +115,12 @@ const WORK: Work[] = [
 for (const end of ["logout()", "asyncDispose()"]) {
   for (const { name, begin } of WORK) {
     test(`${end} ends ${name}`, async (settings) => {
-      const server = await openServer(settings, { clusters: 5, pace: LONG });
       const reached = deferred();
-      const client = connect(server, {
-        onAttempt: ({ status }) => status === 503 && reached.resolve(),
+      const { server, client } = await open(settings, {
+        ...{ clusters: 5, pace: LONG },
+        client: {
+          onAttempt: ({ status }) => status === 503 && reached.resolve(),
+        },
       });
       const work = begin(client, server, reached.resolve);
       const failure = assertRejects(() => work, DecapodError);
@@ -167,8 +167,7 @@ test("logout() ends a log that is streamed", async (settings) => {
 });
 
 test("logout() lets a request that was sent finish", async (settings) => {
-  const server = await openServer(settings);
-  const client = connect(server);
+  const { server, client } = await open(settings);
   await client.login();
   await server.respondWith({ method: "GET", isHeld: true });
   const call = client.getInfo();
@@ -179,8 +178,7 @@ test("logout() lets a request that was sent finish", async (settings) => {
 });
 
 test("logout() ends the session, and the next call opens another", async (settings) => {
-  const server = await openServer(settings);
-  const client = connect(server);
+  const { server, client } = await open(settings);
   await client.logout();
   assertEquals(await server.requests(), []);
   await client.login();
@@ -195,16 +193,12 @@ test("logout() ends the session, and the next call opens another", async (settin
 });
 
 test("asyncDispose() logs out and never throws", async (settings: Settings) => {
-  const server = await openServer(settings);
-  const client = connect(server);
+  const { server, client } = await open(settings);
   await client.login();
   await client[Symbol.asyncDispose]();
   assertEquals(await server.requests(), [LOGIN, LOGOUT]);
-  const lost = new Client(`${settings.faults}/close`, {
-    login: "root",
-    password: "root",
-    retries: 0,
-  });
+  const options = { ...ACCOUNT, retries: 0 };
+  const lost = new Client(`${settings.faults}/close`, options);
   await assertRejects(() => lost.login(), DecapodError);
   await lost[Symbol.asyncDispose]();
 });

@@ -7,6 +7,8 @@ import { useProxyFetch } from "./proxies.ts";
 import { lines } from "./suite.ts";
 import { useFetchWith } from "./tls.ts";
 
+// Loads Node's own fetch, whose dispatcher undici would set otherwise.
+new Headers();
 const undici: Undici = createRequire(import.meta.url)("undici");
 
 /** A fetch as the documentation shows it. */

@@ -1,16 +1,15 @@
 /** Each row of the table of operations, and calls that it cannot express. */
 import type { Cluster } from "@decapod/decapodlib";
 import { makeWorld, OPERATIONS, toWire, wireRequests } from "../operations.ts";
+import { ACCOUNT, connect, open } from "./clients.ts";
 import { assertEquals, openServer, section, test } from "./kit.ts";
-import { ACCOUNT, connect } from "./sessions.ts";
 
 section("methods");
 
 for (const operation of OPERATIONS) {
   const symbol = operation.name.replace(/^\w+/, "$&()");
   test(`${symbol} sends its requests and returns the response`, async (settings) => {
-    const server = await openServer(settings);
-    const client = connect(server);
+    const { server, client } = await open(settings);
     const world = await makeWorld(
       client,
       ACCOUNT.password,

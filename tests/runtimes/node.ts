@@ -1,6 +1,7 @@
 /** What programs on Node combine the client with. */
 import { Readable } from "node:stream";
 import { DecapodTimeoutError } from "@decapod/decapodlib";
+import { connect, connectToFault, open, seedExecution } from "./clients.ts";
 import {
   assert,
   assertEquals,
@@ -10,8 +11,6 @@ import {
   section,
   test,
 } from "./kit.ts";
-import { connectToFault } from "./listings.ts";
-import { connect } from "./sessions.ts";
 
 /** What is used of the npm package undici. */
 export interface Undici {
@@ -55,8 +54,7 @@ export function testNode(undici: Undici): void {
   }
 
   test("headers accept the Headers of undici", async (settings) => {
-    const server = await openServer(settings);
-    const client = connect(server);
+    const { server, client } = await open(settings);
     const headers = new undici.Headers([["X-One", "1"]]);
     await client.getInfo({ headers });
     const [request] = await server.received();
@@ -65,7 +63,7 @@ export function testNode(undici: Undici): void {
 
   test("fetch may return a response whose body is a stream of Node", async (settings) => {
     const server = await openServer(settings);
-    const { id } = await server.do<{ id: string }>("seedExecution");
+    const id = await seedExecution(server);
     await server.do("setLog", id, LOG_LINES.join("\n"));
     const options = {};
     Object.assign(options, {

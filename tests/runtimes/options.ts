@@ -1,16 +1,13 @@
 /** Options that callers pass in: headers, hooks, signals, their own fetch. */
 import {
-  Client,
   type ClientOptions,
   DecapodAPIError,
-  DecapodError,
-  DecapodResponseError,
   DecapodTimeoutError,
 } from "@decapod/decapodlib";
+import { connect, connectToFault, open } from "./clients.ts";
 import {
   assert,
   assertEquals,
-  assertMatch,
   assertRejects,
   openServer,
   rejection,
@@ -18,8 +15,6 @@ import {
   test,
   within,
 } from "./kit.ts";
-import { connectToFault } from "./listings.ts";
-import { connect } from "./sessions.ts";
 
 section("headers");
 
@@ -71,24 +66,6 @@ for (const [name, create] of Object.entries(HEADERS)) {
   });
 }
 
-test("headers reject an object without names and pairs", async (settings) => {
-  const server = await openServer(settings);
-  class Hidden {
-    readonly #value = "1";
-    get(): string {
-      return this.#value;
-    }
-  }
-  const headers: object = new Hidden();
-  const options = {};
-  Object.assign(options, { headers });
-  await assertRejects(
-    () => connect(server, options),
-    TypeError,
-    /^Invalid headers: /,
-  );
-});
-
 section("onAttempt");
 
 const HOOKS: Record<string, () => unknown> = {
@@ -108,8 +85,7 @@ const HOOKS: Record<string, () => unknown> = {
 
 for (const [name, onAttempt] of Object.entries(HOOKS)) {
   test(`onAttempt that ${name} changes nothing`, async (settings) => {
-    const server = await openServer(settings);
-    const client = connect(server, { onAttempt });
+    const { client } = await open(settings, { client: { onAttempt } });
     assertEquals((await client.getUserSelf()).data.login, "root");
     await assertRejects(() => client.getUser("none"), DecapodAPIError);
     // An unhandled rejection would end the program.
@@ -127,8 +103,7 @@ test("signal of a dozen calls has one listener, and none afterwards", async (set
   };
   const warnings: string[] = [];
   process?.on?.("warning", ({ name }) => warnings.push(name));
-  const server = await openServer(settings);
-  const client = connect(server);
+  const { server, client } = await open(settings);
   const { signal } = new AbortController();
   const listeners = countListeners(signal);
   await server.respondWith({ isHeld: true });
@@ -215,31 +190,6 @@ for (const [name, deaf] of Object.entries(DEAF)) {
   }
 }
 
-/** Values that a poor mock returns instead of a Response. */
-const MOCKS: Record<string, [value: unknown, missing: RegExp]> = {
-  "nothing": [undefined, /it lacks status/],
-  "a status and json()": [
-    { ok: true, status: 200, json: () => Promise.resolve({}) },
-    /it lacks headers/,
-  ],
-  "no body": [{ ok: true, status: 200, headers: new Headers() }, /text\(\)/],
-};
-
-for (const [name, [value, missing]] of Object.entries(MOCKS)) {
-  test(`fetch that returns ${name} is called once`, async () => {
-    let calls = 0;
-    const options = { login: "root", password: "root" };
-    Object.assign(options, { fetch: () => (calls++, Promise.resolve(value)) });
-    const client = new Client("http://decapod.example", options);
-    const error = await assertRejects(
-      () => client.getInfo(),
-      DecapodResponseError,
-    );
-    assertMatch(error.message, missing);
-    assertEquals(calls, 1);
-  });
-}
-
 test("fetch may return a response with text() and without a web stream", async (settings) => {
   const server = await openServer(settings);
   /** As node-fetch does: the body is a stream of another kind. */
@@ -265,22 +215,4 @@ test("fetch may return a response with text() and without a web stream", async (
   );
   assertEquals(error.error, "NotFound");
   await client.logout();
-});
-
-test("fetch that throws is quoted and is the cause", async () => {
-  const client = new Client("http://decapod.example", {
-    login: "root",
-    password: "root",
-    retries: 0,
-    fetch: () => {
-      throw new RangeError("The fetch has a bug");
-    },
-  });
-  const error = await assertRejects(
-    () => client.getInfo(),
-    DecapodError,
-    /the custom fetch failed: The fetch has a bug/,
-  );
-  assert(error.cause instanceof Error, "Expected the cause");
-  assertEquals(error.cause.message, "The fetch has a bug");
 });

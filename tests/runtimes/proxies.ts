@@ -1,6 +1,7 @@
 /** Proxies: from the environment, or on Node by a custom fetch. */
 import { Client, type ClientOptions } from "@decapod/decapodlib";
-import { assertEquals, section, test } from "./kit.ts";
+import { ACCOUNT } from "./clients.ts";
+import { assertEquals, only, section, test, WITH_TLS } from "./kit.ts";
 
 let injected: ClientOptions["fetch"];
 
@@ -11,16 +12,16 @@ export function useProxyFetch(fetch: NonNullable<ClientOptions["fetch"]>) {
 
 section("proxies");
 
+only(...WITH_TLS);
 test("Client connects through a proxy", async ({ pem, behindProxy }) => {
   for (const protocol of ["http", "https"]) {
     const { ca } = pem;
     await using client = new Client(`${protocol}://${behindProxy}`, {
-      login: "root",
-      password: "root",
+      ...ACCOUNT,
       ...(injected
         ? { fetch: injected }
         : protocol === "https" && { tls: { ca } }),
     });
     assertEquals((await client.getUserSelf()).data.login, "root");
   }
-}, ["bun", "deno", "node"]);
+});

@@ -12,9 +12,8 @@ import {
   denoConsumer,
   npmConsumer,
 } from "../../.dev/jsr/consumers.ts";
-import { JsrServer, publish } from "../../.dev/jsr/server.ts";
+import { type JsrServer, openRegistry } from "../../.dev/jsr/server.ts";
 import { type Output, run } from "../../.dev/process.ts";
-import { standInRegistry } from "../../.dev/registry.ts";
 import {
   load,
   provideProgram,
@@ -23,7 +22,7 @@ import {
 } from "../../.dev/tools.ts";
 import config from "../../deno.json" with { type: "json" };
 import { generateCloudConfig } from "../../mod.ts";
-import { issue } from "./certificates.ts";
+import { type CertificateOptions, issue } from "./certificates.ts";
 import { OPTIONS } from "./cloud_config.ts";
 import { checkHints } from "./hints.ts";
 import type { Result, Runtime, Settings } from "./kit.ts";
@@ -44,109 +43,90 @@ interface World {
   node: string;
   registry: JsrServer;
   settings: Settings;
-  /** Ends a run of the suite that hangs. */
-  limit: () => AbortSignal;
+}
+
+/** One target, while the suite runs on it. */
+interface Running extends World {
+  target: Target;
+  /** The path of the runtime or compiler. */
+  program: string;
+  consumer: Consumer;
 }
 
 /** How a kind of target installs and uses the package. */
 interface Use {
   /** Makes the consumer's folder. */
-  consumer: (world: World, program: string) => Promise<Consumer>;
+  consumer: (registry: JsrServer, program: string) => Promise<Consumer>;
   /** Checks the types of the suite. */
-  types?: (
-    world: World,
-    consumer: Consumer,
-    program: string,
-  ) => Promise<Result[]>;
+  types?: (running: Running) => Promise<Result[]>;
   /** Runs the suite. */
-  run?: (
-    world: World,
-    consumer: Consumer,
-    program: string,
-    target: Target,
-  ) => Promise<Output>;
+  run?: (running: Running) => Promise<Output>;
   /** The arguments that run the probe with more flags. */
   probe?: (flags: string[]) => string[];
 }
 
-/** Packages for TLS and types on Node. */
-const NODE_PACKAGES = ["undici@7.30.2", "@types/node@20"];
+const npm = (registry: JsrServer) =>
+  npmConsumer(registry, ["undici@7.30.2", "@types/node@20"]);
+
+const DENO_RUN = ["run", "--allow-net", "--allow-env", "--no-prompt"];
 
 const USES: Record<Kind, Use> = {
   deno: {
-    consumer: ({ registry }, program) => denoConsumer(registry, program),
-    types: (_world, consumer) => checkWithDeno(consumer),
-    run: (world, consumer) =>
-      consumer.run(
-        [
-          "run",
-          "--allow-net",
-          "--allow-env",
-          "--no-prompt",
-          "runtimes/main.ts",
-        ],
-        { env: environment(world, "deno"), signal: world.limit() },
-      ),
-    probe: (flags) => [
-      "run",
-      "--allow-net",
-      "--allow-env",
-      "--no-prompt",
-      ...flags,
-      "runtimes/probe.ts",
-    ],
+    consumer: denoConsumer,
+    types: ({ consumer }) => checkWithDeno(consumer),
+    run: (running) => runSuite(running, [...DENO_RUN, "runtimes/main.ts"]),
+    probe: (flags) => [...DENO_RUN, ...flags, "runtimes/probe.ts"],
   },
   bun: {
-    consumer: ({ registry }, program) => bunConsumer(registry, program),
-    run: (world, consumer, program) =>
-      run(program, ["run", "runtimes/main.ts"], {
-        env: environment(world, "bun"),
-        cwd: consumer.folder,
-        signal: world.limit(),
-      }),
+    consumer: bunConsumer,
+    run: (running) => runSuite(running, ["run", "runtimes/main.ts"]),
     probe: (flags) => ["run", ...flags, "runtimes/probe.ts"],
   },
   node: {
-    consumer: ({ registry }) => npmConsumer(registry, NODE_PACKAGES),
-    run: async (world, consumer, program) => {
-      await toJavaScript(world.tools, consumer);
-      return await run(program, ["runtimes/main_node.js"], {
-        env: environment(world, "node"),
-        cwd: consumer.folder,
-        signal: world.limit(),
-      });
+    consumer: npm,
+    run: async (running) => {
+      await toJavaScript(running.tools, running.consumer);
+      return await runSuite(running, ["runtimes/main_node.js"]);
     },
     probe: (flags) => [...flags, "runtimes/probe.js"],
   },
   workerd: {
-    consumer: ({ registry }, program) => denoConsumer(registry, program),
-    types: (_world, consumer) => checkWithDeno(consumer),
-    run: async (world, consumer, _program, { compatibilityDate = "" }) => {
+    consumer: denoConsumer,
+    types: ({ consumer }) => checkWithDeno(consumer),
+    run: async (running) => {
+      const { consumer, node, target, tools } = running;
       const entry = "runtimes/main_workerd.ts";
       await consumer.deno(["bundle", "-o", "worker.js", entry]);
       const script = fileURLToPath(new URL("workerd.ts", import.meta.url));
-      return await run(world.node, [script, consumer.at("worker.js")], {
-        env: {
-          ...environment(world, "workerd"),
-          COMPATIBILITY_DATE: compatibilityDate,
-          TOOLS: join(world.tools.folder, "package.json"),
-          NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
-        },
-        cwd: consumer.folder,
-        signal: world.limit(),
+      const args = [script, consumer.at("worker.js")];
+      return await runSuite({ ...running, program: node }, args, {
+        COMPATIBILITY_DATE: target.compatibilityDate ?? "",
+        TOOLS: join(tools.folder, "package.json"),
+        NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
       });
     },
   },
   typescript: {
-    consumer: ({ registry }) => npmConsumer(registry, NODE_PACKAGES),
-    types: ({ node }, consumer, tsc) =>
-      checkWithTypeScript(consumer, node, tsc),
+    consumer: npm,
+    types: ({ consumer, node, program }) =>
+      checkWithTypeScript(consumer, node, program),
   },
 };
 
+function runSuite(
+  { program, consumer, settings, target }: Running,
+  args: string[],
+  more: Record<string, string> = {},
+): Promise<Output> {
+  const runtime = target.kind === "typescript" ? "node" : target.kind;
+  const env = { ...consumer.env, ...environment(settings, runtime), ...more };
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  return run(program, args, { env, cwd: consumer.folder, signal });
+}
+
 /** The environment of the suite. */
 function environment(
-  { settings }: World,
+  settings: Settings,
   runtime: Runtime,
 ): Record<string, string> {
   return {
@@ -206,18 +186,14 @@ async function runTarget(
   program: string,
 ): Promise<Result[]> {
   const use = USES[target.kind];
-  await using consumer = await use.consumer(world, program);
+  await using consumer = await use.consumer(world.registry, program);
   await copySuite(consumer);
   await consumer.write("ca.pem", world.settings.pem.ca);
   await consumer.write("self.pem", world.settings.pem.self);
-  const results = await use.types?.(world, consumer, program) ?? [];
+  const running = { ...world, target, program, consumer };
+  const results = await use.types?.(running) ?? [];
   if (!use.run) return results;
-  const { code, stdout, stderr } = await use.run(
-    world,
-    consumer,
-    program,
-    target,
-  );
+  const { code, stdout, stderr } = await use.run(running);
   let end: End | undefined;
   for (const line of stdout.split("\n")) {
     if (!line.startsWith("{")) continue;
@@ -234,18 +210,17 @@ async function runTarget(
   );
   const foreign = await foreignModules(world, target, consumer, end?.library);
   check("nothing is from elsewhere", foreign === "", foreign);
-  if (use.probe) {
-    const hints = await checkHints({
-      kind: target.kind,
-      target: target.name,
-      settings: world.settings,
-      folder: consumer.folder,
-      command: (flags) => [program, ...use.probe?.(flags) ?? []],
-      env: consumer.env,
-    });
-    results.push(...hints);
-  }
-  return results;
+  const { probe } = use;
+  if (!probe) return results;
+  const hints = await checkHints({
+    kind: target.kind,
+    target: target.name,
+    settings: world.settings,
+    folder: consumer.folder,
+    command: (flags) => [program, ...probe(flags)],
+    env: consumer.env,
+  });
+  return [...results, ...hints];
 }
 
 /** Modules that come neither from the registry nor from the consumer's folder. */
@@ -259,11 +234,8 @@ async function foreignModules(
   if (kind === "bun" || kind === "node") {
     return imported.startsWith(`${own}node_modules/`) ? "" : imported;
   }
-  const { stdout } = await consumer.deno([
-    "info",
-    "--json",
-    "runtimes/main.ts",
-  ]);
+  const args = ["info", "--json", "runtimes/main.ts"];
+  const { stdout } = await consumer.deno(args);
   const { modules }: { modules: { specifier: string }[] } = JSON.parse(stdout);
   const specifiers = modules.map(({ specifier }) => specifier);
   const library = `${registry.url}@decapod/decapodlib/${config.version}/mod.ts`;
@@ -281,23 +253,20 @@ async function prepare(node: string) {
   const ca = await issue("CA", { ca: true });
   const otherCa = await issue("Other CA", { ca: true });
   const year = (number: number) => new Date(Date.UTC(number, 0));
-  const [good, elsewhere, expired, future, self, own, other] = await Promise
-    .all([
-      issue("good", { names: [...names, "decapod.invalid"] }, ca),
-      issue("elsewhere", { names: ["elsewhere.example", "127.0.0.2"] }, ca),
-      issue("expired", { names, from: year(2020), until: year(2021) }, ca),
-      issue("future", { names, from: year(2047), until: year(2048) }, ca),
-      issue("self", { names, ca: true }),
-      issue("client", {}, ca),
-      issue("client", {}, otherCa),
-    ]);
-  const shown = ({ cert, key }: typeof good) => ({ cert, key });
+  const server = async (options: CertificateOptions, issuer = ca) => {
+    const { cert, key } = await issue("server", options, issuer);
+    return { cert, key };
+  };
+  const good = await server({ names: [...names, "decapod.invalid"] });
   const requiresCertificate = {
-    ...shown(good),
+    ...good,
     ca: ca.cert,
     requestCert: true,
     rejectUnauthorized: true,
   };
+  const self = await issue("self", { names, ca: true });
+  const own = await server({});
+  const other = await server({}, otherCa);
   const servers = new Servers();
   const path = servers.open();
   const edge = await startEdge(node, {
@@ -306,11 +275,11 @@ async function prepare(node: string) {
     hiddenTls: "good",
     http2Tls: "good",
     tls: {
-      good: shown(good),
-      elsewhere: shown(elsewhere),
-      expired: shown(expired),
-      future: shown(future),
-      self: shown(self),
+      good,
+      elsewhere: await server({ names: ["elsewhere.example", "127.0.0.2"] }),
+      expired: await server({ names, from: year(2020), until: year(2021) }),
+      future: await server({ names, from: year(2047), until: year(2048) }),
+      self: { cert: self.cert, key: self.key },
       requiresCertificate,
       requiresCertificate12: { ...requiresCertificate, maxVersion: "TLSv1.2" },
     },
@@ -371,18 +340,13 @@ async function runAll(
     skip(error, ...targets);
     return rows;
   }
-  await using registry = new JsrServer(
-    await standInRegistry(),
-    load(tools, "typescript"),
-  );
-  await publish(registry);
+  await using registry = await openRegistry(tools);
   await using prepared = await prepare(node);
   const world: World = {
     tools,
     node,
     registry,
     settings: prepared.settings,
-    limit: () => AbortSignal.timeout(LIMIT_MS),
   };
   for (const target of targets) {
     let program = Deno.execPath();

@@ -1,29 +1,14 @@
 /**
  * Runs the bundled suite in workerd: `node workerd.ts BUNDLE`, with the
- * settings in the environment. Miniflare needs Node.
+ * settings in the environment.
  */
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import process from "node:process";
+import { openWorker } from "../support/miniflare.ts";
 import { runTests } from "./kit.ts";
 import { testWorker } from "./worker.ts";
 
-/** What is used of Miniflare. */
-interface Worker {
-  dispatchFetch(url: string): Promise<Response>;
-  dispose(): Promise<void>;
-}
-
-const { TOOLS = "", SETTINGS = "", COMPATIBILITY_DATE = "" } = process.env;
-const { Miniflare }: { Miniflare: new (options: object) => Worker } =
-  createRequire(TOOLS)("miniflare");
-
-const worker = new Miniflare({
-  modules: true,
-  script: await readFile(process.argv[2] ?? "", "utf8"),
-  compatibilityDate: COMPATIBILITY_DATE,
-  bindings: { SETTINGS },
-});
+const { SETTINGS = "" } = process.env;
+const worker = await openWorker({ SETTINGS });
 const dispatch = (path: string) =>
   worker.dispatchFetch(`http://suite.invalid${path}`);
 testWorker(dispatch);

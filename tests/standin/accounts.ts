@@ -1,7 +1,6 @@
 /** Users, roles, tokens and passwords. */
-
 import { badRequest, crash, standard } from "./errors.ts";
-import type { Context, Route } from "./http.ts";
+import { type Context, type Route, route } from "./http.ts";
 import { Float, isObject, type Json, type JsonObject, toJson } from "./json.ts";
 import {
   type ApiPermission,
@@ -63,20 +62,12 @@ export class Accounts {
 
   constructor(world: World) {
     this.#world = world;
-    this.users = new Collection<UserData>(
-      {
-        model: "user",
-        defaultSort: [["full_name", 1]],
-        unique: ["login", "email"],
-      },
-      world.ids,
-      world.seconds,
-    );
-    this.roles = new Collection<RoleData>(
-      { model: "role", defaultSort: [["name", 1]], unique: ["name"] },
-      world.ids,
-      world.seconds,
-    );
+    this.users = new Collection(world, "user", [["full_name", 1]], {
+      unique: ["login", "email"],
+    });
+    this.roles = new Collection(world, "role", [["name", 1]], {
+      unique: ["name"],
+    });
     const { rootLogin, rootPassword } = world.settings;
     const wheel = this.roles.create({
       name: "wheel",
@@ -326,133 +317,91 @@ const roleRoutes = routesOf<RoleData>({
 
 /** The routes of users, roles, logins and password resets. */
 export const accountRoutes: readonly Route[] = [
-  {
-    method: "POST",
-    path: "/auth",
-    access: "public",
-    handle: async (context) => {
-      const { world } = context;
-      const { username, password } = await context.body(BODIES.login);
-      const user = world.accounts.byLogin(String(username));
-      if (!user || !world.accounts.isPassword(user, String(password))) {
-        throw standard("Unauthorized");
-      }
-      const token = world.accounts.issueToken(user);
-      context.tokenExpires = Math.floor(token.expires / 1000);
-      return toJson({
-        data: {
-          expires_at: new Float(context.tokenExpires),
-          user: toModel(user),
-        },
-        id: token.id,
-        initiator_id: user.model_id,
-        model: "token",
-        time_deleted: 0,
-        time_updated: world.seconds(),
-        version: 1,
-      });
-    },
-  },
-  {
-    method: "DELETE",
-    path: "/auth",
-    access: "token",
-    handle: (context) => {
-      context.world.accounts.revokeToken(context.token ?? "");
-      context.tokenExpires = undefined;
-      return "{}";
-    },
-  },
-  {
-    method: "GET",
-    path: "/user/self",
-    access: "token",
-    handle: ({ world, user }) =>
+  route("POST /auth", "public", async (context) => {
+    const { world } = context;
+    const { username, password } = await context.body(BODIES.login);
+    const user = world.accounts.byLogin(String(username));
+    if (!user || !world.accounts.isPassword(user, String(password))) {
+      throw standard("Unauthorized");
+    }
+    const token = world.accounts.issueToken(user);
+    context.tokenExpires = Math.floor(token.expires / 1000);
+    return toJson({
+      data: {
+        expires_at: new Float(context.tokenExpires),
+        user: toModel(user),
+      },
+      id: token.id,
+      initiator_id: user.model_id,
+      model: "token",
+      time_deleted: 0,
+      time_updated: world.seconds(),
+      version: 1,
+    });
+  }),
+  route("DELETE /auth", "token", (context) => {
+    context.world.accounts.revokeToken(context.token ?? "");
+    context.tokenExpires = undefined;
+    return "{}";
+  }),
+  route(
+    "GET /user/self",
+    "token",
+    ({ world, user }) =>
       modelText(find(world.accounts.users, user?.model_id ?? "")),
-  },
-  {
-    method: "GET",
-    path: "/role/self",
-    access: "token",
-    handle: ({ world, user }) => {
-      const role = user && world.accounts.role(user);
-      if (role === undefined) {
-        throw Object.assign(standard("NotFound"), {
-          message: "Cannot find role",
-        });
-      }
-      return modelText(role);
-    },
-  },
+  ),
+  route("GET /role/self", "token", ({ world, user }) => {
+    const role = user && world.accounts.role(user);
+    if (role === undefined) {
+      throw Object.assign(standard("NotFound"), {
+        message: "Cannot find role",
+      });
+    }
+    return modelText(role);
+  }),
   ...userRoutes,
-  {
-    method: "POST",
-    path: "/user",
-    access: ["view_user", "create_user"],
-    handle: async (context) => {
-      const { login = null, email = null, full_name = null, role_id = null } =
-        await context.body(BODIES.user);
-      const data = { login, email, full_name, role_id };
-      return modelText(
-        context.world.accounts.createUser(data, context.userId),
-      );
-    },
-  },
+  route("POST /user", ["view_user", "create_user"], async (context) => {
+    const { login = null, email = null, full_name = null, role_id = null } =
+      await context.body(BODIES.user);
+    const data = { login, email, full_name, role_id };
+    return modelText(
+      context.world.accounts.createUser(data, context.userId),
+    );
+  }),
   ...roleRoutes,
-  {
-    method: "POST",
-    path: "/role",
-    access: ["view_role", "create_role"],
-    handle: async (context) => {
-      const { name = null, permissions } = await context.body(BODIES.role);
-      const known = readPermissions(
-        Array.isArray(permissions) ? permissions : [],
-      );
-      const data = { name, permissions: known };
-      return modelText(
-        context.world.accounts.roles.create(data, context.userId),
-      );
-    },
-  },
-  {
-    method: "GET",
-    path: "/permission",
-    access: ["view_role"],
-    handle: () => toJson({ items: [...PERMISSIONS] }),
-  },
-  {
-    method: "POST",
-    path: "/password_reset",
-    access: "public",
-    handle: async (context) => {
-      const { login } = await context.body(BODIES.passwordReset);
-      const user = context.world.accounts.byLogin(String(login));
-      if (user === undefined) {
-        throw badRequest("UnknownUserError", `Unknown user with ID ${login}`);
-      }
-      context.world.accounts.requestReset(user);
-      return toJson({ message: "Password reset was requested." });
-    },
-  },
-  {
-    method: "GET",
-    path: "/password_reset/{text}",
-    access: "public",
-    handle: ({ world, id }) => {
-      if (world.accounts.resetOwner(id) === undefined) {
-        throw standard("NotFound");
-      }
-      return toJson({ message: "Password reset was requested" });
-    },
-  },
-  {
-    method: "POST",
-    path: "/password_reset/{text}",
-    access: "public",
-    handle: async (context) => {
-      const { password } = await context.body(BODIES.newPassword);
-      context.world.accounts.consumeReset(context.id, String(password));
-      return toJson({ message: "Password has been reset" });
-    },
-  },
+  route("POST /role", ["view_role", "create_role"], async (context) => {
+    const { name = null, permissions } = await context.body(BODIES.role);
+    const known = readPermissions(
+      Array.isArray(permissions) ? permissions : [],
+    );
+    const data = { name, permissions: known };
+    return modelText(
+      context.world.accounts.roles.create(data, context.userId),
+    );
+  }),
+  route(
+    "GET /permission",
+    ["view_role"],
+    () => toJson({ items: [...PERMISSIONS] }),
+  ),
+  route("POST /password_reset", "public", async (context) => {
+    const { login } = await context.body(BODIES.passwordReset);
+    const user = context.world.accounts.byLogin(String(login));
+    if (user === undefined) {
+      throw badRequest("UnknownUserError", `Unknown user with ID ${login}`);
+    }
+    context.world.accounts.requestReset(user);
+    return toJson({ message: "Password reset was requested." });
+  }),
+  route("GET /password_reset/{text}", "public", ({ world, id }) => {
+    if (world.accounts.resetOwner(id) === undefined) {
+      throw standard("NotFound");
+    }
+    return toJson({ message: "Password reset was requested" });
+  }),
+  route("POST /password_reset/{text}", "public", async (context) => {
+    const { password } = await context.body(BODIES.newPassword);
+    context.world.accounts.consumeReset(context.id, String(password));
+    return toJson({ message: "Password has been reset" });
+  }),
 ];

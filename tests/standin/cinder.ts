@@ -1,7 +1,6 @@
 /** The Cinder integration: the files that OpenStack needs to use a cluster. */
-
 import { standard } from "./errors.ts";
-import type { Route } from "./http.ts";
+import { type Route, route } from "./http.ts";
 import { type JsonObject, toJson } from "./json.ts";
 import { find } from "./resources.ts";
 
@@ -43,15 +42,14 @@ function filesUnder(root: string, { config, keyrings }: Cinder): JsonObject {
 
 /** The route of the Cinder integration. */
 export const cinderRoutes: readonly Route[] = [
-  {
-    method: "GET",
-    path: "/cinder_integration/{text}",
-    access: ["view_cinder"],
-    handle: ({ world, id, params }) => {
+  route(
+    "GET /cinder_integration/{text}",
+    ["view_cinder"],
+    ({ world, id, params }) => {
       const { model_id } = find(world.clusters, id);
       const cinder = world.cinder.get(model_id);
       if (cinder === undefined) throw standard("NotFound");
       return toJson(filesUnder(params.get("root") ?? "/etc/ceph", cinder));
     },
-  },
+  ),
 ];

@@ -1,7 +1,6 @@
 /** Clusters: groups of servers, each server in its roles. */
-
 import { standard } from "./errors.ts";
-import type { Route } from "./http.ts";
+import { type Route, route } from "./http.ts";
 import type { Json } from "./json.ts";
 import { contains, subscript } from "./python.ts";
 import { find, routesOf } from "./resources.ts";
@@ -176,14 +175,13 @@ export const clusterRoutes: readonly Route[] = [
       },
     },
   }),
-  {
-    method: "POST",
-    path: "/cluster",
-    access: ["view_cluster", "create_cluster"],
-    handle: async (context) => {
+  route(
+    "POST /cluster",
+    ["view_cluster", "create_cluster"],
+    async (context) => {
       const { name = null } = await context.body(BODIES.cluster);
       const data = { name, configuration: {} };
       return modelText(context.world.clusters.create(data, context.userId));
     },
-  },
+  ),
 ];

@@ -1,5 +1,4 @@
 /** What a run of each playbook does to clusters and servers, and when. */
-
 import { cinderOf } from "./cinder.ts";
 import { addServers, purge, removeServers } from "./clusters.ts";
 import { crash } from "./errors.ts";

@@ -1,10 +1,9 @@
 /** Executions: runs of playbooks, which take their time. */
-
 import { authorizePlaybook } from "./accounts.ts";
 import { type Effects, effectsOf } from "./effects.ts";
 import { ApiError, badRequest, crash, standard } from "./errors.ts";
 import type { Query } from "./filters.ts";
-import { listText, type Route } from "./http.ts";
+import { listText, type Route, route } from "./http.ts";
 import { hostsByGroup } from "./inventory.ts";
 import { isObject, type JsonObject } from "./json.ts";
 import { type Log, logResponse, RunLog } from "./logs.ts";
@@ -100,18 +99,17 @@ export class Executions {
 
   constructor(world: World) {
     this.#world = world;
-    this.collection = new Collection<ExecutionData>(
+    this.collection = new Collection(
+      world,
+      "execution",
+      [["time_created", -1]],
       {
-        model: "execution",
-        defaultSort: [["time_created", -1]],
         databaseFields: ({ state, playbook_configuration }) => ({
           state,
           pc_model_id: playbook_configuration.id,
           pc_version: playbook_configuration.version,
         }),
       },
-      world.ids,
-      world.seconds,
     );
   }
 
@@ -391,11 +389,10 @@ export const executionRoutes: readonly Route[] = [
     viewVersions: "view_execution_version",
     viewVersion: [],
   }),
-  {
-    method: "POST",
-    path: "/execution",
-    access: ["view_execution", "create_execution"],
-    handle: async (context) => {
+  route(
+    "POST /execution",
+    ["view_execution", "create_execution"],
+    async (context) => {
       const { world } = context;
       const body = await context.body(BODIES.execution);
       const { id, version } = isObject(body.playbook_configuration)
@@ -419,41 +416,33 @@ export const executionRoutes: readonly Route[] = [
       }
       return modelText(world.executions.create(found));
     },
-  },
-  {
-    method: "PUT",
-    path: "/execution/{id}",
-    access: ["view_execution"],
-    handle: () => {
-      throw crash("Unimplemented method 'PUT'");
-    },
-  },
-  {
-    method: "DELETE",
-    path: "/execution/{id}",
-    access: ["view_execution", "delete_execution"],
-    handle: ({ world, id }) =>
+  ),
+  route("PUT /execution/{id}", ["view_execution"], () => {
+    throw crash("Unimplemented method 'PUT'");
+  }),
+  route(
+    "DELETE /execution/{id}",
+    ["view_execution", "delete_execution"],
+    ({ world, id }) =>
       modelText(
         world.executions.cancel(find(world.executions.collection, id)),
       ),
-  },
-  {
-    method: "GET",
-    path: "/execution/{id}/steps",
-    access: ["view_execution", "view_execution_steps"],
-    handle: ({ world, id, query }) => {
+  ),
+  route(
+    "GET /execution/{id}/steps",
+    ["view_execution", "view_execution_steps"],
+    ({ world, id, query }) => {
       const page = world.executions.steps(id, query);
       return listText(page.rows.map(stepText), page);
     },
-  },
-  {
-    method: "GET",
-    path: "/execution/{id}/log",
-    access: ["view_execution", "view_execution_steps"],
-    handle: async (context) => {
+  ),
+  route(
+    "GET /execution/{id}/log",
+    ["view_execution", "view_execution_steps"],
+    async (context) => {
       const log = context.world.executions.log(context.id);
       if (log === undefined) throw standard("NotFound");
       return await logResponse(context, log);
     },
-  },
+  ),
 ];

@@ -1,5 +1,4 @@
 /** The query of a listing: page, filter, order. */
-
 import { crash } from "./errors.ts";
 import { Float, type Json, parseKeepingFloats, type Writable } from "./json.ts";
 import { compareText } from "./python.ts";
@@ -15,8 +14,6 @@ export type Test = (value: Value) => boolean;
 export interface Condition {
   readonly field: string;
   readonly test: Test;
-  /** Whether all values that pass are adjacent when sorted. */
-  readonly range: boolean;
 }
 
 /** The order of a listing: fields, each ascending (1) or descending (-1). */
@@ -43,16 +40,12 @@ export function readQuery(params: URLSearchParams): Query {
     perPage: positiveInteger(params.get("per_page"), PER_PAGE),
     all: YES.test(params.get("all") ?? ""),
     filter: () =>
-      filter.map(({ field, compile, range }) => ({
-        field,
-        test: compile(),
-        range,
-      })),
+      filter.map(({ field, compile }) => ({ field, test: compile() })),
     sort: readSort(params.get("sort_by")),
   };
 }
 
-const YES = /^(?:y|yes|t|true|on|1)$/i;
+export const YES = /^(?:y|yes|t|true|on|1)$/i;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
 function positiveInteger(text: string | null, fallback: number): number {
@@ -92,7 +85,6 @@ type Compile = () => Test;
 interface RawCondition {
   readonly field: string;
   readonly compile: Compile;
-  readonly range: boolean;
 }
 
 /** One unreadable condition makes the whole filter unreadable. */
@@ -101,16 +93,9 @@ function readFilter(text: string | null): RawCondition[] {
   for (const [field, value] of Object.entries(readObject(text) ?? {})) {
     const compile = readCondition(field, value);
     if (compile === null) return [];
-    conditions.push({ field, compile, range: isRange(value) });
+    conditions.push({ field, compile });
   }
   return conditions;
-}
-
-const RANGE_OPERATORS = new Set(["gt", "gte", "lt", "lte"]);
-
-function isRange(value: Writable): boolean {
-  return isFields(value) &&
-    Object.keys(value).every((name) => RANGE_OPERATORS.has(name));
 }
 
 function readCondition(field: string, value: Writable): Compile | null {

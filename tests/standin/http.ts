@@ -1,5 +1,4 @@
 /** Requests and responses, as every part of the server sees them. */
-
 import { type ApiError, crash, standard } from "./errors.ts";
 import { type Query, readQuery } from "./filters.ts";
 import { type Json, type JsonObject, parseJson } from "./json.ts";
@@ -95,11 +94,21 @@ export type HandlerResult = string | Response;
 
 /** One row of the route table. */
 export interface Route {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: string;
   /** The path without `/v1` and the trailing slash. */
   readonly path: string;
   readonly access: Access;
   readonly handle: (context: Context) => HandlerResult | Promise<HandlerResult>;
+}
+
+/** Creates a row: `route("GET /user/self", "token", handle)`. */
+export function route(
+  endpoint: `${"GET" | "POST" | "PUT" | "DELETE"} ${string}`,
+  access: Access,
+  handle: Route["handle"],
+): Route {
+  const [method = "", path = ""] = endpoint.split(" ");
+  return { method, path, access, handle };
 }
 
 const NO_CACHE = "private, no-store, no-cache";
@@ -112,7 +121,9 @@ export function jsonResponse(text: string): Response {
     "Cache-Control": NO_CACHE,
   });
   // Text beyond ASCII is sent in chunks, without Content-Length.
-  if (!isAscii(body)) return new Response(streamOf(body), { headers });
+  if (/\P{ASCII}/u.test(body)) {
+    return new Response(new Blob([body]).stream(), { headers });
+  }
   headers.set("Content-Length", String(body.length));
   return new Response(body, { headers });
 }
@@ -164,18 +175,4 @@ function ascii(text: string): string {
     /[\u0080-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-}
-
-function isAscii(text: string): boolean {
-  return !/\P{ASCII}/u.test(text);
-}
-
-function streamOf(text: string): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const bytes = new TextEncoder().encode(text);
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes);
-      controller.close();
-    },
-  });
 }

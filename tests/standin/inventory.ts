@@ -1,5 +1,4 @@
 /** The configurations of playbooks: Ansible's variables and inventory. */
-
 import type { ClusterData } from "./clusters.ts";
 import { crash } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
@@ -73,12 +72,9 @@ function known({ known }: Ingredients): HostVariables {
   return (server) => ({ ...user(server), ...known.get(server.data.ip ?? "") });
 }
 
-/** The host variables of servers that `add_…` adds. */
+/** The host variables of servers that `add_…` adds, if more than the user. */
 const ADDITIONS: Record<string, (hints: JsonObject) => HostVariables> = {
-  client: () => user,
-  mds: () => user,
   mon: () => monitor,
-  nfs: () => user,
   osd: disksFor,
   rbdmirror:
     ({ poolname, remote_clustername, remote_username }) => (server) => ({
@@ -89,8 +85,6 @@ const ADDITIONS: Record<string, (hints: JsonObject) => HostVariables> = {
         user: remote_username ?? "",
       }],
     }),
-  restapi: () => user,
-  rgw: () => user,
 };
 
 function addition(part: string, role: string): Recipe {

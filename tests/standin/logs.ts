@@ -1,5 +1,5 @@
 /** The log of an execution: how it is written and sent. */
-
+import { YES } from "./filters.ts";
 import type { Context } from "./http.ts";
 import { type JsonObject, toJson } from "./json.ts";
 import type { StepResult } from "./steps.ts";
@@ -63,8 +63,6 @@ export class RunLog {
 
 /** For how many seconds a log can be cached. */
 const CACHE_SECONDS = 2592000;
-
-const YES = /^(?:y|yes|t|true|on|1)$/i;
 
 /** The response to a request for a log. */
 export async function logResponse(

@@ -4,10 +4,7 @@
  * ```sh
  * deno run -A tests/standin/main.ts --port 9999
  * ```
- *
- * @module
  */
-
 import { parseArgs } from "node:util";
 import process from "node:process";
 import { StandIn } from "./mod.ts";
@@ -29,28 +26,38 @@ const USAGE = `Usage: main.ts [options]
 /** A mistake on the command line. */
 class UsageError extends Error {}
 
+/** Options with a number: its default, the least and the most. */
+const NUMBERS = {
+  port: [9999, 0, 65_535],
+  servers: [5, 0, 100_000],
+  pace: [500, 1, 3_600_000],
+  "discovery-delay": [300, 0, 3_600_000],
+  "insert-duration": [0, 0, 60_000],
+} as const;
+
+const TEXT = { type: "string" } as const;
+
 function readArguments(args: string[]) {
   const { values } = parseArguments(args);
+  const number = (name: keyof typeof NUMBERS) => {
+    const [otherwise, least, most] = NUMBERS[name];
+    const text = values[name] ?? String(otherwise);
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new UsageError(
+      `Cannot use --${name} ${text}: it takes a whole number from ${least} to ${most}`,
+    );
+  };
   return {
-    port: integer("port", values.port, 0, 65535),
-    host: values.host,
-    servers: integer("servers", values.servers, 0, 100_000),
-    pace: integer("pace", values.pace, 1, 3_600_000),
-    discoveryDelay: integer(
-      "discovery-delay",
-      values["discovery-delay"],
-      0,
-      3_600_000,
-    ),
-    insertDuration: integer(
-      "insert-duration",
-      values["insert-duration"],
-      0,
-      60_000,
-    ),
-    fail: values.fail,
-    nginx: values.nginx,
-    help: values.help,
+    ...values,
+    port: number("port"),
+    standIn: {
+      servers: number("servers"),
+      pace: number("pace"),
+      discoveryDelay: number("discovery-delay"),
+      insertDuration: number("insert-duration"),
+      behindNginx: values.nginx,
+    },
   };
 }
 
@@ -59,13 +66,10 @@ function parseArguments(args: string[]) {
     return parseArgs({
       args,
       options: {
-        port: { type: "string", default: "9999" },
-        host: { type: "string", default: "127.0.0.1" },
-        servers: { type: "string", default: "5" },
-        pace: { type: "string", default: "500" },
-        "discovery-delay": { type: "string", default: "300" },
-        "insert-duration": { type: "string", default: "0" },
-        fail: { type: "string", multiple: true, default: [] },
+        ...{ port: TEXT, servers: TEXT, pace: TEXT },
+        ...{ "discovery-delay": TEXT, "insert-duration": TEXT },
+        host: { ...TEXT, default: "127.0.0.1" },
+        fail: { ...TEXT, multiple: true, default: [] },
         nginx: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -75,32 +79,10 @@ function parseArguments(args: string[]) {
   }
 }
 
-function integer(name: string, text: string, least: number, most: number) {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most) {
-    throw new UsageError(
-      `Cannot use --${name} ${text}: it takes a whole number from ${least} to ${most}`,
-    );
-  }
-  return value;
-}
-
-/** The path of a request, without secrets. */
-function loggedPath(url: string): string {
-  return new URL(url).pathname.replace(
-    /(\/password_reset\/+)[^/]+/,
-    "$1<token>",
-  );
-}
+const RESET_TOKEN = /(?<=\/password_reset\/+)[^/]+/;
 
 function serve(options: ReturnType<typeof readArguments>): Deno.HttpServer {
-  const standIn = new StandIn({
-    servers: options.servers,
-    pace: options.pace,
-    discoveryDelay: options.discoveryDelay,
-    insertDuration: options.insertDuration,
-    behindNginx: options.nginx,
-  });
+  const standIn = new StandIn(options.standIn);
   for (const task of options.fail) standIn.failTask({ task });
   return Deno.serve({
     hostname: options.host,
@@ -114,7 +96,7 @@ function serve(options: ReturnType<typeof readArguments>): Deno.HttpServer {
     },
   }, async (request) => {
     const response = await standIn.handler(request);
-    const path = loggedPath(request.url);
+    const path = new URL(request.url).pathname.replace(RESET_TOKEN, "<token>");
     console.log(`${request.method} ${path} ${response.status}`);
     return response;
   });

@@ -18,35 +18,21 @@
  * `effects.ts` says what playbooks change and `inventory.ts` how they are
  * configured; `schemas.ts` validates bodies; `store.ts`, `table.ts` and
  * `filters.ts` store, sort and find models; `nginx.ts` is the proxy in front.
- *
- * @module
  */
-
 import type { Mail } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
-import { Controller } from "./controller.ts";
-import type { Failure } from "./executions.ts";
+import type { Failure, Outcome } from "./executions.ts";
 import { seededRandom } from "./ids.ts";
 import type { JsonObject } from "./json.ts";
 import type { Log } from "./logs.ts";
 import { behindNginx } from "./nginx.ts";
 import { respond } from "./routes.ts";
-import { register, type ServerData, survey } from "./servers.ts";
+import { discoverNext, register, type ServerData, survey } from "./servers.ts";
 import { toModel } from "./store.ts";
 import type { Task } from "./tasks.ts";
 import { World } from "./world.ts";
 
-export { TestClock } from "./clock.ts";
-export type {
-  Cinder,
-  Controller,
-  Failure,
-  JsonObject,
-  Log,
-  Mail,
-  ServerData,
-  Task,
-};
+export type { Cinder, Failure, JsonObject, Log, Mail, ServerData, Task };
 
 /** Options of a {@linkcode StandIn}. */
 export interface StandInOptions {
@@ -106,27 +92,40 @@ export class StandIn {
   readonly #world: World;
   readonly #behindNginx: boolean;
   /** Decapod's controller, for running executions by hand. */
-  readonly controller: Controller;
+  readonly controller = {
+    /** Discovers all servers that have announced themselves. */
+    discover: (): void => {
+      const world = this.#caughtUp();
+      while (world.announced.length > 0) discoverNext(world);
+    },
+    /** Starts the run of an execution. */
+    start: (id: string): void => this.#caughtUp().executions.start(id),
+    /** Ends a run that has started. */
+    complete: (id: string): void => this.#finish(id, "completed"),
+    fail: (id: string): void => this.#finish(id, "failed"),
+    cancel: (id: string): void => this.#finish(id, "canceled"),
+    /** Starts a run if necessary and lets it end by itself. */
+    end: (id: string): void => this.#caughtUp().executions.complete(id),
+  };
   #seeded = 0;
   #servers = 0;
 
   constructor(options: StandInOptions = {}) {
-    const { seed, servers = 5 } = options;
-    this.#behindNginx = options.behindNginx ?? false;
+    const { seed, servers = 5, behindNginx = false, ...settings } = options;
+    this.#behindNginx = behindNginx;
     this.#world = new World({
-      now: options.now ?? Date.now,
-      random: options.random ??
-        (seed === undefined ? Math.random : seededRandom(seed)),
-      tokenLifetime: options.tokenLifetime ?? 1800,
-      rootLogin: options.rootLogin ?? "root",
-      rootPassword: options.rootPassword ?? "root",
-      discoveryToken: options.discoveryToken ?? DISCOVERY_TOKEN,
-      discoveryDelay: options.discoveryDelay ?? 300,
-      insertDuration: options.insertDuration ?? 0,
-      pace: options.pace ?? 500,
-      manual: options.manual ?? false,
+      now: Date.now,
+      random: seed === undefined ? Math.random : seededRandom(seed),
+      tokenLifetime: 1800,
+      rootLogin: "root",
+      rootPassword: "root",
+      discoveryToken: DISCOVERY_TOKEN,
+      discoveryDelay: 300,
+      insertDuration: 0,
+      pace: 500,
+      manual: false,
+      ...settings,
     });
-    this.controller = new Controller(this.#world);
     this.addServers(servers);
   }
 
@@ -299,9 +298,34 @@ export class StandIn {
     else this.#world.cinder.set(clusterId, cinder);
   }
 
+  #finish(executionId: string, outcome: Outcome): void {
+    this.#caughtUp().executions.finish(executionId, outcome);
+  }
+
   #caughtUp(): World {
     this.#world.catchUp();
     return this.#world;
+  }
+}
+
+/** Decapod's controller, operated by hand. */
+export type Controller = StandIn["controller"];
+
+/** A clock for tests that only moves when told to. */
+export class TestClock {
+  #now: number;
+
+  /** Starts at this time; default: 2026-01-01T00:00:00Z. */
+  constructor(start = Date.UTC(2026, 0, 1)) {
+    this.#now = start;
+  }
+
+  /** The time, in milliseconds since 1970. Bound to this object. */
+  readonly now = (): number => this.#now;
+
+  /** Moves the clock forward by this many milliseconds. */
+  advance(milliseconds: number): void {
+    this.#now += milliseconds;
   }
 }
 
@@ -327,30 +351,6 @@ function rejectOnAbort(
 
 /** A response whose body fails with the signal's reason. */
 function abortable(response: Response, signal: AbortSignal): Response {
-  if (response.body === null) return response;
-  const reader = response.body.getReader();
-  let abort = () => {};
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      abort = () => {
-        controller.error(signal.reason);
-        reader.cancel(signal.reason).catch(() => {});
-      };
-      signal.addEventListener("abort", abort, { once: true });
-    },
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (signal.aborted) return;
-      if (value !== undefined) controller.enqueue(value);
-      if (done) {
-        signal.removeEventListener("abort", abort);
-        controller.close();
-      }
-    },
-    cancel(reason) {
-      signal.removeEventListener("abort", abort);
-      return reader.cancel(reason);
-    },
-  });
-  return new Response(body, response);
+  const body = response.body?.pipeThrough(new TransformStream(), { signal });
+  return new Response(body ?? null, response);
 }

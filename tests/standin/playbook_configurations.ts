@@ -1,9 +1,8 @@
 /** Playbook configurations: a playbook configured for a cluster. */
-
 import { authorizePlaybook } from "./accounts.ts";
 import { type ClusterData, isDeployed } from "./clusters.ts";
 import { badRequest, crash } from "./errors.ts";
-import type { Route } from "./http.ts";
+import { type Route, route } from "./http.ts";
 import { makeConfiguration } from "./inventory.ts";
 import { isObject, type Json, type JsonObject, toJson } from "./json.ts";
 import { type Playbook, playbook, readHints } from "./playbooks.ts";
@@ -214,35 +213,33 @@ export const configurationRoutes: readonly Route[] = [
       },
     },
   }),
-  {
-    method: "POST",
-    path: "/playbook_configuration",
-    access: ["view_playbook_configuration", "create_playbook_configuration"],
-    handle: async (context) => {
-      const { world } = context;
-      const body = await context.body(BODIES.playbookConfiguration);
-      const made = world.configurations.create(
-        prepare(world, body),
-        context.userId,
-      );
-      let executionId: string | null = null;
-      if (body.run === true) {
-        try {
-          authorizePlaybook(context, made.data.playbook_id);
-        } catch (error) {
-          world.configurations.remove(made);
-          throw error;
-        }
-        executionId = world.executions.create(made).model_id;
+  route("POST /playbook_configuration", [
+    "view_playbook_configuration",
+    "create_playbook_configuration",
+  ], async (context) => {
+    const { world } = context;
+    const body = await context.body(BODIES.playbookConfiguration);
+    const made = world.configurations.create(
+      prepare(world, body),
+      context.userId,
+    );
+    let executionId: string | null = null;
+    if (body.run === true) {
+      try {
+        authorizePlaybook(context, made.data.playbook_id);
+      } catch (error) {
+        world.configurations.remove(made);
+        throw error;
       }
-      const model = toModel(made);
-      return toJson({
-        ...model,
-        data: {
-          ...made.data,
-          created_execution_id: executionId,
-        },
-      });
-    },
-  },
+      executionId = world.executions.create(made).model_id;
+    }
+    const model = toModel(made);
+    return toJson({
+      ...model,
+      data: {
+        ...made.data,
+        created_execution_id: executionId,
+      },
+    });
+  }),
 ];

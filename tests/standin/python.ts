@@ -1,5 +1,4 @@
 /** Behaviour of Python that is visible to clients. */
-
 import { crash } from "./errors.ts";
 import { isObject, type Json } from "./json.ts";
 

@@ -2,7 +2,6 @@
  * Regular expressions of Python 3.6, which filters and schemas use. Errors are
  * exact: Decapod drops the whole filter if Python cannot compile a pattern.
  */
-
 import {
   anchor,
   backReference,

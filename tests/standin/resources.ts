@@ -1,7 +1,6 @@
 /** The seven routes that every versioned model has. */
-
 import { ApiError, crash, standard } from "./errors.ts";
-import { type Context, pageText, type Route } from "./http.ts";
+import { type Context, pageText, type Route, route } from "./http.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { ApiPermission } from "./playbooks.ts";
 import { subscript } from "./python.ts";
@@ -44,37 +43,33 @@ export function routesOf<D extends JsonObject>(
   const item = `/${model}/{id}`;
   const all = ({ world }: Context) => resource.collection(world);
   const routes: Route[] = [
-    {
-      method: "GET",
-      path: `/${model}`,
-      access: view,
-      handle: (context) => pageText(all(context).list(context.query)),
-    },
-    {
-      method: "GET",
-      path: item,
-      access: view,
-      handle: (context) => modelText(find(all(context), context.id)),
-    },
-    {
-      method: "GET",
-      path: `${item}/version`,
-      access: [...view, viewVersions],
-      handle: (context) =>
+    route(
+      `GET /${model}`,
+      view,
+      (context) => pageText(all(context).list(context.query)),
+    ),
+    route(
+      `GET ${item}`,
+      view,
+      (context) => modelText(find(all(context), context.id)),
+    ),
+    route(
+      `GET ${item}/version`,
+      [...view, viewVersions],
+      (context) =>
         pageText(all(context).listVersions(context.id, context.query)),
-    },
-    {
-      method: "GET",
-      path: `${item}/version/{number}`,
-      access: [...view, ...viewVersion],
-      handle: (context) => {
+    ),
+    route(
+      `GET ${item}/version/{number}`,
+      [...view, ...viewVersion],
+      (context) => {
         const [id = "", number = ""] = context.args;
         checkInteger(Number(number));
         const found = all(context).version(id, Number(number));
         if (found === undefined) throw standard("NotFound");
         return modelText(found);
       },
-    },
+    ),
   ];
   if (change !== undefined) {
     const save = async (
@@ -103,11 +98,8 @@ export function routesOf<D extends JsonObject>(
         throw error;
       }
     };
-    routes.push({
-      method: "PUT",
-      path: item,
-      access: [...view, change.permission],
-      handle: async (context) => {
+    routes.push(
+      route(`PUT ${item}`, [...view, change.permission], async (context) => {
         const models = all(context);
         find(models, context.id);
         const json = await context.json();
@@ -118,23 +110,20 @@ export function routesOf<D extends JsonObject>(
         const changed = await save(models, current, sent.data ?? null, context);
         change.then?.(context, changed);
         return modelText(changed);
-      },
-    });
+      }),
+    );
   }
   if (remove !== undefined) {
-    routes.push({
-      method: "DELETE",
-      path: item,
-      access: [...view, remove.permission],
-      handle: (context) => {
+    routes.push(
+      route(`DELETE ${item}`, [...view, remove.permission], (context) => {
         const models = all(context);
         const current = find(models, context.id);
         remove.check?.(context, current);
         const removed = models.remove(current);
         remove.then?.(context, removed);
         return modelText(removed);
-      },
-    });
+      }),
+    );
   }
   return routes;
 }

@@ -1,5 +1,4 @@
 /** The route table: every path of the API, with access and handler. */
-
 import { accountRoutes, authenticate, authorize } from "./accounts.ts";
 import { cinderRoutes } from "./cinder.ts";
 import { clusterRoutes } from "./clusters.ts";
@@ -12,6 +11,7 @@ import {
   jsonResponse,
   optionsResponse,
   type Route,
+  route,
 } from "./http.ts";
 import { toJson } from "./json.ts";
 import { configurationRoutes } from "./playbook_configurations.ts";
@@ -21,22 +21,12 @@ import type { World } from "./world.ts";
 
 /** Every route of the API. */
 export const ROUTES: readonly Route[] = [
-  {
-    method: "GET",
-    path: "/info",
-    access: "public",
-    handle: ({ world }) => {
-      const iso = new Date(world.time).toISOString().replace("Z", "000");
-      const time = { local: iso, unix: world.seconds(), utc: iso };
-      return toJson({ time, version: "1.2.0.dev1" });
-    },
-  },
-  {
-    method: "GET",
-    path: "/playbook",
-    access: "token",
-    handle: () => toJson({ items: [...PLAYBOOKS] }),
-  },
+  route("GET /info", "public", ({ world }) => {
+    const iso = new Date(world.time).toISOString().replace("Z", "000");
+    const time = { local: iso, unix: world.seconds(), utc: iso };
+    return toJson({ time, version: "1.2.0.dev1" });
+  }),
+  route("GET /playbook", "token", () => toJson({ items: [...PLAYBOOKS] })),
   ...accountRoutes,
   ...clusterRoutes,
   ...serverRoutes,

@@ -1,5 +1,4 @@
 /** The schemas of request bodies, and the messages for invalid ones. */
-
 import { badRequest } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { repr } from "./python.ts";

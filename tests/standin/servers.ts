@@ -1,8 +1,7 @@
 /** Servers: they announce themselves and are discovered. */
-
 import { updateServer } from "./clusters.ts";
 import { ApiError, crash } from "./errors.ts";
-import type { Route } from "./http.ts";
+import { type Route, route } from "./http.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { subscript } from "./python.ts";
 import { routesOf } from "./resources.ts";
@@ -189,11 +188,10 @@ export const serverRoutes: readonly Route[] = [
       },
     },
   }),
-  {
-    method: "POST",
-    path: "/server",
-    access: { discoveryTokenOr: ["create_server"] },
-    handle: async (context) => {
+  route(
+    "POST /server",
+    { discoveryTokenOr: ["create_server"] },
+    async (context) => {
       const body = await context.body(BODIES.server);
       announce(context.world, {
         id: String(subscript(body, "id")),
@@ -202,5 +200,5 @@ export const serverRoutes: readonly Route[] = [
       });
       return "{}";
     },
-  },
+  ),
 ];

@@ -1,7 +1,6 @@
 /** A session with the stand-in, for its tests. */
-
 import { assertEquals } from "@std/assert";
-import type { Json, JsonObject } from "./json.ts";
+import { isObject, type Json, type JsonObject } from "./json.ts";
 import { StandIn, type StandInOptions, TestClock } from "./mod.ts";
 
 /** A model, as the API shows it. */
@@ -12,18 +11,8 @@ export const ORIGIN = "http://decapod";
 
 /** The value as an object; throws if it is none. */
 export function fields(value: Json | undefined): JsonObject {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`Not an object: ${JSON.stringify(value)}`);
-  }
-  return value;
-}
-
-/** The value as a list; throws if it is none. */
-export function list(value: Json | undefined): Json[] {
-  if (!Array.isArray(value)) {
-    throw new TypeError(`Not a list: ${JSON.stringify(value)}`);
-  }
-  return value;
+  if (isObject(value)) return value;
+  throw new TypeError(`Not an object: ${JSON.stringify(value)}`);
 }
 
 /** A stand-in with a clock, and a user who is logged in. */
@@ -106,30 +95,22 @@ export class Session {
   async deploy(): Promise<{ cluster: Model; execution: string }> {
     const cluster = await this.post("/cluster", { name: "ceph" });
     const servers = await this.list("/server");
-    const made = await this.post("/playbook_configuration", {
-      name: "deploy",
-      cluster_id: String(cluster.id),
-      playbook_id: "cluster_deploy",
-      server_ids: servers.slice(0, 3).map(({ id }) => String(id)),
-      hints: [{ id: "mon_count", value: 1 }],
-      run: true,
-    });
-    return { cluster, execution: String(made.data.created_execution_id) };
+    const ids = servers.slice(0, 3).map(({ id }) => String(id));
+    const hints = [{ id: "mon_count", value: 1 }];
+    const execution = await this.run(cluster, "cluster_deploy", ids, hints);
+    return { cluster, execution };
   }
 
   /** Runs a playbook on a cluster; returns the id of the execution. */
   async run(
     cluster: Model,
     playbook: string,
-    servers: readonly string[] = [],
+    server_ids: string[] = [],
+    hints: Json = [],
   ): Promise<string> {
     const { data } = await this.post("/playbook_configuration", {
-      name: playbook,
-      cluster_id: String(cluster.id),
-      playbook_id: playbook,
-      server_ids: [...servers],
-      hints: [],
-      run: true,
+      ...{ name: playbook, playbook_id: playbook },
+      ...{ cluster_id: String(cluster.id), server_ids, hints, run: true },
     });
     return String(data.created_execution_id);
   }

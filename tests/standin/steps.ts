@@ -1,5 +1,4 @@
 /** Steps: the results of one task on one server. */
-
 import type { Value } from "./filters.ts";
 import { isObject, type JsonObject, toJson } from "./json.ts";
 import { Table } from "./table.ts";

@@ -1,5 +1,4 @@
 /** Versioned models: a change or a deletion creates a new version. */
-
 import { standard } from "./errors.ts";
 import type { Query, Sort, Value } from "./filters.ts";
 import type { Ids } from "./ids.ts";
@@ -21,10 +20,8 @@ export interface Version<D extends JsonObject = JsonObject> {
   text?: string;
 }
 
-/** The properties of a collection. */
+/** What is special about a collection. */
 export interface CollectionOptions<D> {
-  readonly model: string;
-  readonly defaultSort: Sort;
   /** Fields whose values are unique among undeleted models. */
   readonly unique?: readonly (keyof D & string)[];
   /**
@@ -36,24 +33,35 @@ export interface CollectionOptions<D> {
   readonly databaseFields?: (data: D) => JsonObject;
 }
 
-/** Returns the time, in whole seconds since 1970. */
-export type Seconds = () => number;
+/** Where a collection takes new ids and the time from. */
+interface Source {
+  readonly ids: Ids;
+  /** In whole seconds since 1970. */
+  readonly seconds: () => number;
+}
 
 /** All models of one kind. */
 export class Collection<D extends JsonObject> {
+  readonly #source: Source;
+  readonly #model: string;
+  readonly #defaultSort: Sort;
   readonly #options: CollectionOptions<D>;
-  readonly #ids: Ids;
-  readonly #seconds: Seconds;
   readonly #versions = new Map<string, Version<D>[]>();
   readonly #taken = new Map<string, Map<unknown, string>>();
   readonly #undeleted: Table<Version<D>>;
   #seq = 0;
 
-  constructor(options: CollectionOptions<D>, ids: Ids, seconds: Seconds) {
+  constructor(
+    source: Source,
+    model: string,
+    defaultSort: Sort,
+    options: CollectionOptions<D> = {},
+  ) {
+    this.#source = source;
+    this.#model = model;
+    this.#defaultSort = defaultSort;
     this.#options = options;
-    this.#ids = ids;
-    this.#seconds = seconds;
-    this.#undeleted = new Table(this.#field, options.defaultSort);
+    this.#undeleted = new Table(this.#field, defaultSort);
     for (const field of options.unique ?? []) {
       this.#taken.set(field, new Map());
     }
@@ -86,7 +94,7 @@ export class Collection<D extends JsonObject> {
       field === "is_latest" || field === "time_deleted"
     );
     if (!wide) return this.#undeleted.list(query);
-    const sort = query.sort.length > 0 ? query.sort : this.#options.defaultSort;
+    const sort = query.sort.length > 0 ? query.sort : this.#defaultSort;
     const named = new Set(conditions.map(({ field }) => field));
     const rows: Version<D>[] = [];
     for (const versions of this.#versions.values()) {
@@ -98,7 +106,7 @@ export class Collection<D extends JsonObject> {
       }
     }
     rows.sort(orderBy(sort, this.#field));
-    return cut(filterRows(rows, conditions, sort, this.#field), query);
+    return cut(filterRows(rows, conditions, this.#field), query);
   }
 
   /** The versions of one model, newest first. Filter and order are ignored. */
@@ -109,7 +117,7 @@ export class Collection<D extends JsonObject> {
   create(
     data: D,
     initiatorId: string | null,
-    id: string = this.#ids.uuid(),
+    id: string = this.#source.ids.uuid(),
   ): Version<D> {
     this.#checkUnique(id, data, "ImpossibleToCreateSuchModel");
     return this.#insert(id, data, initiatorId, 0);
@@ -141,7 +149,7 @@ export class Collection<D extends JsonObject> {
   remove(current: Version<D>, data: D = current.data): Version<D> {
     this.checkAlive(current);
     const { model_id, initiator_id } = current;
-    return this.#insert(model_id, data, initiator_id, this.#seconds());
+    return this.#insert(model_id, data, initiator_id, this.#source.seconds());
   }
 
   checkAlive(current: Version<D>): void {
@@ -179,10 +187,10 @@ export class Collection<D extends JsonObject> {
     }
     const row: Version<D> = {
       seq: ++this.#seq,
-      model: this.#options.model,
+      model: this.#model,
       model_id: id,
       version: versions.length + 1,
-      time_created: this.#seconds(),
+      time_created: this.#source.seconds(),
       time_deleted: timeDeleted,
       initiator_id: initiatorId,
       is_latest: true,

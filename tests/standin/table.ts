@@ -1,5 +1,4 @@
-/** A table that filters, sorts and pages thousands of rows fast. */
-
+/** A table that filters, sorts and pages rows. */
 import { standard } from "./errors.ts";
 import {
   compare,
@@ -31,25 +30,12 @@ type Order<R> = (a: R, b: R) => number;
 /** The first number that is too large for the database. */
 const MAX_INTEGER = 2 ** 63;
 
-/** The number of sort orders that are cached. */
-const MAX_ORDERS = 8;
-
-/** After this many changes, sorting again is cheaper than inserting. */
-const MAX_CHANGES = 100;
-
-interface KeptOrder<R> {
-  readonly order: Order<R>;
-  readonly rows: R[];
-  /** The number of changes since the last read. */
-  changes: number;
-}
-
-/** A set of rows that caches the sort orders in use. */
+/** A set of rows that keeps them sorted in each order until a row changes. */
 export class Table<R extends Row> {
   readonly #field: Field<R>;
   readonly #defaultSort: Sort;
   readonly #rows = new Set<R>();
-  readonly #orders = new Map<string, KeptOrder<R>>();
+  readonly #sorted = new Map<string, R[]>();
 
   constructor(field: Field<R>, defaultSort: Sort) {
     this.#field = field;
@@ -62,47 +48,21 @@ export class Table<R extends Row> {
 
   add(row: R): void {
     this.#rows.add(row);
-    this.#change((rows, order) =>
-      rows.splice(search(rows, row, order), 0, row)
-    );
+    this.#sorted.clear();
   }
 
   delete(row: R): void {
-    if (!this.#rows.delete(row)) return;
-    this.#change((rows, order) => rows.splice(search(rows, row, order), 1));
-  }
-
-  /** Updates the cached orders; drops those that are no longer read. */
-  #change(apply: (rows: R[], order: Order<R>) => void): void {
-    for (const [key, kept] of this.#orders) {
-      if (++kept.changes > MAX_CHANGES) this.#orders.delete(key);
-      else apply(kept.rows, kept.order);
-    }
+    if (this.#rows.delete(row)) this.#sorted.clear();
   }
 
   list(query: Query): Page<R> {
     const sort = query.sort.length > 0 ? query.sort : this.#defaultSort;
     const conditions = query.filter();
-    return cut(
-      filterRows(this.#sorted(sort), conditions, sort, this.#field),
-      query,
-    );
-  }
-
-  #sorted(sort: Sort): R[] {
     const key = JSON.stringify(sort);
-    let kept = this.#orders.get(key);
-    if (kept === undefined) {
-      const order = orderBy(sort, this.#field);
-      kept = { order, rows: [...this.#rows].sort(order), changes: 0 };
-      const [oldest] = this.#orders.keys();
-      if (this.#orders.size >= MAX_ORDERS && oldest !== undefined) {
-        this.#orders.delete(oldest);
-      }
-      this.#orders.set(key, kept);
-    }
-    kept.changes = 0;
-    return kept.rows;
+    const rows = this.#sorted.get(key) ??
+      [...this.#rows].sort(orderBy(sort, this.#field));
+    this.#sorted.set(key, rows);
+    return cut(filterRows(rows, conditions, this.#field), query);
   }
 }
 
@@ -119,63 +79,21 @@ export function orderBy<R extends Row>(sort: Sort, field: Field<R>): Order<R> {
   };
 }
 
-/** The index of a row in sorted rows. */
-function search<R>(rows: readonly R[], row: R, order: Order<R>): number {
-  return firstIndex(rows, (other) => order(other, row) >= 0);
-}
-
-/** Binary search: the first index from which on all rows pass a test. */
-function firstIndex<R>(rows: readonly R[], test: (row: R) => boolean): number {
-  let low = 0;
-  let high = rows.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (test(rows[middle]!)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-/** The rows that pass all conditions, from sorted rows. */
+/** The rows that pass all conditions. */
 export function filterRows<R extends Row>(
   rows: readonly R[],
   conditions: readonly Condition[],
-  sort: Sort,
   field: Field<R>,
 ): readonly R[] {
-  if (conditions.length === 0) return rows;
-  const passes = (row: R) =>
+  return rows.filter((row) =>
     conditions.every(({ field: name, test }) =>
       // Ids in the database have a type that JSON does not have.
       test(name === "_id" ? ID : field(row, name))
-    );
-  const [only] = conditions;
-  if (conditions.length === 1 && only?.range && only.field === sort[0]?.[0]) {
-    return stretch(rows, passes);
-  }
-  return rows.filter(passes);
+    )
+  );
 }
 
 const ID = {};
-
-/**
- * The rows that pass, if they are adjacent at one end, as for pagination by key.
- * Falls back to a test of each row if they are in the middle.
- */
-function stretch<R>(
-  rows: readonly R[],
-  passes: (row: R) => boolean,
-): readonly R[] {
-  const [first] = rows;
-  const last = rows.at(-1);
-  if (first === undefined || last === undefined) return rows;
-  const atStart = passes(first);
-  const atEnd = passes(last);
-  if (atStart && atEnd) return rows;
-  if (atStart) return rows.slice(0, firstIndex(rows, (row) => !passes(row)));
-  if (atEnd) return rows.slice(firstIndex(rows, passes));
-  return rows.filter(passes);
-}
 
 /** One page of the rows. */
 export function cut<R>(rows: readonly R[], query: Query): Page<R> {

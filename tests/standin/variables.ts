@@ -1,5 +1,4 @@
 /** Ansible variables that are the same for all clusters. */
-
 import type { JsonObject } from "./json.ts";
 
 /** Variables of a deployment. */

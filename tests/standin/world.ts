@@ -1,5 +1,4 @@
 /** The state of the server, and its time. */
-
 import { Accounts } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
 import type { ClusterData } from "./clusters.ts";
@@ -7,22 +6,14 @@ import { Executions } from "./executions.ts";
 import { Ids } from "./ids.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
 import type { JsonObject } from "./json.ts";
+import type { StandInOptions } from "./mod.ts";
 import type { Announcement, ServerData } from "./servers.ts";
 import { Collection } from "./store.ts";
 
-/** The settings of a server, with all defaults applied. */
-export interface Settings {
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly tokenLifetime: number;
-  readonly rootLogin: string;
-  readonly rootPassword: string;
-  readonly discoveryToken: string;
-  readonly discoveryDelay: number;
-  readonly insertDuration: number;
-  readonly pace: number;
-  readonly manual: boolean;
-}
+/** The options of a server, with all defaults applied. */
+export type Settings = Readonly<
+  Required<Omit<StandInOptions, "behindNginx" | "seed" | "servers">>
+>;
 
 /** An event at a time of the server's clock. */
 export interface ScheduledEvent {
@@ -64,33 +55,16 @@ export class World {
     this.pace = settings.pace;
     this.ids = new Ids(settings.random);
     this.accounts = new Accounts(this);
-    this.clusters = new Collection<ClusterData>(
-      {
-        model: "cluster",
-        defaultSort: [["name", 1]],
-        unique: ["name"],
-      },
-      this.ids,
-      this.seconds,
-    );
-    this.servers = new Collection<ServerData>(
-      {
-        model: "server",
-        defaultSort: [["name", 1]],
-        unique: ["name", "fqdn", "ip"],
-        staysTaken: true,
-      },
-      this.ids,
-      this.seconds,
-    );
-    this.configurations = new Collection<ConfigurationData>(
-      {
-        model: "playbook_configuration",
-        defaultSort: [["time_created", -1]],
-      },
-      this.ids,
-      this.seconds,
-    );
+    this.clusters = new Collection(this, "cluster", [["name", 1]], {
+      unique: ["name"],
+    });
+    this.servers = new Collection(this, "server", [["name", 1]], {
+      unique: ["name", "fqdn", "ip"],
+      staysTaken: true,
+    });
+    this.configurations = new Collection(this, "playbook_configuration", [
+      ["time_created", -1],
+    ]);
     this.executions = new Executions(this);
   }
 

@@ -1,5 +1,4 @@
 /** TLS servers and a proxy in front of a port, in a process of Node. */
-
 import { fileURLToPath } from "node:url";
 import type { Edge } from "../runtimes/edge.ts";
 

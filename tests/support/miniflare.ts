@@ -12,23 +12,30 @@ interface Worker {
   dispose(): Promise<void>;
 }
 
-const { TOOLS = "", BINDINGS = "{}" } = process.env;
-const { Miniflare }: { Miniflare: new (options: object) => Worker } =
-  createRequire(TOOLS)("miniflare");
+const { TOOLS = "", BINDINGS = "{}", COMPATIBILITY_DATE = "2026-07-01" } =
+  process.env;
 
-const [bundle = "", ...paths] = process.argv.slice(2);
-const worker = new Miniflare({
-  modules: true,
-  script: await readFile(bundle, "utf8"),
-  compatibilityDate: "2026-07-01",
-  bindings: JSON.parse(BINDINGS),
-});
-const responses: { status: number; type: string | null; body: string }[] = [];
-for (const path of paths) {
-  const response = await worker.dispatchFetch(`http://worker.invalid${path}`);
-  const { status, headers } = response;
-  const type = headers.get("content-type");
-  responses.push({ status, type, body: await response.text() });
+/** Starts the Worker that the first argument names; Miniflare needs Node. */
+export async function openWorker(bindings: object): Promise<Worker> {
+  const { Miniflare }: { Miniflare: new (options: object) => Worker } =
+    createRequire(TOOLS)("miniflare");
+  return new Miniflare({
+    modules: true,
+    script: await readFile(process.argv[2] ?? "", "utf8"),
+    compatibilityDate: COMPATIBILITY_DATE,
+    bindings,
+  });
 }
-console.log(JSON.stringify(responses));
-await worker.dispose();
+
+if (process.argv[1]?.endsWith("miniflare.ts")) {
+  const worker = await openWorker(JSON.parse(BINDINGS));
+  const responses: object[] = [];
+  for (const path of process.argv.slice(3)) {
+    const response = await worker.dispatchFetch(`http://worker.invalid${path}`);
+    const { status, headers } = response;
+    const type = headers.get("content-type");
+    responses.push({ status, type, body: await response.text() });
+  }
+  console.log(JSON.stringify(responses));
+  await worker.dispose();
+}

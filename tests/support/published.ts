@@ -7,23 +7,10 @@ import {
   denoConsumer,
   npmConsumer,
 } from "../../.dev/jsr/consumers.ts";
-import { JsrServer, publish } from "../../.dev/jsr/server.ts";
+import { type JsrServer, openRegistry } from "../../.dev/jsr/server.ts";
 import { type Output, run } from "../../.dev/process.ts";
-import { standInRegistry } from "../../.dev/registry.ts";
-import {
-  load,
-  provideProgram,
-  provideTools,
-  type Tools,
-} from "../../.dev/tools.ts";
+import { provideProgram, provideTools, type Tools } from "../../.dev/tools.ts";
 import type { StandIn } from "../standin/mod.ts";
-
-/** Other runtimes, each by its path. */
-export interface Programs {
-  bun: string;
-  node20: string;
-  node26: string;
-}
 
 /** The programs and libraries; undefined if they cannot be installed here. */
 const installed = await install().catch((error) => {
@@ -34,7 +21,7 @@ const installed = await install().catch((error) => {
 /** Whether to skip tests that need other runtimes; never on CI. */
 export const SKIPPED = installed === undefined;
 
-async function install(): Promise<{ programs: Programs; tools: Tools }> {
+async function install() {
   const programs = {
     bun: await provideProgram("bun1.4"),
     node20: await provideProgram("node20"),
@@ -43,17 +30,8 @@ async function install(): Promise<{ programs: Programs; tools: Tools }> {
   return { programs, tools: await provideTools() };
 }
 
-/** Where users' scripts connect to. */
-export interface Account extends Record<string, string> {
-  DECAPOD_URL: string;
-  DECAPOD_LOGIN: string;
-  DECAPOD_PASSWORD: string;
-}
-
-/** Serves a stand-in on a loopback socket. */
-export function serve(
-  standIn: StandIn,
-): { account: Account; [Symbol.asyncDispose](): Promise<void> } {
+/** Serves a stand-in on a loopback socket; scripts find it by their environment. */
+export function serve(standIn: StandIn) {
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     standIn.handler,
@@ -68,8 +46,10 @@ export function serve(
   };
 }
 
+type Installed = Awaited<ReturnType<typeof install>>;
+
 /** A response of a Worker. */
-export interface WorkerResponse {
+interface WorkerResponse {
   status: number;
   type: string;
   body: string;
@@ -77,25 +57,20 @@ export interface WorkerResponse {
 
 /** A registry with the package as it is published, and its users. */
 export class Published implements AsyncDisposable {
-  readonly programs: Programs;
+  /** Other runtimes, each by its path. */
+  readonly programs: Installed["programs"];
   readonly #tools: Tools;
   readonly #registry: JsrServer;
 
-  constructor(programs: Programs, tools: Tools, registry: JsrServer) {
+  constructor({ programs, tools }: Installed, registry: JsrServer) {
     this.programs = programs;
     this.#tools = tools;
     this.#registry = registry;
   }
 
   static async open(): Promise<Published> {
-    const { programs, tools } = installed ?? await install();
-    const typescript = load<ConstructorParameters<typeof JsrServer>[1]>(
-      tools,
-      "typescript",
-    );
-    const registry = new JsrServer(await standInRegistry(), typescript);
-    await publish(registry);
-    return new Published(programs, tools, registry);
+    const found = installed ?? await install();
+    return new Published(found, await openRegistry(found.tools));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,4 @@
 /** A TCP server, for responses that no HTTP server would send. */
-
 import type { ClientOptions, V1Client } from "../../mod.ts";
 import { makeClient } from "./server.ts";
 

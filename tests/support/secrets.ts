@@ -1,5 +1,4 @@
 /** Searches for secrets in everything that a person or a log may read. */
-
 import { assert } from "@std/assert";
 
 /** Every text that a log could make of a value. */

@@ -1,5 +1,4 @@
 /** Real servers on loopback sockets that record their requests. */
-
 import {
   Client,
   type ClientOptions,
@@ -40,9 +39,13 @@ export class TestServer implements AsyncDisposable {
   readonly exchanges: Exchange[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
-  constructor(handler: Handler) {
+  constructor(
+    handler: Handler,
+    place: { hostname?: string; port?: number; cert?: string; key?: string } =
+      {},
+  ) {
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      { hostname: "127.0.0.1", port: 0, onListen() {}, ...place },
       async (request) => {
         const { pathname, searchParams } = new URL(request.url);
         const text = await request.text();
@@ -70,8 +73,12 @@ export class TestServer implements AsyncDisposable {
     );
   }
 
+  get port(): number {
+    return this.#server.addr.port;
+  }
+
   get url(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}`;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   /** The requests for this method and path. */
