@@ -1352,7 +1352,7 @@ function isToken(body: { id?: unknown }): boolean {
 function baseUrl(url: string | URL): string {
   if (!URL.canParse(url)) {
     throw new TypeError(
-      "Invalid url: must be an absolute URL such as https://decapod.example",
+      "Invalid url: must be a complete URL such as https://decapod.example",
     );
   }
   const { protocol, username, password, search, hash, origin, pathname } =

@@ -138,7 +138,10 @@ export class IncomingResponse {
   async *chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
     const { response: { body }, request } = this;
     if (!isStream(body)) {
-      yield new TextEncoder().encode(await this.text());
+      const text = await this.text().catch((error) => {
+        throw request.toError(error, this.response);
+      });
+      yield new TextEncoder().encode(text);
       return;
     }
     const reader = body.getReader();
