@@ -271,8 +271,8 @@ function keyLine(): RegExp {
     "principals|tunnel";
   const option = `(?:${flag}|(?:${named})="(?:\\\\"|[^"])*")`;
   return new RegExp(
-    `^(?:${option}(?:,${option})*\\s+)?` +
-      "((?:ssh|ecdsa|sk)-[\\w.@-]+)\\s+([a-z0-9+/]+={0,2})(?:\\s.*)?$",
+    `^(?:${option}(?:,${option})*[ \t]+)?` +
+      "((?:ssh|ecdsa|sk)-[\\w.@-]+)[ \t]+([a-z0-9+/]+={0,2})(?:[ \t].*)?$",
     "i",
   );
 }
@@ -311,7 +311,7 @@ function toCertificates(pem: string | undefined, url: string): string | null {
     body.split(/\s+/).filter((line) => line !== "")
   );
   // A remaining marker belongs to a truncated block.
-  const cut = /CERTIFICATE-----|-----(?:BEGIN|END)(?! [A-Z0-9 ]+-----)/;
+  const cut = /CERTIFICATE\p{Pd}|\p{Pd}(?:BEGIN|END)(?! [A-Z0-9 ]+-----)/iu;
   reject(name, "complete certificates as PEM text", [
     [pem === "", "an empty string"],
     [/PRIVATE KEY/.test(pem), "a private key"],
@@ -378,9 +378,9 @@ function isHost(hostname: string, given: string): boolean {
     const first = parseInt(hostname);
     return hostname === given && first > 0 && first < 224;
   }
-  // Names with other characters than ASCII become punycode.
+  // Names with other characters than ASCII become punycode; a UUID is the token.
   const label = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
   return (hostname === given || /[^ -~]/.test(given)) &&
-    hostname.length <= 253 &&
+    /^(?!.{8}(?:-.{4}){3}-.{12}$).{1,253}$/.test(hostname) &&
     new RegExp(`^${label}(?:\\.${label})*\\.?$`).test(hostname);
 }

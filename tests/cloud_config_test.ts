@@ -320,8 +320,8 @@ Deno.test("generateCloudConfig() throws for invalid package names", () => {
     );
     assertEquals(
       message,
-      "Invalid packages: must be names of Debian packages, got other text at " +
-        "index 1",
+      "Invalid packages: must be names of Debian packages, got an invalid name " +
+        "at index 1",
     );
   }
 });
