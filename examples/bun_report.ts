@@ -13,7 +13,7 @@ const USAGE = `Usage: bun_report.ts [--days NUMBER]
   --days NUMBER  report failures of the last NUMBER days (7)
   --help         print this text
 
-DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD say which server to ask.`;
+Set DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD.`;
 
 /** Reads the command line; prints the usage if it is wrong. */
 function readArguments() {

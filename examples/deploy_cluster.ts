@@ -25,7 +25,7 @@ const USAGE = `Usage: deploy_cluster.ts [--keep]
   --keep  keep the cluster instead of purging it at the end
   --help  print this text
 
-DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD say where to deploy.`;
+Set DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD.`;
 
 /** One monitor, and at least one server for OSDs. */
 const MIN_SERVERS = 2;

@@ -16,7 +16,7 @@ const USAGE = `Usage: inventory.ts
 
   --help  print this text
 
-DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD say which server to ask.`;
+Set DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD.`;
 
 const WIDTHS = [24, 16, 16, 14, 10];
 

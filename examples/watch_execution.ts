@@ -14,7 +14,7 @@ const USAGE = `Usage: watch_execution.ts EXECUTION_ID
 
   --help  print this text
 
-DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD say which server to ask.`;
+Set DECAPOD_URL, DECAPOD_LOGIN and DECAPOD_PASSWORD.`;
 
 /** Reads the command line; prints the usage if it is wrong. */
 function readArguments() {

@@ -23,8 +23,8 @@ export function rulesTable(): string {
       "Event",
       "Ends in",
       "Reads and logins are retried",
-      "Waiting continues",
-      "Outcome of a change is unknown",
+      "`waitForExecution` and `followExecution` continue",
+      "`outcomeUnknown` of a change",
     ],
     meanings.map(([name, { error, code, passing, survived, unknown }]) => [
       name,
