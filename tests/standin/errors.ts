@@ -15,7 +15,7 @@ export class ApiError extends Error {
 
 /** The errors with a fixed message, by name. */
 const STANDARD = {
-  Unauthorized: [401, "No valid token came with the request. Log in first."],
+  Unauthorized: [401, "The login, the password or the token is not valid."],
   Forbidden: [403, "The role of this user does not permit the request."],
   NotFound: [404, "There is nothing under this id."],
   NotAcceptable: [406, "The body of the request is not readable as JSON."],
