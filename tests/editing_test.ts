@@ -14,9 +14,10 @@ import {
   type UserData,
   type V1Client,
 } from "../mod.ts";
-import { type Exchange, StandInServer } from "./support/server.ts";
+import { apiError, type Exchange, StandInServer } from "./support/server.ts";
 import { badGateway } from "./support/execution.ts";
 import { CountedSignal } from "./support/patch.ts";
+import { stubClient } from "./support/stub.ts";
 import { inTime, skipTimers } from "./support/time.ts";
 
 /** Runs a test with a user on a server. */
@@ -97,6 +98,25 @@ Deno.test("editUser() reads and changes the model anew after a conflict", () =>
     assertNotStrictEquals(seen[0], seen[1]);
     assertEquals([requests("GET").length, requests("PUT").length], [3, 3]);
   }));
+
+Deno.test("editUser() recognizes a conflict whose name contains the password", async () => {
+  const conflicts: [password: string, name: string][] = [
+    ["update", "CannotUpdateManagedFieldsError"],
+    ["such", "CannotUpdateModelWithSuchParameters"],
+  ];
+  for (const [password, name] of conflicts) {
+    let version = 1;
+    const client = stubClient(
+      (_, { method }) =>
+        method === "PUT" && version++ === 1
+          ? apiError(400, name, "Too late")
+          : Response.json({ id: "id", version, data: {} }),
+      { password },
+    );
+    await client.editUser("id", (data) => data);
+    assertEquals(version, 3);
+  }
+});
 
 Deno.test("editUser() rejects after 50 conflicts", async () => {
   using _ = skipTimers(60_000);
