@@ -603,7 +603,7 @@ Deno.test("request(), getCinderIntegration() and fromEnv() obey inherited option
     seen.push(headers.get("x-mine"));
     return Promise.resolve(Response.json({}));
   };
-  const client = stubClient(() => Response.json({}), { fetch });
+  const client = makeClient("http://decapod", { ...LOGGED_IN, fetch });
   const inherited = { headers: { "x-mine": "1" } };
   await client.request("GET", "info", Object.create(inherited));
   await client.getCinderIntegration("id", Object.create(inherited));

@@ -322,6 +322,19 @@ Deno.test("DecapodAPIError is created in time from a large page in one chunk", a
   assertLess(performance.now() - start, 1000);
 });
 
+Deno.test("DecapodAPIError is created from the beginning of a large page in many chunks", async () => {
+  let chunks = 0;
+  const page = new ReadableStream({
+    pull(body) {
+      if (chunks++ < 1000) body.enqueue(new Uint8Array(1024));
+      else body.close();
+    },
+  });
+  const client = stubClient(() => typed("text/html", page, { status: 400 }));
+  await assertRejects(() => client.getInfo(), DecapodAPIError);
+  assertLess(chunks, 100);
+});
+
 Deno.test("getInfo() and createCluster() switch off Bun's own limit of 300 s", async () => {
   const limits: unknown[] = [];
   using _ = replace(globalThis, "fetch", (_input, init) => {

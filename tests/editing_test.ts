@@ -8,6 +8,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import {
+  type ClusterData,
   DecapodAPIError,
   DecapodTimeoutError,
   type User,
@@ -133,8 +134,9 @@ Deno.test("editUser() rejects after 50 conflicts", async () => {
 
 Deno.test("editUser() writes once if the server rejects the data", () =>
   withUser(async (client, { id }, requests) => {
+    const takeName = (data: UserData) => ({ ...data, login: "root" });
     const invalid = await assertRejects(
-      () => client.editUser(id, (data) => ({ ...data, login: "root" })),
+      () => client.editUser(id, takeName, { timeout: 2000 }),
       DecapodAPIError,
     );
     assertEquals([invalid.code, requests("PUT").length], [400, 1]);
@@ -228,8 +230,9 @@ Deno.test("editCluster() rejects a name that is taken after one write", async ()
   await using client = server.client();
   await client.createCluster("taken");
   const { id } = await client.createCluster("edited");
+  const takeName = (data: ClusterData) => ({ ...data, name: "taken" });
   const error = await assertRejects(
-    () => client.editCluster(id, (data) => ({ ...data, name: "taken" })),
+    () => client.editCluster(id, takeName, { timeout: 2000 }),
     DecapodAPIError,
   );
   assertEquals(error.error, "CannotUpdateModelWithSuchParameters");

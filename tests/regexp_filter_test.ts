@@ -227,7 +227,7 @@ Deno.test("Listing verifies a pattern again that it saw on an empty server", asy
   );
 });
 
-Deno.test("Listing rejects such a pattern if the first model is created after the probe", async () => {
+Deno.test("Listing rejects an ignored pattern if the first model is created after the probe", async () => {
   const items: Item[] = [];
   const uses: ((list: () => Listing<Item>) => Promise<void>)[] = [
     async (list) => void items.push(...(await list()).items),

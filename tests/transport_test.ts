@@ -296,7 +296,7 @@ Deno.test("timeout of the call replaces that of the client", async () => {
   const client = stubClient(async (_, { signal }) => {
     await delay(500, { signal: signal ?? undefined }); // or the call succeeds
     return Response.json(INFO);
-  });
+  }, { timeout: 250 });
   await assertRejects(
     () => client.getInfo({ timeout: 20 }),
     DecapodTimeoutError,
