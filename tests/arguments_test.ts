@@ -54,6 +54,7 @@ async function assertMisuse(
     label,
   );
   assertEquals(error.constructor, Class, label);
+  assert(error.message.length <= 500, label);
   assertEquals(sent, [], label);
 }
 
@@ -253,6 +254,7 @@ const LIST_OPTIONS: Row[] = [
   ...byName("id", `${DATABASE} model_id`),
   ...byName("time_updated", `${DATABASE} time_created`),
   ...byName("data.name", `${DATABASE} name`),
+  [{ filter: { [`data.${"x".repeat(3000)}`]: 1 } }, TypeError, DATABASE],
   ...["", "$where", "$or", "initiator.$gt"].flatMap((name) =>
     byName(name, "must be the name of a field")
   ),
@@ -289,17 +291,23 @@ const MISUSES: Record<string, Case[]> = {
     RangeError,
   ]),
   "getInfo() also validates inherited options": [
-    Object.create({ timeout: "5" }),
-    new (class {
-      get timeout() {
-        return NaN;
-      }
-    })(),
-  ].map((options) => [
-    "Invalid timeout: ",
-    (client) => client.getInfo(options),
-    RangeError,
-  ]),
+    ...[
+      Object.create({ timeout: "5" }),
+      new (class {
+        get timeout() {
+          return NaN;
+        }
+      })(),
+    ].map((options): Case => [
+      "Invalid timeout: ",
+      (client) => client.getInfo(options),
+      RangeError,
+    ]),
+    [
+      'Unknown option "timout"',
+      (client) => client.getInfo(Object.create({ timout: 5 })),
+    ],
+  ],
   "toArray() rejects an invalid limit": [
     ...[-1, 1.5, NaN, Infinity].map((limit): Case => [
       "Invalid limit: ",
@@ -341,6 +349,22 @@ const MISUSES: Record<string, Case[]> = {
     [
       'Unknown option "path": Known options: signal, timeout, retries, headers, root',
       (client) => client.getCinderIntegration("id", untyped({ path: "/" })),
+    ],
+    [
+      "Invalid email: must be a string, got undefined",
+      (client) => client.createUser(untyped({ login: "a", fullName: "A" })),
+    ],
+    [
+      "Invalid host: must be a string, got undefined",
+      (client) =>
+        client.createServer(untyped({ serverId: "1", username: "a" })),
+    ],
+    [
+      "Invalid clusterId: must be a string, got undefined",
+      (client) =>
+        client.createPlaybookConfiguration(
+          untyped({ name: "a", playbookId: "p", serverIds: [] }),
+        ),
     ],
     ...[null, "ann", undefined].map((user): Case => [
       "Invalid new user",
@@ -499,13 +523,18 @@ Deno.test("fromEnv() rejects variables that are missing or invalid", () => {
 
 Deno.test("fromEnv() accepts all other values, and prefers the options tls and timeout", async () => {
   const { cert, key } = await issue("client");
+  const fetch = () => Promise.resolve(Response.json(INFO));
   const cases: [Variables, options?: Partial<ClientOptions>][] = [
-    ...["", "0", "false", "No", "OFF"].map((NO_VERIFY): [Variables] => [
+    ...["", "0", "f", "false", "n", "No", "OFF"].map((
+      NO_VERIFY,
+    ): [Variables] => [
       { NO_VERIFY },
     ]),
     [{ NO_VERIFY: "1" }, { tls: { verify: true } }],
+    [{ NO_VERIFY: "1", SSL_CERTIFICATE: "/etc/client.pem" }, { fetch }],
     [{ SSL_CERTIFICATE: "/etc/client.pem" }, { tls: { cert, key } }],
     [{ TIMEOUT: "86400" }],
+    [{ TIMEOUT: "abc" }, { timeout: 500 }],
   ];
   for (const [variables, options] of cases) {
     assertEquals(fromEnv(variables, options).url, "http://decapod.example");
@@ -566,6 +595,24 @@ Deno.test("fromEnv() reads DECAPOD_TIMEOUT in seconds, the option timeout in ms"
       `no response within ${timeout} ms`,
     );
   }
+});
+
+Deno.test("request(), getCinderIntegration() and fromEnv() obey inherited options", async () => {
+  const seen: (string | null)[] = [];
+  const fetch: ClientOptions["fetch"] = (_, { headers }) => {
+    seen.push(headers.get("x-mine"));
+    return Promise.resolve(Response.json({}));
+  };
+  const client = makeClient("http://decapod", { ...LOGGED_IN, fetch });
+  const inherited = { headers: { "x-mine": "1" } };
+  await client.request("GET", "info", Object.create(inherited));
+  await client.getCinderIntegration("id", Object.create(inherited));
+  const account = { login: "ann", password: "geheim" };
+  await fromEnv(
+    { LOGIN: undefined, PASSWORD: undefined },
+    Object.create({ ...account, fetch, ...inherited }),
+  ).getInfo();
+  assertEquals(seen, ["1", "1", "1"]);
 });
 
 /** What a client logs for three calls, of which the last two fail. */

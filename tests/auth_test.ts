@@ -576,3 +576,20 @@ Deno.test("V1Auth waits less for a login that has taken longer than the call may
   }
   assertEquals(waits, [60, 60, 30, 0, 0]);
 });
+
+Deno.test("V1Auth.token() accepts Infinity as no limit when it joins a login", async () => {
+  const { auth, logins } = controlledAuth();
+  const both = [auth.token(), auth.token(undefined, Infinity)];
+  logins[0]?.resolve(tokenOf("token"));
+  assertEquals(await Promise.all(both), ["token", "token"]);
+});
+
+Deno.test("V1Auth logs in itself if two logins in a row never settle", async () => {
+  let logins = 0;
+  const auth = new V1Auth(() =>
+    ++logins < 3 ? new Promise(() => {}) : Promise.resolve(tokenOf("third"))
+  );
+  auth.token();
+  auth.token(undefined, 10); // its own login never settles, either
+  assertEquals(await within(auth.token(undefined, 20)), "third");
+});

@@ -178,7 +178,12 @@ Deno.test("request() rejects an endpoint that leads elsewhere, and invalid optio
     ["Invalid method: ", () => client.request(untyped("PATCH"), "user/")],
     ["Invalid method: ", () => client.request(untyped("get"), "user/")],
     ['Unknown option "params"', () => get("user/", { params: {} })],
-    ["Invalid query: ", () => get("user/", { query: "a=b" })],
+    ...["a=b", new URLSearchParams({ a: "1" }), new Map([["a", 1]])].map(
+      (query): [string, () => Promise<unknown>] => [
+        "Invalid query: must be a plain object",
+        () => get("user/", { query }),
+      ],
+    ),
     [
       "Invalid body: ",
       () => client.request("POST", "user/", { body: untyped("{}") }),

@@ -21,6 +21,7 @@ import {
 } from "./cloud_config/host.ts";
 import { type Peer, RawServer } from "./support/raw.ts";
 import { DISCOVERY_TOKEN, StandInServer } from "./support/server.ts";
+import { head, responds } from "./support/stub.ts";
 
 testAll("registers the host at every boot", async (boot) => {
   await using api = new Api();
@@ -226,6 +227,9 @@ test("registers the metadata service's address if it is routable", async (boot) 
     assertEquals(more, []);
     assertEquals(api.bodies.at(-1)?.host, expected);
   }
+  await using torn = new RawServer(responds(head(12), "203.0.113.7"));
+  await boot(api.url, { settings: { metadata_url: `${torn.url}/` } });
+  assertEquals(api.bodies.at(-1)?.host, ADDRESS);
   await boot(api.url, { metadata: false, settings: { metadata_url: null } });
   assertEquals(api.bodies.at(-1)?.host, ADDRESS);
 });
@@ -392,6 +396,8 @@ test("takes the system UUID from dmidecode or sysfs", async (boot) => {
     await boot(api.url, { commands: { dmidecode }, productUuid });
     assertEquals(api.bodies.at(-1)?.id, UUID, dmidecode);
   }
+  await boot(api.url, { settings: { id: "   " } });
+  assertEquals(api.bodies.at(-1)?.id, UUID);
 });
 
 /** UUIDs that vendors ship with many boards. */

@@ -16,9 +16,11 @@ import {
   DecapodError,
   DecapodResponseError,
   DecapodTimeoutError,
+  noAuth,
   type RequestOptions,
   type V1Client,
 } from "../mod.ts";
+import { path } from "../internal/path.ts";
 import { within } from "./support/gate.ts";
 import { replace } from "./support/patch.ts";
 import { INFO, makeClient } from "./support/server.ts";
@@ -132,6 +134,7 @@ const POOR: [name: string, value: unknown, lacks: string][] = [
   ["null", null, "status"],
   ["a string", "{}", "status"],
   ["only json()", { json: () => INFO }, "status"],
+  ["only a status", { status: 200 }, "headers"],
   ["no headers", { status: 200, text: () => "{}" }, "headers"],
   ["headers of another kind", { status: 200, headers: {} }, "headers"],
   ["text that is no function", { status: 200, headers, text: "{}" }, "text()"],
@@ -156,6 +159,27 @@ for (const [name, value, lacks] of POOR) {
     }
   });
 }
+
+Deno.test("fetch that was replaced before the import has to return a Response, too", async () => {
+  let value: unknown;
+  using _ = replace(
+    globalThis,
+    "fetch",
+    () => Promise.resolve(untyped<Response>(value)),
+  );
+  // The query makes it another module.
+  const { Transport } = await import("../internal/transport.ts?replaced");
+  const transport = new Transport(BASE, "password", noAuth, {});
+  for (const [name, poor, lacks] of POOR) {
+    value = poor;
+    await assertRejects(
+      () => transport.get(path`info`),
+      DecapodResponseError,
+      `did not return a Response: it lacks ${lacks}`,
+      name,
+    );
+  }
+});
 
 Deno.test("fetch that returns Response.error() failed on the network", async () => {
   const client = clientOf(() => Promise.resolve(Response.error()));
@@ -291,11 +315,24 @@ Deno.test("headers that a replaced globalThis.fetch adds are not in the next att
 });
 
 Deno.test("DecapodAPIError is created in time from a large page in one chunk", async () => {
-  const page = "<title ".repeat(150_000);
+  const page = "<title ".repeat(40_000);
   const client = stubClient(() => typed("text/html", page, { status: 400 }));
   const start = performance.now();
   await assertRejects(() => client.getInfo(), DecapodAPIError);
   assertLess(performance.now() - start, 1000);
+});
+
+Deno.test("DecapodAPIError is created from the beginning of a large page in many chunks", async () => {
+  let chunks = 0;
+  const page = new ReadableStream({
+    pull(body) {
+      if (chunks++ < 1000) body.enqueue(new Uint8Array(1024));
+      else body.close();
+    },
+  });
+  const client = stubClient(() => typed("text/html", page, { status: 400 }));
+  await assertRejects(() => client.getInfo(), DecapodAPIError);
+  assertLess(chunks, 100);
 });
 
 Deno.test("getInfo() and createCluster() switch off Bun's own limit of 300 s", async () => {

@@ -8,15 +8,17 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import {
+  type ClusterData,
   DecapodAPIError,
   DecapodTimeoutError,
   type User,
   type UserData,
   type V1Client,
 } from "../mod.ts";
-import { type Exchange, StandInServer } from "./support/server.ts";
+import { apiError, type Exchange, StandInServer } from "./support/server.ts";
 import { badGateway } from "./support/execution.ts";
 import { CountedSignal } from "./support/patch.ts";
+import { stubClient } from "./support/stub.ts";
 import { inTime, skipTimers } from "./support/time.ts";
 
 /** Runs a test with a user on a server. */
@@ -98,6 +100,25 @@ Deno.test("editUser() reads and changes the model anew after a conflict", () =>
     assertEquals([requests("GET").length, requests("PUT").length], [3, 3]);
   }));
 
+Deno.test("editUser() recognizes a conflict whose name contains the password", async () => {
+  const conflicts: [password: string, name: string][] = [
+    ["update", "CannotUpdateManagedFieldsError"],
+    ["such", "CannotUpdateModelWithSuchParameters"],
+  ];
+  for (const [password, name] of conflicts) {
+    let version = 1;
+    const client = stubClient(
+      (_, { method }) =>
+        method === "PUT" && version++ === 1
+          ? apiError(400, name, "Too late")
+          : Response.json({ id: "id", version, data: {} }),
+      { password },
+    );
+    await client.editUser("id", (data) => data);
+    assertEquals(version, 3);
+  }
+});
+
 Deno.test("editUser() rejects after 50 conflicts", async () => {
   using _ = skipTimers(60_000);
   // The 61st write would succeed.
@@ -113,8 +134,9 @@ Deno.test("editUser() rejects after 50 conflicts", async () => {
 
 Deno.test("editUser() writes once if the server rejects the data", () =>
   withUser(async (client, { id }, requests) => {
+    const takeName = (data: UserData) => ({ ...data, login: "root" });
     const invalid = await assertRejects(
-      () => client.editUser(id, (data) => ({ ...data, login: "root" })),
+      () => client.editUser(id, takeName, { timeout: 2000 }),
       DecapodAPIError,
     );
     assertEquals([invalid.code, requests("PUT").length], [400, 1]);
@@ -208,8 +230,9 @@ Deno.test("editCluster() rejects a name that is taken after one write", async ()
   await using client = server.client();
   await client.createCluster("taken");
   const { id } = await client.createCluster("edited");
+  const takeName = (data: ClusterData) => ({ ...data, name: "taken" });
   const error = await assertRejects(
-    () => client.editCluster(id, (data) => ({ ...data, name: "taken" })),
+    () => client.editCluster(id, takeName, { timeout: 2000 }),
     DecapodAPIError,
   );
   assertEquals(error.error, "CannotUpdateModelWithSuchParameters");

@@ -21,6 +21,7 @@ import {
   DecapodWaitTimeoutError,
   type Execution,
 } from "../mod.ts";
+import { addCaller } from "../internal/caller.ts";
 import { RawServer } from "./support/raw.ts";
 import { apiError, makeClient, StandInServer } from "./support/server.ts";
 import { CLOSED, LOGGED_IN, stubClient, typed } from "./support/stub.ts";
@@ -178,6 +179,23 @@ const RESPONSES: Record<
     }),
     "404 Not Found (check that the URL points to the Decapod API)",
     "Not Found",
+  ],
+  "its name twice in HTML": [
+    new Response("<h1>Not Found</h1><p>Not Found</p>", {
+      status: 404,
+      statusText: "Not Found",
+    }),
+    "404 Not Found (check that the URL points to the Decapod API)",
+    "Not Found",
+  ],
+  "an encoding that is not undone": [
+    new Response("garbage", {
+      status: 500,
+      statusText: "Sorry",
+      headers: { "content-encoding": "deflate" },
+    }),
+    "500 Sorry",
+    "Sorry",
   ],
   "a status of the proxy": [
     new Response("", { status: 413, statusText: "Too Large" }),
@@ -339,6 +357,17 @@ Deno.test("getServers() says how long the URL is if Decapod's nginx does not acc
     DecapodConnectionError,
     hint,
   );
+  const others = [
+    makeClient(CLOSED, { ...LOGGED_IN, retries: 0 }),
+    stubClient(() => apiError(400, "BadRequest", "No")),
+  ];
+  for (const other of others) {
+    const { message } = await assertRejects(
+      async () => await other.getServers({ filter }),
+      DecapodError,
+    );
+    assert(!message.includes("characters"), message);
+  }
 });
 
 Deno.test("getInfo() names a header that is too long for Decapod's nginx", async () => {
@@ -367,4 +396,17 @@ Deno.test("DecapodAPIError.stack names the caller of a listing once", async () =
     const own = frames.filter((frame) => frame.includes(`at ${caller.name} `));
     assertEquals(own.length, 1, stack);
   }
+});
+
+Deno.test("addCaller() appends the caller's frames although each stack on Node ends in the same frame", () => {
+  const tick =
+    "    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)";
+  const error = new DecapodError("failed");
+  error.stack = `DecapodError: failed\n    at send (lib.js:1:1)\n${tick}`;
+  const caller = new Error();
+  caller.stack =
+    `Error\n    at list (lib.js:2:2)\n    at main (mine.js:3:3)\n${tick}`;
+  addCaller(error, caller);
+  addCaller(error, caller);
+  assertEquals(error.stack.split("mine.js").length, 2);
 });

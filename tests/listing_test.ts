@@ -83,6 +83,28 @@ Deno.test("Listing requests a failed page anew when it is awaited again, and kee
   assertEquals([page.total, requests()], [1, 3]);
 });
 
+Deno.test("Listing requests its page once more after a failure, however many wait", async () => {
+  await using server: StandInServer = serverWith(
+    1,
+    () =>
+      server.sent("GET", USERS).length === 1
+        ? apiError(404, "NotFound", "None")
+        : undefined,
+  );
+  await using client = server.client();
+  const listing = client.getUsers();
+  let again: Promise<unknown> | undefined;
+  await Promise.allSettled([
+    listing.then(undefined, () => {
+      again = listing.then();
+    }),
+    listing.then(),
+  ]);
+  await again;
+  await listing;
+  assertEquals(server.sent("GET", USERS).length, 2);
+});
+
 Deno.test("Listing has the catch and finally of a promise", async () => {
   await using server = serverWith(1);
   await using client = server.client();
@@ -206,6 +228,20 @@ Deno.test("toArray() returns and requests no more than its limit", async () => {
     assertEquals(server.sent("GET", USERS).length - before, requests);
   }
   assertEquals((await client.getUsers().toArray({})).length, 9);
+  const sizes: [
+    limit: number,
+    options: ListOptions<UserFields>,
+    perPage?: string,
+  ][] = [
+    [2, {}, "2"],
+    [25, {}],
+    [1, { perPage: 3 }, "3"],
+    [1, { all: true }],
+  ];
+  for (const [limit, options, perPage] of sizes) {
+    await client.getUsers(options).toArray({ limit });
+    assertEquals(server.exchanges.at(-1)?.query["per_page"], perPage);
+  }
 });
 
 /** A server that holds back each of its first pages at a gate. */

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import {
   DecapodAPIError,
+  DecapodConnectionError,
   DecapodError,
   DecapodResponseError,
   DecapodTimeoutError,
@@ -13,7 +14,9 @@ import { clientOf } from "./support/churn.ts";
 import { CountedSignal } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { makeClient, StandInServer } from "./support/server.ts";
+import { stubClient } from "./support/stub.ts";
 import { inTime } from "./support/time.ts";
+import { untyped } from "./support/untyped.ts";
 
 const ID = "231c54ee-384b-4fce-8ad4-7e029c7d13cb";
 const encoder = new TextEncoder();
@@ -188,6 +191,44 @@ for (const [name, response] of Object.entries(TRUNCATED)) {
     assertEquals(server.connections, 1);
   });
 }
+
+Deno.test("getExecutionLog() and streamExecutionLog() of a custom fetch reject whichever bytes are missing", async () => {
+  const text = "one\ntwo";
+  const headers = new Headers({
+    "content-type": "text/plain",
+    "content-length": String(text.length),
+  });
+  const responses: ((part: string) => unknown)[] = [
+    (part) => new Response(part, { headers }),
+    (part) => ({
+      status: 200,
+      headers,
+      arrayBuffer: () => Promise.resolve(encoder.encode(part).buffer),
+    }),
+  ];
+  for (const respond of responses) {
+    for (let size = 0; size <= text.length; size++) {
+      const client = stubClient(() => untyped(respond(text.slice(0, size))), {
+        retries: 0,
+      });
+      const reads = [
+        () => client.getExecutionLog(ID),
+        () => Array.fromAsync(client.streamExecutionLog(ID)),
+      ];
+      for (const read of reads) {
+        if (size === text.length) {
+          assertEquals([await read()].flat().join("\n"), text);
+          continue;
+        }
+        await assertRejects(
+          read,
+          DecapodConnectionError,
+          `connection closed after ${size} of ${text.length} bytes`,
+        );
+      }
+    }
+  }
+});
 
 Deno.test("getExecutionLog() names an encoding that the runtime does not decode", async () => {
   await using server = new StandInServer({}, () =>

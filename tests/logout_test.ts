@@ -76,17 +76,24 @@ Deno.test("logout() ends an iteration between two items of a page or of a chunk"
     ({ path }) =>
       path.endsWith("/log/") ? typed("text/plain", "one\ntwo\n") : undefined,
   );
-  const iterations: ((client: V1Client) => AsyncIterable<unknown>)[] = [
-    (client) => client.getServers(),
-    (client) => client.streamExecutionLog("id"),
-  ];
-  for (const iterate of iterations) {
+  const iterations: Record<
+    string,
+    (client: V1Client) => AsyncIterable<unknown>
+  > = {
+    server: (client) => client.getServers(),
+    "execution/id/log": (client) => client.streamExecutionLog("id"),
+  };
+  for (const [path, iterate] of Object.entries(iterations)) {
     const client = server.client();
     const iterator = iterate(client)[Symbol.asyncIterator]();
     assertEquals((await iterator.next()).done, false);
     await client.logout();
     const { logins } = server;
-    await assertRejects(() => iterator.next(), DecapodError, CANCELED);
+    await assertRejects(
+      () => iterator.next(),
+      DecapodError,
+      `GET ${server.url}/v1/${path}/: ${CANCELED}`,
+    );
     assertEquals((await iterator.next()).done, true);
     assertEquals(server.logins, logins);
   }

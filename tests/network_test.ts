@@ -54,6 +54,7 @@ const UNSENT: Rows = [
       "dns error: failed to lookup address information: Name or service not known",
     ),
     coded("ENOTFOUND", "getaddrinfo ENOTFOUND nosuch.invalid"),
+    wrapped(coded("EINVAL", "getaddrinfo EINVAL")),
   ]],
   ["connection refused", [
     unconnected("tcp connect error: Connection refused (os error 111)"),
@@ -102,11 +103,19 @@ const UNSENT: Rows = [
     wrapped(
       "80FC:error:0A000410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure",
     ),
+    wrapped(coded("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION")),
+    wrapped(
+      "error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:SSL alert number 70",
+    ),
   ]],
   ["certificate is a CA certificate", [
     unconnected(
       "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
     ),
+  ]],
+  ["certificate is unsuitable", [
+    wrapped(coded("INVALID_PURPOSE", "unsuitable certificate purpose")),
+    wrapped("CA signature digest algorithm too weak"),
   ]],
   ["certificate is not trusted", [
     unconnected("invalid peer certificate: UnknownIssuer"),
@@ -124,12 +133,19 @@ const UNSENT: Rows = [
   ["no connection could be opened", [
     coded("FailedToOpenSocket"),
     coded("ConnectionRefused"),
+    wrapped(coded("EINVAL", "connect EINVAL 0.0.0.1:80")),
   ]],
   ["connection lost during the TLS handshake", [
     unconnected("tls handshake eof"),
     wrapped(
       "Client network socket disconnected before secure TLS connection was established",
     ),
+  ]],
+  ["connection lost", [
+    unconnected("Connection reset by peer (os error 104)"),
+  ]],
+  ["the runtime does not accept the URL or a header", [
+    wrapped(coded("UND_ERR_INVALID_ARG", "invalid connection header")),
   ]],
   ["the global AbortController", [
     new TypeError(
@@ -185,6 +201,7 @@ const SENT: Rows = [
     coded("ECONNRESET", "ECONNRESET: The socket connection was closed"),
     coded("UND_ERR_SOCKET", "terminated: other side closed"),
     wrapped(coded("EPIPE", "write EPIPE")),
+    wrapped(coded("EHOSTUNREACH", "read EHOSTUNREACH")),
   ]],
 ];
 
@@ -282,8 +299,10 @@ const PROXIES: [Record<string, string>, http?: string, https?: string][] = [
   [{ http_proxy: "http://low", HTTP_PROXY }, "http://low"],
   [{ HTTP_PROXY: "http://ann:s3cret@p:3128/x" }, HTTP_PROXY],
   [{ HTTP_PROXY: "no url" }],
-  ...["a.example", ".example", "*.example", "b, a.example", "*", "a.example:80"]
-    .map((NO_PROXY): [Record<string, string>] => [{ HTTP_PROXY, NO_PROXY }]),
+  ...[
+    ...["a.example", ".example", "*.example", "b, a.example", "*"],
+    ...["a.example:80", "A.Example"],
+  ].map((NO_PROXY): [Record<string, string>] => [{ HTTP_PROXY, NO_PROXY }]),
   ...["b.example", "ample", ""].map(
     (NO_PROXY): [Record<string, string>, string] => [
       { HTTP_PROXY, NO_PROXY },
@@ -297,6 +316,15 @@ Deno.test("findProxy() returns the proxy of the environment without credentials"
     pretend({ Bun: {}, process: { env } }, () => {
       const found = ["http://a.example/", "https://a.example/"].map(findProxy);
       assertEquals(found, [http, https], JSON.stringify(env));
+    });
+  }
+});
+
+Deno.test("findProxy() honours exceptions that are IPv6 addresses", () => {
+  const rows = [["::1"], ["[::1]:9999"], ["::2", HTTP_PROXY]];
+  for (const [NO_PROXY, proxy] of rows) {
+    pretend({ Bun: {}, process: { env: { HTTP_PROXY, NO_PROXY } } }, () => {
+      assertEquals(findProxy("http://[::1]:9999/"), proxy, NO_PROXY);
     });
   }
 });
@@ -379,10 +407,15 @@ Deno.test("describeNetworkError() reports that nothing was sent if Deno failed t
 });
 
 Deno.test("describeNetworkError() does not read the message of a custom fetch's own error", () => {
-  const error = new Error("The lottery said: connection refused");
-  assertEquals(describe(error, true), {
-    text: "the custom fetch failed: The lottery said: connection refused",
-    mayHaveReachedServer: true,
-    isUnknown: true,
-  });
+  const errors = [
+    new Error("The lottery said: connection refused"),
+    new TypeError("session expired"),
+  ];
+  for (const error of errors) {
+    assertEquals(describe(error, true), {
+      text: `the custom fetch failed: ${error.message}`,
+      mayHaveReachedServer: true,
+      isUnknown: true,
+    });
+  }
 });

@@ -230,7 +230,9 @@ Deno.test("resetPassword() does not reveal a new password that is part of the UR
 
 Deno.test("DecapodResponseError shows no credentials of a redirect", async () => {
   const where = "decapod.example/v1/?next=https://c:d@other.example/";
-  for (const location of [`https://ann:geheim@${where}`, `//geheim@${where}`]) {
+  const starts = ["https://ann:geheim", "//geheim", "https:\\\\ann:geheim"];
+  for (const start of starts) {
+    const location = `${start}@${where}`;
     const error = await assertRejects(
       () =>
         stubClient(() =>
@@ -244,7 +246,8 @@ Deno.test("DecapodResponseError shows no credentials of a redirect", async () =>
 });
 
 Deno.test("Client rejects credentials in a URL without showing them", () => {
-  for (const url of ["http://ann:geheim@host/", "http://geheim@host/"]) {
+  for (const user of ["ann:geheim", "geheim", ":geheim"]) {
+    const url = `http://${user}@host/`;
     const error = assertThrows(() => makeClient(url), TypeError, "credentials");
     assertNoSecrets(error, ["geheim"]);
   }
@@ -266,6 +269,15 @@ Deno.test("DecapodError has no part of a secret where a text is shortened", asyn
       );
       for (const text of texts(error)) assert(!text.includes("QQ"), text);
     }
+  }
+});
+
+Deno.test("DecapodAPIError shows no part of a secret at the end of a long body", async () => {
+  for (const rest of [4, 5, PASSWORD.length - 1]) {
+    const text = `<${"x".repeat(64 * 1024 - rest - 2)}>${PASSWORD}`;
+    const client = stubClient(() => new Response(text, { status: 500 }));
+    const error = await assertRejects(() => client.getInfo(), DecapodAPIError);
+    assert(!error.description.includes(PASSWORD.slice(0, rest)));
   }
 });
 
@@ -317,24 +329,30 @@ Deno.test("DecapodAPIError redacts old tokens as well as the current one", async
 });
 
 Deno.test("DecapodAPIError redacts the token in errors of calls that need none", async () => {
-  const { error } = await provoke(
-    async (client) => {
-      await client.getUserSelf().catch(() => {});
-      await client.getInfo();
-    },
-    (url) =>
-      url.endsWith("/v1/auth/")
-        ? Response.json({ id: TOKEN })
-        : apiError(500, "Oops", `Somebody is here as ${TOKEN}`),
-  );
-  assertInstanceOf(error, DecapodAPIError);
-  assertEquals(error.description, "Somebody is here as [redacted]");
+  const logins: Call[] = [
+    (client) => client.login(),
+    (client) => client.getUserSelf().catch(() => {}),
+  ];
+  for (const login of logins) {
+    const { error } = await provoke(
+      async (client) => {
+        await login(client);
+        await client.getInfo();
+      },
+      (url) =>
+        url.endsWith("/v1/auth/")
+          ? Response.json({ id: TOKEN })
+          : apiError(500, "Oops", `Somebody is here as ${TOKEN}`),
+    );
+    assertInstanceOf(error, DecapodAPIError);
+    assertEquals(error.description, "Somebody is here as [redacted]");
+  }
 });
 
 Deno.test("DecapodAPIError redacts the values of secret headers", async () => {
   const headers = {
-    authorization: "Bearer b3arer",
-    cookie: "sid=c00kie",
+    authorization: "Basic b3arer",
+    cookie: "theme=dark; sid=c00kie; lang=de",
     "x-auth-token": "xauth7oken",
     "x-password": "xp4ssword",
     "x-key": " outer8lanks\t", // the platform trims it
@@ -343,13 +361,13 @@ Deno.test("DecapodAPIError redacts the values of secret headers", async () => {
     "x-trace": "visible",
   };
   const echo =
-    "b3arer, sid=c00kie, xauth7oken, xp4ssword, outer8lanks, t4bbed, s3ssion, visible";
+    "b3arer, c00kie, xauth7oken, xp4ssword, outer8lanks, t4bbed, s3ssion, visible by basic auth";
   const client = stubClient(() => apiError(400, "Bad", echo));
   const { description } = await assertRejects(
     () => client.getUser("id", { headers }),
     DecapodAPIError,
   );
-  assertEquals(description, `${"[redacted], ".repeat(7)}visible`);
+  assertEquals(description, `${"[redacted], ".repeat(7)}visible by basic auth`);
 });
 
 Deno.test("getInfo() does not quote an invalid value", async () => {
@@ -390,6 +408,8 @@ const ENCODED = {
   "url in lower case": "a%20b%2f%c3%bc%22%3c",
   "url twice": "a%2520b%252F%25C3%25BC%2522%253C",
   form: "a+b%2F%C3%BC%22%3C",
+  "url in part": "a%20b/%C3%BC%22%3C", // Python's quote()
+  "html in part": 'a b/ü"&lt;',
   "html names": "a b/ü&quot;&lt;",
   "html numbers": "a b/ü&#34;&#x3c;",
 };
@@ -399,6 +419,10 @@ Deno.test("redacted() replaces a secret in each encoding", () => {
   for (const [name, text] of Object.entries(ENCODED)) {
     const shown = redact(`<p>${text}</p>${text}`);
     assertEquals(shown, "<p>[redacted]</p>[redacted]", name);
+  }
+  const echoes = ["it\\'s\\\\b", "it's\\\\\\\\b"]; // Python's repr(), JSON in JSON
+  for (const echo of echoes) {
+    assertEquals(redactorOf(["it's\\b"])(`<${echo}>`), "<[redacted]>");
   }
 });
 
@@ -411,6 +435,7 @@ Deno.test("redacted() replaces the longer of two secrets, and nothing else", () 
 
 Deno.test("singleLine() returns one line without control characters, shortened in the middle", () => {
   assertEquals(singleLine(" a\r\n\tb\u2028c\u0000d\x1b[1m "), "a b c d [1m");
+  assertEquals(singleLine("a\u202eb\u2066c"), "a b c"); // change the direction
   const text = singleLine(`${"a".repeat(400)}${"z".repeat(400)}`);
   assertEquals(text.length, 300);
   assertMatch(text, /^a{150}…z{149}$/);

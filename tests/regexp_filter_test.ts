@@ -226,3 +226,36 @@ Deno.test("Listing verifies a pattern again that it saw on an empty server", asy
     "Invalid filter.name.regexp",
   );
 });
+
+Deno.test("Listing rejects an ignored pattern if the first model is created after the probe", async () => {
+  const items: Item[] = [];
+  const uses: ((list: () => Listing<Item>) => Promise<void>)[] = [
+    async (list) => void items.push(...(await list()).items),
+    async (list) => {
+      for await (const item of list()) items.push(item);
+    },
+  ];
+  for (const use of uses) {
+    let isEmpty = true;
+    await using server: StandInServer = new StandInServer(
+      { servers: 0 },
+      ({ path, query }) => {
+        const isPage = path === "/v1/cluster/" &&
+          !query.filter?.includes("no_such_field");
+        if (isPage && isEmpty) server.standIn.seedClusters(1);
+        isEmpty &&= !isPage;
+        return undefined;
+      },
+    );
+    await using client = server.client();
+    const filter = { name: { regexp: "(" } };
+    for (let call = 0; call < 2; call++) {
+      await assertRejects(
+        () => use(() => client.getClusters({ filter })),
+        TypeError,
+        "Invalid filter.name.regexp",
+      );
+      assertEquals(items, []);
+    }
+  }
+});

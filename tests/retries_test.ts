@@ -234,3 +234,23 @@ Deno.test("getInfo() does not wait past its deadline", async () => {
   assertLessOrEqual(performance.now() - start, 5000);
   assertEquals([error.retryAfter, bodies.length], [20_000, 1]);
 });
+
+Deno.test("createCluster() leaves the outcome unknown if its retry needs a login that fails", async () => {
+  using _ = fixedRandom(0);
+  const reset = Object.assign(new TypeError("reset"), { code: "ECONNRESET" });
+  const responses = [
+    () => Response.json({ id: "token" }),
+    () => Promise.reject(reset),
+    () => apiError(401, "Unauthorized", "Expired"),
+    () => apiError(403, "Forbidden", "No"),
+  ];
+  const client = stubClient(() => responses.shift()?.() ?? status(500)(), {
+    headers: {},
+  });
+  const { code, outcomeUnknown } = await assertRejects(
+    () => client.createCluster("ceph", { retries: 1 }),
+    DecapodAPIError,
+    "the change may have been applied",
+  );
+  assertEquals([code, outcomeUnknown, responses], [401, true, []]);
+});

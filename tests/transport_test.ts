@@ -135,6 +135,16 @@ const FAULTS: Fault[] = [
     responds("HTTP/1.1 204 No Content\r\n\r\n"),
     unexpected("(status 204) has no content"),
   ],
+  [
+    "sends 205",
+    responds("HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n"),
+    unexpected("(status 205) has no content"),
+  ],
+  [
+    "sends 206",
+    responds(http("206 Partial Content", INFO_TEXT)),
+    unexpected("(status 206) is only a part"),
+  ],
   ...[
     ...["https://decapod.example/v1/info/", "ftp://decapod.example/"],
     ...["http://127.0.0.1:1/", "/elsewhere/", "javascript:alert(1)"],
@@ -286,7 +296,7 @@ Deno.test("timeout of the call replaces that of the client", async () => {
   const client = stubClient(async (_, { signal }) => {
     await delay(500, { signal: signal ?? undefined }); // or the call succeeds
     return Response.json(INFO);
-  });
+  }, { timeout: 250 });
   await assertRejects(
     () => client.getInfo({ timeout: 20 }),
     DecapodTimeoutError,
@@ -316,15 +326,19 @@ Deno.test("getInfo() rejects a body that is shorter than its length, even if fet
   const longer = { "content-length": String(length + 10) };
   // The length is that of the compressed body.
   assertEquals(await getInfo({ ...longer, "content-encoding": "br" }), INFO);
-  const { cause } = await assertRejects(
-    () => getInfo(longer),
-    DecapodConnectionError,
-    "connection lost",
-  );
-  assertEquals(
-    cause instanceof Error && cause.message,
-    `connection closed after ${length} of ${length + 10} bytes`,
-  );
+  for (
+    const headers of [longer, { ...longer, "content-encoding": "identity" }]
+  ) {
+    const { cause } = await assertRejects(
+      () => getInfo(headers),
+      DecapodConnectionError,
+      "connection lost",
+    );
+    assertEquals(
+      cause instanceof Error && cause.message,
+      `connection closed after ${length} of ${length + 10} bytes`,
+    );
+  }
 });
 
 Deno.test("Client keeps the path of the base URL, without a trailing /v1", async () => {
