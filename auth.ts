@@ -194,8 +194,8 @@ export class V1Auth implements Authenticator {
       } catch (error) {
         if (!waitLimit.aborted) throw error;
       }
-      // On an edge runtime the incoming request that started it may have ended,
-      // and its login with it. Another call may have logged in since.
+      // On an edge runtime a login never ends if the incoming request that
+      // started it has ended. Another call may have logged in since.
       this.#forget(session);
       const second = this.#session?.token === undefined
         ? this.login(signal, login, maxWait / 2)

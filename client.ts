@@ -97,8 +97,8 @@ export type ClientClass<T> = new (
 ) => T;
 
 /**
- * The base class of the clients of each API version. Use
- * {@linkcode V1Client}.
+ * The base class of all API versions, which is not exported. What users import
+ * as `Client` is {@linkcode V1Client}.
  *
  * @internal
  */
@@ -133,6 +133,7 @@ export abstract class Client implements AsyncDisposable {
    * @param options Settings, which take precedence over the environment.
    * @returns The client.
    * @throws {TypeError} If a variable is missing or invalid.
+   * @throws {RangeError} If `DECAPOD_TIMEOUT` is not a valid number of seconds.
    *
    * @example
    * ```ts
@@ -226,7 +227,7 @@ export class V1Client extends Client {
    * @throws {TypeError} If the URL is invalid or contains credentials, if an
    * option is unknown or of the wrong type, or if the runtime does not support
    * `tls`.
-   * @throws {RangeError} If `timeout` or `retries` is out of range.
+   * @throws {RangeError} If `timeout` or `retries` is not a valid number.
    *
    * @example
    * ```ts
@@ -1131,8 +1132,8 @@ export class V1Client extends Client {
    * steps in the order in which they finished, the terminal state last. It may
    * start at any time, and ignores transient errors as {@linkcode
    * Client.waitForExecution} does. An execution that is canceled before it
-   * starts is followed until it ends. Leaving the loop does not cancel the
-   * execution.
+   * starts is followed until it ends. Of more than 17 changes between two polls,
+   * the last 17 are yielded. Leaving the loop does not cancel the execution.
    *
    * @throws {DecapodWaitTimeoutError} If it did not end in time.
    *
@@ -1329,7 +1330,7 @@ function logRequest(id: string): RequestSpec {
   return { method: "GET", path: path`execution/${id}/log` };
 }
 
-/** The timeout of the logout at disposal, in ms; the token also expires. */
+/** The timeout of the logout at disposal, in ms; without it the token expires. */
 const DISPOSAL_TIMEOUT = 5000;
 
 const QUERY_VALUE: Validator = [
@@ -1365,5 +1366,5 @@ function baseUrl(url: string | URL): string {
     ? "have no query and no fragment"
     : undefined;
   if (problem) throw new TypeError(`Invalid url: must ${problem}`);
-  return origin + pathname.replace(/\/+$/, "").replace(/\/v1$/, "");
+  return origin + pathname.replace(/\/+$/, "").replace(/\/+v1$/, "");
 }

@@ -137,7 +137,7 @@ const NAMES: Record<keyof CloudConfigOptions, true> = {
  * @returns The user-data; it ends in a newline.
  * @throws {TypeError} If an option is missing, unknown or of the wrong type.
  * @throws {RangeError} If an option has a value that no host can use. The
- * message names the option and never contains the value.
+ * message names the option and contains no text of the value.
  */
 export function generateCloudConfig(options: CloudConfigOptions): string {
   validateNames("options", options, Object.keys(NAMES));

@@ -365,7 +365,7 @@ export interface DecapodWaitTimeoutErrorOptions extends DecapodErrorOptions {
 export class DecapodWaitTimeoutError extends DecapodTimeoutError {
   /** The name of the class. */
   override readonly name: string = "DecapodWaitTimeoutError";
-  /** The execution as last seen; undefined if no poll got a response. */
+  /** The execution as last seen; undefined if no poll succeeded. */
   declare readonly execution?: Execution;
   /** How many polls saw each state. */
   declare readonly states: Record<string, number>;

@@ -41,8 +41,9 @@ import { TO_ARRAY_OPTIONS, type ToArrayOptions } from "./options.ts";
  *
  * With your own `sortBy` there is one exception: an item can be missed if it is
  * edited during the iteration and thereby moves from a later page to an earlier
- * one. The ids of all items are then kept in memory. The same applies to a
- * filter with `is_latest: false` or `model_id.regexp`.
+ * one. The same applies to a filter with `is_latest: false` or
+ * `model_id.regexp`. Except for the default order of models, the ids of all
+ * items are kept in memory.
  *
  * Versions are listed newest first; versions that are created during the
  * iteration are not included.

@@ -3,8 +3,9 @@
  * that deploys and manages Ceph clusters with Ansible. It runs on Deno, Bun,
  * Node and edge runtimes.
  *
- * Save this as `first.ts` and run it with `deno run -E -N first.ts`; it reads
- * `DECAPOD_URL`, `DECAPOD_LOGIN` and `DECAPOD_PASSWORD`:
+ * After `deno add jsr:@decapod/decapodlib`, save this as `first.ts` and run it
+ * with `deno run -E -N first.ts`; it reads `DECAPOD_URL`, `DECAPOD_LOGIN` and
+ * `DECAPOD_PASSWORD`:
  *
  * ```ts
  * import { Client } from "@decapod/decapodlib";

@@ -47,7 +47,8 @@ export interface RequestOptions {
   /** Aborts the call at once; it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /**
-   * Milliseconds for the whole call: login, attempts, waits and the body.
+   * Milliseconds for the whole call: login, attempts, waits and the body; for
+   * each page of an iteration, for each chunk of a streamed log.
    * Defaults to the client's `timeout`.
    */
   timeout?: number | undefined;
@@ -55,8 +56,8 @@ export interface RequestOptions {
    * How often to retry after a network failure, 408, 429, 502, 503 or 504.
    * Defaults to the client's `retries` for GET requests and logins, and to 0
    * for changes: one may have been applied although no response arrived. The
-   * write of an `edit…` is never retried. An attempt that gets no response uses
-   * up the timeout.
+   * write of an `edit…` is never retried. A request that hangs uses up
+   * the timeout.
    */
   retries?: number | undefined;
   /**
@@ -81,8 +82,8 @@ export const REQUEST_OPTIONS: Record<keyof RequestOptions, boolean> = {
  */
 export interface TlsOptions {
   /**
-   * Certificates of trusted CAs: in addition to the system's on Deno, instead
-   * of them on Bun.
+   * Certificates of trusted CAs: in addition to the runtime's own on Deno,
+   * instead of them on Bun.
    */
   ca?: string | undefined;
   /** The client's certificate; requires `key`. */

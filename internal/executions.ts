@@ -56,8 +56,8 @@ const MAX_REPLAYED_VERSIONS = 16;
 
 const STEPS_PER_PAGE = 100;
 
-/** From this many on, steps without a time are no transient error. */
-const MAX_INVALID_STEPS = 10;
+/** From this many failed reads on, steps without a time end the iteration. */
+const MAX_STEP_FAILURES = 10;
 
 const MAX_STEPS_IN_MESSAGE = 5;
 
@@ -152,7 +152,7 @@ class StepReader {
   /** When the last step finished, and how many finished at that time. */
   #lastTime = 0;
   #countAtLastTime = 0;
-  #invalidSteps = 0;
+  #stepFailures = 0;
 
   constructor(readonly poller: ExecutionPoller) {}
 
@@ -181,10 +181,12 @@ class StepReader {
       if (this.#seen.has(step.id)) continue;
       const finished = step.data?.time_finished;
       if (!Number.isSafeInteger(finished)) {
-        const isTolerable = ++this.#invalidSteps < MAX_INVALID_STEPS;
+        const isTolerable = ++this.#stepFailures < MAX_STEP_FAILURES;
         const ErrorClass = isTolerable ? DecapodResponseError : DecapodError;
         throw new ErrorClass(
-          `Cannot read the steps of execution ${id}: step ${step.id} has no time_finished`,
+          singleLine(
+            `Cannot read the steps of execution ${id}: step ${step.id} has no time_finished`,
+          ),
         );
       }
       this.#seen.add(step.id);
@@ -207,6 +209,7 @@ class ExecutionPoller {
   readonly #start = performance.now();
   readonly #states: Record<string, number> = {};
   #latest: Execution | undefined;
+  #lastError: unknown;
   #wait = 0;
 
   constructor(
@@ -258,6 +261,7 @@ class ExecutionPoller {
     this.deadline.signal.throwIfAborted();
     const isEarly = performance.now() - this.#start < NOT_SEEN_TIMEOUT;
     if (!isTransient(error) || !(this.#latest || isEarly)) throw error;
+    this.#lastError = error;
   }
 
   /** The error for an execution that ended in another state than expected. */
@@ -312,16 +316,19 @@ class ExecutionPoller {
     const seen = Object.entries(this.#states)
       .map(([state, count]) => `${state} ${count}×`).join(", ");
     const latest = this.#latest;
+    const cause = latest ? undefined : this.#lastError;
+    const error = cause instanceof Error ? ` (${cause.message})` : "";
     const what = latest === undefined
-      ? `did not end ${within}: no poll got a response`
+      ? `did not end ${within}: no poll succeeded${error}`
       : hasEnded(latest)
       ? `ended as ${latest.data.state}, but its details could not be read ${within} (polled ${seen})`
       : `did not end ${within}: it is ${latest.data.state} and continues (polled ${seen})`;
     return new DecapodWaitTimeoutError(
-      singleLine(`Execution ${this.id} ${what}`),
+      singleLine(`Execution ${this.id} ${what}`, 500),
       {
         states: { ...this.#states },
         ...latest && { execution: latest },
+        cause,
       },
     );
   }

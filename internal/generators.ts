@@ -5,8 +5,8 @@ import type { Deadline } from "./deadline.ts";
 import { DecapodError } from "../errors.ts";
 
 /**
- * The deadline's signal of each iterator, for flatten(): an iterator may be the
- * batches of another one.
+ * The deadline's signal of each iterator of flattenWithin(); flatten() needs it
+ * if its batches are such an iterator.
  */
 const signals = new WeakMap<object, AbortSignal>();
 

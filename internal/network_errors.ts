@@ -49,7 +49,7 @@ const SENT: Record<string, string> = {
   "read E[A-Z]+UNREACH": LOST,
 };
 
-/** The same, if the server did not receive the request. */
+/** Patterns that mean: the server did not receive the request. */
 const NOT_SENT: Record<string, string> = {
   "ENOTFOUND|EAI_AGAIN|dns error|getaddrinfo E":
     "the host name cannot be resolved (check the URL)",
@@ -96,7 +96,7 @@ const NOT_SENT: Record<string, string> = {
   "invalid connection header|Invalid URL": UNACCEPTABLE,
 };
 
-/** The same, if the server may have received the request. */
+/** Patterns that mean: the server may have received the request. */
 const MAYBE_SENT: Record<string, string> = {
   "TIMEDOUT|_TIMEOUT|timed out": "the host does not respond",
   // workerd

@@ -13,6 +13,7 @@ import {
 import type { Page } from "../models.ts";
 import type { ListOptionsLike } from "./list_query.ts";
 import type { RequestOptions } from "../options.ts";
+import { shorten } from "./redact.ts";
 import {
   type HasId,
   MAX_EMPTY_PAGES,
@@ -68,7 +69,9 @@ export function createListing<T extends HasId>(
       const pager = choosePager<T>(options, kind, limit);
       const deadline = transport.openLongDeadline(
         ({ ErrorClass, reason }) =>
-          new ErrorClass(`${transport.describe(spec)}: ${reason}`),
+          new ErrorClass(
+            `${shorten(transport.describe(spec), 200)}: ${reason}`,
+          ),
         options.signal,
       );
       const { signal } = deadline;
@@ -86,7 +89,7 @@ export function createListing<T extends HasId>(
   );
 }
 
-/** Yields pages with new items, or else one page; prefetches the next one. */
+/** Yields pages with new items, or one empty page; prefetches the next one. */
 async function* readAhead<T>(
   { first, advance }: Pager<T>,
   getPage: PageReader<T>,

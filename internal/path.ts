@@ -53,7 +53,8 @@ function encodeSegment(name: string, value: unknown): string {
     ? "an empty string"
     : /^\.{1,2}$/.test(text)
     ? `"${text}"`
-    : /\0|\//.test(text) && name !== "resetToken"
+    : /\0|\//.test(text) && name !== "resetToken" ||
+        /(?:^|\/)\.{1,2}(?:\/|$)/.test(text)
     ? "a path"
     : !text.isWellFormed()
     ? "malformed Unicode"

@@ -14,8 +14,8 @@ import { isObject } from "./validate.ts";
 
 const MAX_ERROR_BODY = 64 * 1024;
 
-/** Longer than any secret, in characters. */
-const MAX_SECRET = 1024;
+/** Longer than a header can be, in characters. */
+const MAX_SECRET = 8192;
 
 /** V8's maximum string length, the lowest of all engines. */
 const MAX_TEXT = 2 ** 29 - 24;
@@ -33,7 +33,7 @@ const HINTS: Record<number, string> = {
 /** Statuses of proxies that do not suggest a wrong URL. */
 const PROXY_STATUSES = [407, 408, 413, 414, 429, 431];
 
-/** The names of errors after a race, which are not redacted: code reads them. */
+/** Errors of concurrent edits; not redacted, because edit() compares them. */
 export const STALE = "CannotUpdateManagedFieldsError";
 export const DUPLICATE = "CannotUpdateModelWithSuchParameters";
 const RACES = [STALE, DUPLICATE];
@@ -246,10 +246,12 @@ export class IncomingResponse {
     const { response: { status, headers, statusText }, request } = this;
     // If the body is truncated or still encoded, the status is enough.
     const isReadable = DECODED.includes(this.#encoding());
-    const body = !isReadable ? "" : await this.#bytes(MAX_ERROR_BODY)
-      .then((bytes) => new TextDecoder().decode(bytes), () => "")
-      // The end of a truncated body may be a part of a secret.
-      .then((text) => text.slice(0, MAX_ERROR_BODY - MAX_SECRET));
+    const bytes = isReadable && await this.#bytes(MAX_ERROR_BODY)
+      .catch(() => undefined);
+    const body = bytes ? new TextDecoder().decode(bytes) : "";
+    // The end of a truncated body may be a part of a secret.
+    const isCut = bytes && bytes.byteLength === MAX_ERROR_BODY;
+    const end = isCut ? -MAX_SECRET : undefined;
     const json = this.#hasType("application/json")
       ? parseJson<{ error?: unknown; message?: unknown } | null>(body)?.value
       : undefined;
@@ -263,7 +265,7 @@ export class IncomingResponse {
       : `${status} ${headline}`.trim();
     const description = isObject(json)
       ? text(json.message)
-      : withoutTags(text(body), title, headline);
+      : withoutTags(text(body).slice(0, end), [title, headline]);
     const detail = singleLine(description, 250);
     const summary = detail.startsWith(`${status} `)
       ? detail
@@ -296,6 +298,7 @@ export function isStream(
 }
 
 function statusHint(status: number, headline: string, isJson: boolean): string {
+  // Decapod's own 404s have a name instead.
   const isUnknownPath = status === 404 && headline.startsWith("404");
   const hint = HINTS[status] ??
     (isJson && isUnknownPath
@@ -306,14 +309,16 @@ function statusHint(status: number, headline: string, isJson: boolean): string {
   return hint ? ` (${hint})` : "";
 }
 
-/** The text of an HTML page, without the title that the message already has. */
-function withoutTags(html: string, title: string, headline: string): string {
-  const text = html.replace(
+/** The text of an HTML page, without titles that the message already has. */
+function withoutTags(html: string, titles: string[]): string {
+  let text = singleLine(html.replace(
     /<(title|style|script)\b.*?<\/\1>|<[^<>]*>/gis,
     " ",
-  );
-  const rest = singleLine(text.replaceAll(title, " "));
-  return headline && rest.startsWith(headline)
-    ? rest.slice(headline.length).replaceAll(headline, " ").trim()
-    : rest;
+  ));
+  for (const title of titles.filter(Boolean)) {
+    while (text.toLowerCase().startsWith(title.toLowerCase())) {
+      text = text.slice(title.length).trim();
+    }
+  }
+  return text;
 }

@@ -172,7 +172,7 @@ for (const operation of OPERATIONS) {
   });
 }
 
-Deno.test("getUser() and others reject instead of throwing", async () => {
+Deno.test("V1Client methods reject instead of throwing", async () => {
   const client = makeClient("http://decapod.example");
   const calls: PromiseLike<unknown>[] = [
     client.getUser(""),
@@ -521,7 +521,7 @@ Deno.test("fromEnv() rejects variables that are missing or invalid", () => {
   }
 });
 
-Deno.test("fromEnv() accepts all other values, and prefers the options tls and timeout", async () => {
+Deno.test("fromEnv() accepts false values of DECAPOD_NO_VERIFY, and ignores TLS variables if tls is passed", async () => {
   const { cert, key } = await issue("client");
   const fetch = () => Promise.resolve(Response.json(INFO));
   const cases: [Variables, options?: Partial<ClientOptions>][] = [

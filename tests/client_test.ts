@@ -71,7 +71,7 @@ for (const operation of OPERATIONS) {
   });
 }
 
-Deno.test("V1Client has every method of the Python library, and the table every method", () => {
+Deno.test("V1Client has every method of the Python library, and every method is tested", () => {
   const methods = Object.getOwnPropertyNames(V1Client.prototype)
     .filter((name) => name !== "constructor");
   const names = OPERATIONS.map(({ name }) => name.split(" ")[0]);

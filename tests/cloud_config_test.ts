@@ -56,7 +56,7 @@ Deno.test("generateCloudConfig() creates one user with sudo, and two files of ro
   assert(files[1]?.content.startsWith("#!/usr/bin/env python3\n"));
 });
 
-Deno.test("generateCloudConfig() puts every value into the settings only", () => {
+Deno.test("generateCloudConfig() writes option values into the JSON settings, never into the program", () => {
   assertEquals(
     settings({ caCertificate: PEM, url: "https://[fd00::1]:8443" }),
     {
@@ -84,7 +84,7 @@ Deno.test("generateCloudConfig() puts every value into the settings only", () =>
   assertEquals(other.write_files?.[1], generate().write_files?.[1]);
 });
 
-Deno.test("generateCloudConfig() writes deterministic YAML without tricks", () => {
+Deno.test("generateCloudConfig() writes the same YAML each time, without folding, tags or aliases", () => {
   const publicKey = `${KEY} ${"a long comment ".repeat(20)}end`;
   const text = generateCloudConfig({ ...OPTIONS, publicKey });
   assertEquals(text, generateCloudConfig({ ...OPTIONS, publicKey }));

@@ -280,7 +280,7 @@ Deno.test("fetch that rejects too late changes nothing", async () => {
   await nextTurn();
 });
 
-Deno.test("fetch is called as the global one is", async () => {
+Deno.test("fetch gets a string URL, a complete init and no this", async () => {
   const seen: { self: unknown; input: string; init: RequestInit }[] = [];
   const client = clientOf(function (this: unknown, input, init) {
     seen.push({ self: this, input, init });

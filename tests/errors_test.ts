@@ -379,7 +379,7 @@ Deno.test("getInfo() names a header that is too long for Decapod's nginx", async
   );
 });
 
-Deno.test("DecapodAPIError.stack names the caller of a listing once", async () => {
+Deno.test("DecapodAPIError.stack contains the caller's frame once for a listing", async () => {
   const client = stubClient(() => apiError(404, "NotFound", "None"));
   async function awaitPage() {
     await client.getUsers();

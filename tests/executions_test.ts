@@ -194,14 +194,14 @@ Deno.test("waitForExecution() rejects if no poll succeeds within a minute", asyn
   }
 });
 
-Deno.test("waitForExecution() says at the deadline that no poll got a response", async () => {
+Deno.test("waitForExecution() says at the deadline that no poll succeeded", async () => {
   const execution = new ScriptedExecution("started");
   execution.onPoll = badGateway;
   await withExecution(execution, async (client) => {
     const error = await assertRejects(
       () => client.waitForExecution(ID, { timeout: 20_000 }),
       DecapodWaitTimeoutError,
-      `Execution ${ID} did not end within 20000 ms: no poll got a response`,
+      `Execution ${ID} did not end within 20000 ms: no poll succeeded`,
     );
     assertEquals(error.execution, undefined);
     assertEquals(error.states, {});

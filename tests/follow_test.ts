@@ -200,7 +200,7 @@ Deno.test("followExecution() ignores an outdated copy of the execution", async (
   assertEquals(await follow(execution), ["started", "completed"]);
 });
 
-Deno.test("followExecution() yields hundreds of steps of one second once each", async () => {
+Deno.test("followExecution() yields each of hundreds of steps that started in the same second once", async () => {
   const execution = new ScriptedExecution("started", { 9: "completed" });
   const names: string[] = [];
   execution.onPoll = (poll) => {

@@ -77,7 +77,7 @@ async function assertSafe(work: Promise<unknown>, what: string): Promise<void> {
   assertEquals(keys, [], `${what}: nothing is added to Object.prototype`);
 }
 
-Deno.test("V1Client survives responses with a random part replaced", async () => {
+Deno.test("V1Client returns or rejects with a DecapodError if a random part of a response is replaced", async () => {
   using _ = fixedRandom(0);
   const fuzzer = new Fuzzer(SEED + 1);
   let runs = 0;
@@ -119,7 +119,7 @@ const HEADERS = [
   "content-encoding",
 ];
 
-Deno.test("V1Client survives random statuses, headers and bodies", async () => {
+Deno.test("V1Client returns or rejects with a one-line DecapodError for random statuses, headers and bodies", async () => {
   using _ = fixedRandom(0);
   const fuzzer = new Fuzzer(SEED + 2);
   const world = await openWorld();
@@ -146,7 +146,7 @@ Deno.test("V1Client survives random statuses, headers and bodies", async () => {
   }
 });
 
-Deno.test("DecapodAPIError.retryAfter is at most the limit whatever the header", async () => {
+Deno.test("DecapodAPIError.retryAfter is between 0 and 30 s whatever the header", async () => {
   const fuzzer = new Fuzzer(SEED + 4);
   const values = [
     "",

@@ -175,7 +175,7 @@ Deno.test("getExecutionSteps() yields each step once if steps are written out of
   assertEquals(before.items.filter((step) => !ids.has(step.id)), []);
 });
 
-Deno.test("Listing goes back ever further if very many items are deleted", async () => {
+Deno.test("Listing finds its place again after most items are deleted", async () => {
   const standIn = new StandIn({ servers: 0 });
   standIn.seedUsers(999); // besides root
   const quiet = clientOf(standIn);

@@ -33,7 +33,7 @@ async function run(chosen: Cell[]): Promise<Report> {
 /** Adds a line to the report of the test run. */
 const note = (text: string) => console.log(`▸ ${text}`);
 
-Deno.test("V1Client behaves as docs/reliability.md says under every fault", async () => {
+Deno.test("V1Client has the predicted result, attempts and duration, and shows no secret, under every fault", async () => {
   const isWhole = Deno.env.get("CI") === "true" ||
     Deno.env.get("MATRIX") === "whole";
   const seed = Number(Deno.env.get("MATRIX_SEED") ?? 1);
@@ -62,7 +62,7 @@ Deno.test("V1Client never applies a change twice when connections are lost", asy
   assert(report.run > 200);
 });
 
-Deno.test("docs/reliability.md contains the current matrix", async () => {
+Deno.test("docs/reliability.md: contains the current matrix", async () => {
   const page = await Deno.readTextFile(PAGE);
   assertEquals(section(page, "rules"), rulesTable());
   const all = cells();

@@ -92,7 +92,7 @@ for (const [attempts, statuses] of Object.entries(STATUSES)) {
   });
 }
 
-Deno.test("login() retries 408 as it retries 503, createCluster() does not", async () => {
+Deno.test("login() retries 408 and 503, createCluster() neither", async () => {
   using _ = fixedRandom(0);
   for (const code of [408, 503]) {
     let logins = 0;

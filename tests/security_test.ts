@@ -19,7 +19,7 @@ import { openWorld } from "./support/world.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-Deno.test("SECURITY.md names tests that exist", async () => {
+Deno.test("SECURITY.md: names tests that exist", async () => {
   const page = await Deno.readTextFile(new URL("SECURITY.md", ROOT));
   const named = [
     ...page.replace(/\s+/g, " ").matchAll(/`([\w./]+_test\.ts)`: "([^"]+)"/g),

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 
-Deno.test("soak: every change is accounted for, and nothing is sent after a disposal", async () => {
+Deno.test("soak.ts: every change is accounted for, and nothing is sent after a disposal", async () => {
   const script = fileURLToPath(new URL("soak.ts", import.meta.url));
   const options = ["-A", "--no-lock", "--v8-flags=--expose-gc"];
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

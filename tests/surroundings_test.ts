@@ -48,7 +48,7 @@ Deno.test("createCluster() reports a network failure if Error.prototype is froze
   }
 });
 
-Deno.test("errors are reported if Error.prepareStackTrace returns no string", async () => {
+Deno.test("DecapodAPIError is reported if Error.prepareStackTrace returns no string", async () => {
   const client = stubClient(() => apiError(404, "NotFound", "None"));
   const errors: { prepareStackTrace?: unknown } = untyped(Error);
   let caught: unknown[];
@@ -66,7 +66,7 @@ Deno.test("errors are reported if Error.prepareStackTrace returns no string", as
   assert(caught[0] instanceof DecapodAPIError);
 });
 
-Deno.test("an iteration rejects with the signal's reason if its stack is read-only", async () => {
+Deno.test("Listing rejects with the signal's reason if its stack is read-only", async () => {
   const reason = new TypeError("mine");
   Object.defineProperty(reason, "stack", { value: "mine", writable: false });
   const controller = new AbortController();

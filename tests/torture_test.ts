@@ -174,7 +174,7 @@ async function failEverywhere(
   return runs;
 }
 
-Deno.test("V1Client rejects with a DecapodError or succeeds if one call fails", async () => {
+Deno.test("V1Client returns or rejects with a DecapodError if any internal operation fails", async () => {
   const runs = await failEverywhere(
     () => new InjectedFailure("injected"),
     (error, place, failure, kind) => {
@@ -311,7 +311,7 @@ Deno.test("V1Client rejects with a DecapodTimeoutError at a deadline anywhere", 
   note(runs, "deadline", 5000 / EVERY);
 });
 
-Deno.test("V1Client ends everything under way at a logout anywhere", async () => {
+Deno.test("V1Client sends only the logout after a logout anywhere", async () => {
   let before = 0;
   let logout: Promise<void> = Promise.resolve();
   const runs = await interruptEverywhere(
