@@ -121,6 +121,11 @@ Deno.test("deleteServer() rejects a path, which nginx would resolve to another e
       "Invalid endpoint: ",
     );
   }
+  await assertRejects(
+    () => client.peekPasswordReset(`x/../../role/${id}`),
+    TypeError,
+    "Invalid resetToken: must be a value from the server, got a path",
+  );
   assertEquals((await client.getRole(id)).time_deleted, 0);
 });
 

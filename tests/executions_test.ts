@@ -201,8 +201,10 @@ Deno.test("waitForExecution() says at the deadline that no poll succeeded", asyn
     const error = await assertRejects(
       () => client.waitForExecution(ID, { timeout: 20_000 }),
       DecapodWaitTimeoutError,
-      `Execution ${ID} did not end within 20000 ms: no poll succeeded`,
+      `Execution ${ID} did not end within 20000 ms: no poll succeeded (GET `,
     );
+    assertInstanceOf(error.cause, DecapodAPIError);
+    assertEquals(error.cause.code, 502);
     assertEquals(error.execution, undefined);
     assertEquals(error.states, {});
   }, 20_000);
