@@ -183,8 +183,8 @@ export abstract class Client implements AsyncDisposable {
  *   `TypeError` or `RangeError`, and nothing is changed. Methods never throw
  *   synchronously.
  * - Listings are requested when they are awaited or iterated, and report their
- *   errors then. The default order that a method names is that of the awaited
- *   page; iterations have the order of {@linkcode Listing}.
+ *   errors then. The default order in a method's documentation applies to the
+ *   awaited page; iterations use the order described in {@linkcode Listing}.
  * - Every change creates a new version of a model. A deleted model can still be
  *   read by its id, with `time_deleted` set.
  *
@@ -935,10 +935,9 @@ export class V1Client extends Client {
    * Deletes a playbook configuration. Requires `view_playbook_configuration` and
    * `delete_playbook_configuration`. `DELETE /v1/playbook_configuration/{id}/`
    *
-   * @throws {DecapodAPIError} 400 `CannotDeleteLockedPlaybookConfiguration` from
-   * the start of an execution until one of its executions completes, also after
-   * a failed or canceled one; 400 `CannotUpdateDeletedModel` if it is deleted
-   * already.
+   * @throws {DecapodAPIError} 400 `CannotDeleteLockedPlaybookConfiguration` if it
+   * is locked: an execution locks it when it starts, and only one that completes
+   * unlocks it; 400 `CannotUpdateDeletedModel` if it is deleted already.
    */
   deletePlaybookConfiguration(
     id: string,
@@ -1097,8 +1096,8 @@ export class V1Client extends Client {
    * Waits until an execution has completed. It polls at growing intervals,
    * ignores transient errors (before the first response only for a minute), and
    * polls once more just before the deadline. `canceled` ends the wait if it is
-   * expected or if the execution had started: Decapod runs one that is canceled
-   * before its start nevertheless.
+   * expected or if the execution had started: an execution that is canceled
+   * before it starts still runs.
    *
    * @throws {DecapodExecutionError} If it ended in another state; has the
    * execution and its failed steps.
@@ -1330,7 +1329,7 @@ function logRequest(id: string): RequestSpec {
   return { method: "GET", path: path`execution/${id}/log` };
 }
 
-/** The timeout of the logout at disposal, in ms; without it the token expires. */
+/** The timeout of the logout at disposal, in ms. If it fails, the token expires. */
 const DISPOSAL_TIMEOUT = 5000;
 
 const QUERY_VALUE: Validator = [

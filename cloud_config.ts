@@ -378,7 +378,7 @@ function isHost(hostname: string, given: string): boolean {
     const first = parseInt(hostname);
     return hostname === given && first > 0 && first < 224;
   }
-  // Names with other characters than ASCII become punycode; a UUID is the token.
+  // Names that are not ASCII become punycode; a UUID is the token by mistake.
   const label = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
   return (hostname === given || /[^ -~]/.test(given)) &&
     /^(?!.{8}(?:-.{4}){3}-.{12}$).{1,253}$/.test(hostname) &&

@@ -164,8 +164,8 @@ export class DecapodAPIError extends DecapodError {
   /** The HTTP status. */
   declare readonly code: number;
   /**
-   * The server's name for the error, such as `NotFound`; the status text if
-   * the response is not Decapod's own.
+   * The server's name for the error, such as `NotFound`; for any other response
+   * the status text, or the status if there is none.
    */
   declare readonly error: string;
   /** The server's explanation; empty if there is none. */

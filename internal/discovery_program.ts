@@ -1,6 +1,6 @@
 /** The program that registers a host, as text, and the paths on the host. */
 
-/** The program's settings: it has all option values, the program has none. */
+/** The settings file: it contains all option values, the program none. */
 export const SETTINGS_PATH = "/etc/server_discovery.json";
 
 /** cloud-init runs every program in this folder at every boot. */

@@ -26,7 +26,7 @@ export function readEnvironment(
     if (value !== undefined) return value;
     throw new TypeError(
       detectRuntime() === "workerd"
-        ? "Cannot create a client from the environment: this runtime has none; use new Client(env.DECAPOD_URL, { login: env.DECAPOD_LOGIN, password: env.DECAPOD_PASSWORD })"
+        ? `Cannot create a client from the environment: DECAPOD_${name} is not in it; use new Client(env.DECAPOD_URL, { login: env.DECAPOD_LOGIN, password: env.DECAPOD_PASSWORD }), or nodejs_compat`
         : `Cannot create a client from the environment: set DECAPOD_${name}`,
     );
   };

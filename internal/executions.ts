@@ -39,6 +39,7 @@ import type { Transport } from "./transport.ts";
 import {
   isObject,
   MAX_TIMER_DELAY,
+  MILLISECONDS,
   validate,
   validateOptions,
 } from "./validate.ts";
@@ -56,7 +57,7 @@ const MAX_REPLAYED_VERSIONS = 16;
 
 const STEPS_PER_PAGE = 100;
 
-/** From this many failed reads on, steps without a time end the iteration. */
+/** At this many reads that fail because a step has no time, following ends. */
 const MAX_STEP_FAILURES = 10;
 
 const MAX_STEPS_IN_MESSAGE = 5;
@@ -335,8 +336,8 @@ class ExecutionPoller {
 }
 
 /**
- * Whether an execution has ended. One that is canceled before it starts, which
- * is version 2, still runs.
+ * Whether an execution has ended. One that is canceled before it starts still
+ * runs; `canceled` is then version 2.
  */
 function hasEnded({ version, data: { state } }: Execution): boolean {
   const isStillQueued = state === "canceled" && version === 2;
@@ -378,6 +379,7 @@ function isTransient(error: unknown): boolean {
 }
 
 function readInterval(interval: FollowOptions["interval"] = 1000): Interval {
+  if (!isObject(interval)) validate("interval", interval, MILLISECONDS);
   const bounds = isObject(interval)
     ? interval
     : { min: interval, max: Math.min(10 * interval, MAX_TIMER_DELAY) };

@@ -1,4 +1,4 @@
-/** Serializes bodies, or throws if JSON would lose data; parses responses. */
+/** Serializes bodies, and parses responses. */
 
 import { singleLine } from "./redact.ts";
 import { isObject } from "./validate.ts";
@@ -6,7 +6,10 @@ import { isObject } from "./validate.ts";
 /** Types that JSON represents exactly, named as by Object.prototype.toString. */
 const REPRESENTABLE = ["Object", "Array", "Null", "String", "Boolean"];
 
-/** Serializes a body. Throws if JSON would silently change a value. */
+/**
+ * Serializes a body. Throws for values that JSON cannot represent; objects with
+ * `toJSON()` are sent as what it returns.
+ */
 export function serializeJson(body: unknown): string {
   /** The enclosing objects of the current value and their paths. */
   const ancestors: { value: object; name: string }[] = [];

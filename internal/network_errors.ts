@@ -39,8 +39,8 @@ const TRUST_HINTS: Record<string, string> = {
 };
 
 /**
- * Patterns of runtime messages that mean: sent, but the response failed. Upper
- * case and spaces exclude host names.
+ * Patterns of runtime messages that mean: sent, but the response failed. They
+ * have upper case or spaces, so that no host name matches.
  */
 const SENT: Record<string, string> = {
   "UND_ERR_HEADERS_TIMEOUT|UND_ERR_BODY_TIMEOUT": RUNTIME_LIMIT,
@@ -136,7 +136,7 @@ export function describeNetworkError(
   const all = chain.map((one) =>
     (isCustomError ? "" : toText(one)) +
     (one instanceof Error && "code" in one ? ` ${one.code}` : "")
-  ).join("\n");
+  ).join("\n").replace(/https?:\/\/\S+/g, ""); // Deno quotes the URL
   const find = (rows: Record<string, string>) =>
     Object.entries(rows).find(([pattern]) => RegExp(pattern).test(all))?.[1];
   const isConnecting = all.includes("(Connect)"); // Deno: "client error (Connect)"

@@ -103,7 +103,10 @@ export function toText(thrown: unknown): string {
   }
 }
 
-/** A text on one line without control characters, shortened in the middle. */
+/**
+ * A text on one line without control characters, shortened in the middle. Only
+ * the first 4 * maxLength characters are read.
+ */
 export function singleLine(text: string, maxLength = 300): string {
   const line = text.slice(0, 4 * maxLength)
     .replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_C}\s]+/gu, " ").trim();

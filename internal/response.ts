@@ -298,7 +298,7 @@ export function isStream(
 }
 
 function statusHint(status: number, headline: string, isJson: boolean): string {
-  // Decapod's own 404s have a name instead.
+  // For an unknown id, the error is "NotFound".
   const isUnknownPath = status === 404 && headline.startsWith("404");
   const hint = HINTS[status] ??
     (isJson && isUnknownPath
@@ -311,10 +311,8 @@ function statusHint(status: number, headline: string, isJson: boolean): string {
 
 /** The text of an HTML page, without titles that the message already has. */
 function withoutTags(html: string, titles: string[]): string {
-  let text = singleLine(html.replace(
-    /<(title|style|script)\b.*?<\/\1>|<[^<>]*>/gis,
-    " ",
-  ));
+  const tags = /<(title|style|script)\b.*?<\/\1>|<[^<>]*>|\s+/gis;
+  let text = singleLine(html.replace(tags, " ").replace(/ +/g, " "));
   for (const title of titles.filter(Boolean)) {
     while (text.toLowerCase().startsWith(title.toLowerCase())) {
       text = text.slice(title.length).trim();

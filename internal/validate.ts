@@ -18,7 +18,7 @@ const integerFrom = (min: number): Validator => [
   RangeError,
 ];
 
-const MILLISECONDS: Validator = [
+export const MILLISECONDS: Validator = [
   `a positive number of milliseconds up to ${MAX_TIMER_DELAY}`,
   (value) => typeof value === "number" && value > 0 && value <= MAX_TIMER_DELAY,
   RangeError,
@@ -137,8 +137,8 @@ export function validateNames(
 }
 
 /**
- * Throws if an object has unknown members, or invalid or missing values of names
- * in VALIDATORS.
+ * Throws if an object has an unknown member, lacks a required one or has an
+ * invalid value; VALIDATORS has the checks.
  *
  * @param members Whether each known member is required.
  * @param prefix Precedes the names in errors.
