@@ -16,11 +16,8 @@
 
 import { type Login, noAuth, V1Auth } from "./auth.ts";
 import { readEnvironment } from "./internal/environment.ts";
-import {
-  followExecution,
-  listSteps,
-  waitForExecution,
-} from "./internal/executions.ts";
+import { followExecution, waitForExecution } from "./internal/executions.ts";
+import { createListing } from "./internal/pagination.ts";
 import { path, relativePath } from "./internal/path.ts";
 import type { RequestSpec } from "./internal/request.ts";
 import { singleLine } from "./internal/redact.ts";
@@ -1043,7 +1040,8 @@ export class V1Client extends Client {
     id: string,
     options?: ListOptions<StepFields>,
   ): Listing<ExecutionStep> {
-    return listSteps(this.#transport, id, options);
+    const steps = path`execution/${id}/steps`;
+    return createListing(this.#transport, steps, "step", options);
   }
 
   /**
@@ -1123,7 +1121,7 @@ export class V1Client extends Client {
    * ```
    */
   waitForExecution(id: string, options?: WaitOptions): Promise<Execution> {
-    return waitForExecution(this.#executions, id, options);
+    return waitForExecution(this, this.#transport, id, options);
   }
 
   /**
@@ -1156,7 +1154,7 @@ export class V1Client extends Client {
     id: string,
     options?: FollowOptions,
   ): AsyncGenerator<ExecutionEvent, void, undefined> {
-    return followExecution(this.#executions, id, options);
+    return followExecution(this, this.#transport, id, options);
   }
 
   // Permissions, info, passwords, Cinder, custom requests

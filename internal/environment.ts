@@ -65,7 +65,7 @@ function readTimeout(seconds: string | undefined): number | undefined {
   if (seconds === undefined) return undefined;
   const number = Number(seconds);
   if (number > 0 && number <= 86_400) return number * 1000;
-  const got = singleLine(seconds, 40);
+  const got = Number.isNaN(number) ? "another text" : number;
   throw new RangeError(
     `Invalid DECAPOD_TIMEOUT: must be a positive number of seconds up to 86400, which is a day, got ${got}`,
   );

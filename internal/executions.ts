@@ -31,8 +31,6 @@ import {
   WAIT_OPTIONS,
   type WaitOptions,
 } from "../options.ts";
-import { createListing } from "./pagination.ts";
-import { path } from "./path.ts";
 import { singleLine } from "./redact.ts";
 import type { Resource } from "./resource.ts";
 import type { Transport } from "./transport.ts";
@@ -62,24 +60,26 @@ const MAX_STEP_FAILURES = 10;
 
 const MAX_STEPS_IN_MESSAGE = 5;
 
-/** Lists the steps of an execution. */
-export function listSteps(
-  transport: Transport,
-  id: string,
-  options?: ListOptions<StepFields>,
-): Listing<ExecutionStep> {
-  return createListing(transport, path`execution/${id}/steps`, "step", options);
+/** The client's methods that polling calls; a subclass may override them. */
+interface ExecutionApi {
+  getExecution: Resource<Execution>["get"];
+  getExecutionVersion: Resource<Execution>["getVersion"];
+  getExecutionSteps(
+    id: string,
+    options: ListOptions<StepFields>,
+  ): Listing<ExecutionStep>;
 }
 
 /** Waits until an execution is in one of the expected states. */
 export async function waitForExecution(
-  executions: Resource<Execution>,
+  api: ExecutionApi,
+  transport: Transport,
   id: string,
   options: WaitOptions = {},
 ): Promise<Execution> {
   validateOptions(options, WAIT_OPTIONS);
   const { onUpdate, expect = ["completed"] } = options;
-  const poller = new ExecutionPoller(executions, id, options);
+  const poller = new ExecutionPoller(api, transport, id, options);
   try {
     let version = 0;
     for (;;) {
@@ -100,13 +100,14 @@ export async function waitForExecution(
 
 /** Yields each change of state and each step, the terminal state last. */
 export function followExecution(
-  executions: Resource<Execution>,
+  api: ExecutionApi,
+  transport: Transport,
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
   const open = () => {
     validateOptions(options, FOLLOW_OPTIONS);
-    const poller = new ExecutionPoller(executions, id, options);
+    const poller = new ExecutionPoller(api, transport, id, options);
     return { deadline: poller.deadline, batches: readEvents(poller) };
   };
   return flattenWithin(open, (event) => [event]);
@@ -115,7 +116,7 @@ export function followExecution(
 async function* readEvents(
   poller: ExecutionPoller,
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
-  const { executions, id, request } = poller;
+  const { api, id, request } = poller;
   const steps = new StepReader(poller);
   let last: Execution | undefined;
   for (;;) {
@@ -128,7 +129,7 @@ async function* readEvents(
         : latest.version;
       for (; version <= latest.version; version++) {
         const execution = version === latest.version ? latest : checkExecution(
-          await executions.getVersion(id, version, request),
+          await api.getExecutionVersion(id, version, request),
         );
         if (execution === latest && isOver) break; // yielded after its steps
         if (execution.data.state !== last?.data.state) {
@@ -214,7 +215,8 @@ class ExecutionPoller {
   #wait = 0;
 
   constructor(
-    readonly executions: Resource<Execution>,
+    readonly api: ExecutionApi,
+    transport: Transport,
     readonly id: string,
     readonly options: FollowOptions,
   ) {
@@ -222,7 +224,7 @@ class ExecutionPoller {
     const { timeout = Infinity, interval, signal, headers } = options;
     this.#interval = readInterval(interval);
     const record = readHeaders(headers);
-    this.deadline = executions.transport.openLongDeadline(
+    this.deadline = transport.openLongDeadline(
       (ending) => this.#endingError(ending),
       signal,
       timeout,
@@ -236,7 +238,7 @@ class ExecutionPoller {
       await this.#waitForNextPoll();
       try {
         const execution = checkExecution(
-          await this.executions.get(this.id, this.request),
+          await this.api.getExecution(this.id, this.request),
         );
         const { state } = execution.data;
         this.#states[state] = (this.#states[state] ?? 0) + 1;
@@ -248,8 +250,7 @@ class ExecutionPoller {
   }
 
   listSteps(query: ListOptions<StepFields>): Listing<ExecutionStep> {
-    const { executions: { transport }, id, request } = this;
-    return listSteps(transport, id, { ...query, ...request });
+    return this.api.getExecutionSteps(this.id, { ...query, ...this.request });
   }
 
   /** Returns to the shortest interval. */

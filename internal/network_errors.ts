@@ -46,7 +46,7 @@ const SENT: Record<string, string> = {
   "UND_ERR_HEADERS_TIMEOUT|UND_ERR_BODY_TIMEOUT": RUNTIME_LIMIT,
   "HEADERS?_OVERFLOW|head is too large":
     "the response has more headers than the runtime accepts (does a proxy add cookies?)",
-  "read E[A-Z]+UNREACH": LOST,
+  "(?:read|write) E[A-Z]+UNREACH|\\(SendRequest\\).*No route": LOST,
 };
 
 /** Patterns that mean: the server did not receive the request. */
@@ -75,7 +75,7 @@ const NOT_SENT: Record<string, string> = {
     "the server's certificate is not valid yet (check the clocks)",
   "ALTNAME|NotValidForName|valid for":
     "the server's certificate is for another host name (check the URL)",
-  "received fatal alert|alert handshake f|SSL alert number|ERR_SSL_\\w*ALERT|ERR_SSL_TLSV1_":
+  "received fatal alert|alert certificate r|alert handshake f|ALERT_PROTOCOL_VERSION|SSL alert number (?:4\\d|7[01]|86|90|1[012]\\d)":
     "the server rejected the TLS handshake (does it require a client certificate?)",
   "CaUsedAs":
     "the server's certificate is a CA certificate (issue one for the server)",

@@ -122,7 +122,8 @@ function choosePager<T extends HasId>(
 ): Pager<T> {
   // Read one by one: a spread would lose what options inherit from a class.
   const { page, all, filter, sortBy } = options;
-  const isSmall = !all && limit < DEFAULT_PER_PAGE;
+  // On a later page, another size would be another start.
+  const isSmall = !all && (page ?? 1) === 1 && limit < DEFAULT_PER_PAGE;
   const { perPage = isSmall ? limit : undefined } = options;
   const base = { page, perPage, all, filter };
   const fields = new Map<string, unknown>(Object.entries(filter ?? {}));

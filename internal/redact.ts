@@ -25,6 +25,16 @@ function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 }
 
+function twice(text: string): string[] {
+  return [text, encodeURIComponent(text)];
+}
+
+/** A pattern of backslashes, which JSON doubles: together they are not ambiguous. */
+function anyBackslashes(count: number): string {
+  const encoded = "(?:%(?:25)?5C|&#(?:0*92|x0*5c);|\\\\{1,2}u005c)";
+  return `(?:\\\\{${count},${4 * count}}|${encoded}{${count}})`;
+}
+
 /** A pattern that matches a character in any encoding that servers echo. */
 function anyEncoding(char: string): string {
   if (/[\w.~-]/.test(char)) return escapePattern(char); // never encoded
@@ -34,7 +44,7 @@ function anyEncoding(char: string): string {
   const url = encodeURIComponent(char.toWellFormed());
   const form = new URLSearchParams([["", char]]).toString().slice(1);
   const jsons = [json(char), json(json(char))];
-  const texts = [char, ...jsons, url, form, encodeURIComponent(url)];
+  const texts = [char, ...jsons, ...[url, form].flatMap(twice)];
   const units = char.split("").map((unit) => hex(unit.charCodeAt(0)));
   const entity = [HTML_NAMES[char], `#0*${code}`, `#x0*${hex(code)}`];
   const patterns = [
@@ -52,9 +62,21 @@ export function redacted(text: string, secrets: readonly string[]): string {
   const patterns = [...new Set(secrets)]
     .filter(({ length }) => length >= MIN_SECRET)
     .sort((a, b) => b.length - a.length) // one may contain another
-    .map((secret) => [...secret].map(anyEncoding).join(""));
+    .map((secret) =>
+      secret.replace(
+        /\\+|[^\\]/gu,
+        (part) =>
+          part.startsWith("\\")
+            ? anyBackslashes(part.length)
+            : anyEncoding(part),
+      )
+    );
   if (patterns.length === 0) return text;
-  return text.replace(new RegExp(patterns.join("|"), "gi"), REDACTED);
+  try {
+    return text.replace(new RegExp(patterns.join("|"), "gi"), REDACTED);
+  } catch {
+    return REDACTED; // the pattern of a secret of 6000 symbols is too large
+  }
 }
 
 /** A copy of an error: redacted name, message, stack, code and causes. */

@@ -58,8 +58,9 @@ export class IncomingResponse {
    */
   isExpected(): boolean {
     // A test tool may have replaced fetch before this package was imported.
-    const isForeign = !(this.response instanceof Response);
-    if (this.request.isCustom || isForeign) this.#checkShape();
+    if (this.request.isCustom || !(this.response instanceof Response)) {
+      this.#checkShape();
+    }
     const { type } = this.request;
     // Some runtimes do not notice that a compressed log is truncated.
     return this.#isSuccess() && this.#hasType(type) &&
@@ -267,7 +268,7 @@ export class IncomingResponse {
       ? text(json.message)
       : withoutTags(text(body).slice(0, end), [title, headline]);
     const detail = singleLine(description, 250);
-    const summary = detail.startsWith(`${status} `)
+    const summary = !isObject(json) && detail.startsWith(`${status} `)
       ? detail
       : title.includes(detail)
       ? title

@@ -367,3 +367,10 @@ Deno.test("createCluster() leaves the outcome unknown if its body fails as if no
   );
   assertEquals(error.outcomeUnknown, true);
 });
+
+Deno.test("fetch may be a custom one where there is no global Response", async () => {
+  const response = Response.json(INFO);
+  const client = stubClient(() => response);
+  using _ = replace(globalThis, "Response", untyped(undefined));
+  assertEquals<unknown>(await client.getInfo(), INFO);
+});

@@ -410,3 +410,14 @@ Deno.test("addCaller() appends the caller's frames although each stack on Node e
   addCaller(error, caller);
   assertEquals(error.stack.split("mine.js").length, 2);
 });
+
+Deno.test("DecapodAPIError names the error if Decapod's message starts with the status", async () => {
+  const client = stubClient(() =>
+    apiError(400, "InvalidJSONError", "400 items is too many")
+  );
+  await assertRejects(
+    () => client.getInfo(),
+    DecapodAPIError,
+    "400 InvalidJSONError: 400 items is too many",
+  );
+});

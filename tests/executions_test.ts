@@ -13,6 +13,7 @@ import {
   DecapodExecutionError,
   DecapodResponseError,
   DecapodWaitTimeoutError,
+  V1Client,
   type WaitOptions,
 } from "../mod.ts";
 import {
@@ -138,13 +139,14 @@ Deno.test("waitForExecution() aborts a hanging poll at the deadline", async () =
 /** Responses that the matrix does not have. */
 const UNUSABLE: (() => Response)[] = [
   () => apiError(408, "RequestTimeout", "slow"),
+  () => apiError(429, "TooManyRequests", "busy"),
   () => json({ id: ID, version: 1 }),
   () => json({ id: ID, data: { state: "failed" } }),
   () => json({ version: 1, data: { playbook_configuration: {} } }),
   () => json({ version: 1, data: { state: "completed" } }),
 ];
 
-Deno.test("waitForExecution() continues after a 408 and after what is not an execution", async () => {
+Deno.test("waitForExecution() continues after a 408, a 429 and what is not an execution", async () => {
   for (const answer of UNUSABLE) {
     const execution = new ScriptedExecution("started", { 9: "completed" });
     execution.onPoll = (poll) =>
@@ -477,4 +479,23 @@ Deno.test("waitForExecution() and followExecution() reject invalid options and s
     }
   }
   assertEquals(server.exchanges, []);
+});
+
+Deno.test("waitForExecution() calls the getExecution() of a subclass", async () => {
+  class Client extends V1Client {
+    override async getExecution(...args: Parameters<V1Client["getExecution"]>) {
+      const execution = await super.getExecution(...args);
+      const data = { ...execution.data, state: "completed" };
+      return { ...execution, data };
+    }
+  }
+  const execution = new ScriptedExecution("started");
+  await withExecution(execution, async ({ url }) => {
+    const client = new Client(url, {
+      login: "root",
+      password: "root",
+      headers: { authorization: "token" },
+    });
+    assertEquals((await client.waitForExecution(ID)).data.state, "completed");
+  });
 });

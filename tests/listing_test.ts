@@ -237,6 +237,8 @@ Deno.test("toArray() returns and requests no more than its limit", async () => {
     [25, {}],
     [1, { perPage: 3 }, "3"],
     [1, { all: true }],
+    [1, { page: 1 }, "1"],
+    [1, { page: 2 }], // of the default size
   ];
   for (const [limit, options, perPage] of sizes) {
     await client.getUsers(options).toArray({ limit });

@@ -202,6 +202,7 @@ const SENT: Rows = [
     coded("UND_ERR_SOCKET", "terminated: other side closed"),
     wrapped(coded("EPIPE", "write EPIPE")),
     wrapped(coded("EHOSTUNREACH", "read EHOSTUNREACH")),
+    wrapped(coded("EHOSTUNREACH", "write EHOSTUNREACH")),
   ]],
 ];
 
@@ -418,4 +419,12 @@ Deno.test("describeNetworkError() does not read the message of a custom fetch's 
       isUnknown: true,
     });
   }
+});
+
+Deno.test("describeNetworkError() takes a TLS alert after the handshake for a doubt", () => {
+  const alert = "ssl/tls alert bad record mac:SSL alert number 20";
+  assert(
+    describe(wrapped(coded("ERR_SSL_ALERT", alert)), false)
+      .mayHaveReachedServer,
+  );
 });

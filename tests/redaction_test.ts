@@ -4,6 +4,7 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertLess,
   assertMatch,
   assertRejects,
   assertStringIncludes,
@@ -444,4 +445,11 @@ Deno.test("singleLine() returns one line without control characters, shortened i
   assertMatch(text, /^a{150}…z{149}$/);
   assertEquals(singleLine("x".repeat(300)), "x".repeat(300));
   assert(singleLine("😀".repeat(400)).isWellFormed());
+});
+
+Deno.test("redacted() takes little time for backslashes, and hides all if a secret is too long", () => {
+  const start = performance.now();
+  redacted("\\".repeat(100) + "y", ["\\".repeat(25) + "x"]);
+  assertLess(performance.now() - start, 1000);
+  assertEquals(redacted("text", ["+/=%&".repeat(2000)]), "[redacted]");
 });

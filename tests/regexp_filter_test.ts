@@ -158,13 +158,14 @@ Deno.test("Listing verifies a pattern once for each client and kind of model, an
     assertEquals(probes, Array(2).fill("/v1/user/ 1"));
     for (let round = 0; round < 2; round++) {
       await client.getRoles({ filter: { name: { regexp: "." } } });
+      await client.getServers({ filter: { name: { regexp: "." } } });
     }
-    assertEquals(probes.slice(2), ["/v1/role/ 1"]);
+    assertEquals(probes.slice(2), ["/v1/role/ 1", "/v1/server/ 1"]);
   }
   await using other = server.client();
   await other.getUsers({ filter });
   await other.getUsers({ filter: { login: "root" } });
-  assertEquals(probes.length, 4);
+  assertEquals(probes.length, 5);
 });
 
 Deno.test("Listing forgets verified patterns when there are very many", async () => {

@@ -159,8 +159,9 @@ Deno.test("logout() does not abort the signals of calls that have ended", async 
   for (const timeout of [60_000, 100, 2 ** 31 - 1]) {
     await client.getInfo({ timeout });
   }
+  await client.editRole("id", (data) => data).catch(() => {}); // several requests
   await client.logout();
-  assertEquals(signals.map((one) => one?.aborted), [false, false, false]);
+  assertEquals(signals.map((one) => one?.aborted), Array(4).fill(false));
 });
 
 Deno.test("timeout leaves no listener on its alarm, which would keep the program running", async () => {
