@@ -21,6 +21,15 @@ const HTML_NAMES: Record<string, string> = {
   "'": "apos",
 };
 
+/** The letters of JSON's escapes. */
+const ESCAPES: Record<string, string> = {
+  "\b": "b",
+  "\t": "t",
+  "\n": "n",
+  "\f": "f",
+  "\r": "r",
+};
+
 function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 }
@@ -40,11 +49,9 @@ function anyEncoding(char: string): string {
   if (/[\w.~-]/.test(char)) return escapePattern(char); // never encoded
   const hex = (number: number) => number.toString(16);
   const code = char.codePointAt(0) ?? 0;
-  const json = (text: string) => JSON.stringify(text).slice(1, -1);
   const url = encodeURIComponent(char.toWellFormed());
   const form = new URLSearchParams([["", char]]).toString().slice(1);
-  const jsons = [json(char), json(json(char))];
-  const texts = [char, ...jsons, ...[url, form].flatMap(twice)];
+  const texts = [char, ...[url, form].flatMap(twice)];
   const units = char.split("").map((unit) => hex(unit.charCodeAt(0)));
   const entity = [HTML_NAMES[char], `#0*${code}`, `#x0*${hex(code)}`];
   const patterns = [
@@ -52,8 +59,9 @@ function anyEncoding(char: string): string {
     units.map((unit) => `\\\\{1,2}u${unit.padStart(4, "0")}`).join(""),
     `&(?:${entity.filter(Boolean).join("|")});`,
   ];
-  // JSON inside JSON, Python's repr, and JSON's optional escape of a slash.
-  if (/['"/]/.test(char)) patterns.push(`\\\\{1,3}${escapePattern(char)}`);
+  // JSON, JSON inside JSON, and Python's repr.
+  const escaped = ESCAPES[char] ?? (/['"/]/.test(char) && escapePattern(char));
+  if (escaped) patterns.push(`\\\\{1,3}${escaped}`);
   return `(?:${[...new Set(patterns)].join("|")})`;
 }
 
