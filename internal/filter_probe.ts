@@ -35,7 +35,7 @@ function matches(
   item: object,
   patterns: [field: string, condition: object][],
 ): boolean {
-  const fields = "data" in item ? { ...item, ...Object(item.data) } : item;
+  const fields = { ...item, ...Object(Reflect.get(item, "data")) };
   return patterns.every(([field, condition]) => {
     try {
       const pattern = new RegExp(Reflect.get(condition, "regexp"));

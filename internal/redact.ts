@@ -48,7 +48,7 @@ function anyBackslashes(count: number): string {
 function anyEncoding(char: string): string {
   if (/[\w.~-]/.test(char)) return escapePattern(char); // never encoded
   const hex = (number: number) => number.toString(16);
-  const code = char.codePointAt(0) ?? 0;
+  const code = Number(char.codePointAt(0));
   const url = encodeURIComponent(char.toWellFormed());
   const form = new URLSearchParams([["", char]]).toString().slice(1);
   const texts = [char, ...[url, form].flatMap(twice)];

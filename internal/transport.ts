@@ -254,6 +254,7 @@ export class Transport {
         ("authorization" in headers ? noAuth : this.auth);
       const retries = options?.retries ??
         (isUnsafe(spec) ? 0 : this.options.retries ?? DEFAULT_RETRIES);
+      let result: T;
       let failures = 0;
       let reauthenticated = false;
       for (let attempt = 1;; attempt++) {
@@ -264,7 +265,8 @@ export class Transport {
         try {
           // Calls of several requests end at once at logout.
           if (!outer) deadline.beginRequest();
-          return await this.#attempt(request, attempt, read);
+          result = await this.#attempt(request, attempt, read);
+          break;
         } catch (error) {
           latest = error;
           const needsLogin = !reauthenticated && token !== undefined &&
@@ -281,6 +283,7 @@ export class Transport {
           } else await delay(wait, { signal: deadline.signal });
         }
       }
+      return result;
     } catch (error) {
       if (request && error === deadline.signal.reason) {
         throw request.toError(error);

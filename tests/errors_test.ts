@@ -421,3 +421,12 @@ Deno.test("DecapodAPIError names the error if Decapod's message starts with the 
     "400 InvalidJSONError: 400 items is too many",
   );
 });
+
+Deno.test("DecapodAPIError says that a URL without a filter is too long", async () => {
+  const client = stubClient(() => new Response("", { status: 414 }));
+  await assertRejects(
+    () => client.getUser("x".repeat(5000)),
+    DecapodAPIError,
+    "accepts about 4096: shorten it",
+  );
+});

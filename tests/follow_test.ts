@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import {
   DecapodAPIError,
+  DecapodError,
   DecapodExecutionError,
   DecapodWaitTimeoutError,
   type ExecutionEvent,
@@ -349,4 +350,15 @@ Deno.test("followExecution() leaves no listener when its loop is left", async ()
       assertEquals(counted.listeners, 0);
     }
   });
+});
+
+Deno.test("followExecution() rejects if its steps never have a time", async () => {
+  const execution = new ScriptedExecution("started");
+  const items: JsonValue = [{ id: "a", version: 1, data: {} }];
+  execution.onSteps = () => json({ items, page: 1, per_page: 100, total: 1 });
+  await assertRejects(
+    () => follow(execution),
+    DecapodError,
+    "step a has no time_finished",
+  );
 });

@@ -623,3 +623,19 @@ Deno.test("Listing rejects what is not a page of models", async () => {
     );
   }
 });
+
+Deno.test("Listing of a test's own pages stops at its signal between two items", async () => {
+  const controller = new AbortController();
+  const page = { items: [1, 2], page: 1, per_page: 2, total: 2 };
+  const listing = new Listing(
+    () => Promise.resolve(page),
+    async function* () {
+      yield await Promise.resolve(page);
+    },
+    controller.signal,
+  );
+  const items = listing[Symbol.asyncIterator]();
+  assertEquals((await items.next()).value, 1);
+  controller.abort("enough");
+  assertEquals(await items.next().catch((reason) => reason), "enough");
+});
