@@ -238,3 +238,16 @@ Deno.test("logout() succeeds where an iteration cannot be aborted", async () => 
   assertEquals(server.exchanges.at(-1)?.method, "DELETE");
   await iterator.return();
 });
+
+Deno.test("waitForExecution() ends a hanging poll at its deadline", async () => {
+  const client = makeClient("http://decapod.example", {
+    headers: { authorization: "token" },
+    fetch: () => new Promise(() => {}),
+  });
+  const id = "11111111-1111-4111-8111-111111111111";
+  await assertRejects(
+    () => client.waitForExecution(id, { timeout: 20 }),
+    DecapodError,
+    "no poll succeeded",
+  );
+});
