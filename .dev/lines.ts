@@ -7,7 +7,7 @@ import { table } from "./table.ts";
 /** Folders that are counted as a whole. */
 const FOLDERS = ["tests", "examples", ".dev"];
 
-/** Comments on lines of their own, as the formatter puts them; `# ` is Python. */
+/** Comments on separate lines, as the formatter puts them; `# ` is Python. */
 const COMMENT = /^\s*(?:\/\*[^]*?\*\/|\/\/.*|# .*)$/gm;
 
 /** The TypeScript files below a folder. */

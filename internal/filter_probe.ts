@@ -37,9 +37,10 @@ function matches(
 ): boolean {
   const fields = { ...item, ...Object(Reflect.get(item, "data")) };
   return patterns.every(([field, condition]) => {
+    const value: unknown = Reflect.get(fields, field);
     try {
-      const pattern = new RegExp(Reflect.get(condition, "regexp"));
-      return pattern.test(Reflect.get(fields, field));
+      return typeof value === "string" &&
+        new RegExp(Reflect.get(condition, "regexp")).test(value);
     } catch {
       return false; // Python has other syntax
     }

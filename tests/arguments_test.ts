@@ -163,7 +163,7 @@ const OPTIONS: Row[] = [
 
 for (const operation of OPERATIONS) {
   const { name, requests: [request], run, waits } = operation;
-  if (waits) continue; // they have options of their own
+  if (waits) continue; // they have other options
   const isMerged = Object.keys(request?.query ?? {}).length > 0;
   const isListing = request?.checked === true && name.startsWith("get");
   Deno.test(`${symbol(operation)} rejects invalid options`, async () => {

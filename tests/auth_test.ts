@@ -517,7 +517,7 @@ Deno.test("V1Auth takes the joined login if it is faster, and rejects with its o
   await Promise.all(both);
 });
 
-Deno.test("V1Auth rejects each call that waits for a failed login with an error of its own", async () => {
+Deno.test("V1Auth rejects each call that waits for a failed login with its own error", async () => {
   const { auth, logins } = controlledAuth();
   const calls = [auth.token(), auth.token()].map((call) =>
     assertRejects(() => call, DecapodAPIError)
