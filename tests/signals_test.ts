@@ -7,7 +7,7 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import type { V1Client } from "../mod.ts";
+import { DecapodTimeoutError, type V1Client } from "../mod.ts";
 import { gate, within } from "./support/gate.ts";
 import { CountedSignal, replace } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
@@ -205,4 +205,15 @@ Deno.test("timeout shares an alarm only with calls that start within 1 % of it",
     await client.getInfo();
     assertEquals(alarms, expected, `at ${start} ms`);
   }
+});
+
+Deno.test("timeout of an edit stays its error if the abort of its request logs out", async () => {
+  const client: V1Client = stubClient((_, { signal }) => {
+    signal?.addEventListener("abort", () => client.logout());
+    return new Promise(() => {});
+  });
+  await assertRejects(
+    () => client.editRole("id", (data) => data, { timeout: 20 }),
+    DecapodTimeoutError,
+  );
 });
