@@ -1,6 +1,7 @@
 /** What logout() and disposal end, and logins that never settle. */
 
 import {
+  assert,
   assertEquals,
   assertInstanceOf,
   assertLess,
@@ -250,4 +251,18 @@ Deno.test("waitForExecution() ends a hanging poll at its deadline", async () => 
     DecapodError,
     "no poll succeeded",
   );
+});
+
+Deno.test("logout() ends waitForExecution(), and iterations over all versions yield each one", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const { id } = server.standIn.seedExecution();
+  const wait = client.waitForExecution(String(id), { interval: 10 });
+  const outcome = wait.catch((error) => error);
+  const versions = client.getRoles({ filter: { is_latest: false } });
+  assertEquals(await versions.toArray(), []);
+  const all = client.getUsers({ filter: { is_latest: { in: [true, false] } } });
+  assertEquals((await all.toArray()).length, 1);
+  await client.logout();
+  assert(String(await outcome).includes(CANCELED));
 });
