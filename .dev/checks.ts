@@ -1,7 +1,7 @@
 /** The checks of `deno task test`, as a table, and how their output is read. */
 import { checkExamples } from "./documented.ts";
 import { checkImports } from "./imports.ts";
-import { deno, type Output, ROOT } from "./process.ts";
+import { type Output, ROOT } from "./process.ts";
 import { checkPublished } from "./published.ts";
 import { byExitCode, type Check, noProblems, type Verdict } from "./runner.ts";
 
@@ -11,13 +11,34 @@ export const TEST = ["test", "-A", "--sanitize-ops", "--sanitize-resources"];
 /** Runs the arguments after it against the stand-in server. */
 export const WITH_STANDIN = ["run", "-A", ".dev/with_standin.ts"];
 
-/** The checks that take seconds: `deno task check`. */
-export function quickChecks(): Check[] {
-  const { root, pages } = projectFiles();
-  return [
+/** Test files that run thousands of failures: a check of their own. */
+const FAULT_TESTS = ["fuzz", "matrix", "torture"]
+  .map((name) => `tests/${name}_test.ts`);
+
+/**
+ * The checks in stages: each stage requires the results of those before it,
+ * and begins with its longest check.
+ *
+ * @param coverage An empty folder
+ */
+export function stages(coverage: string): Check[][] {
+  const { root, internal, pages } = projectFiles();
+  const modules = [...root, ...internal];
+  const test = [...TEST, "--no-check"]; // the types are checked before
+  const measured = [
+    ...test,
+    `--coverage=${coverage}`,
+    "--coverage-raw-data-only",
+  ];
+  const quick = [
+    { name: "types", args: ["check", "--doc", ".", ".dev/", ...pages] },
+    {
+      name: "publish",
+      args: ["publish", "--dry-run", "--allow-dirty"],
+      judge: checkPublished,
+    },
     { name: "format", args: ["fmt", "--check"] },
     { name: "lint", args: ["lint"] },
-    { name: "types", args: ["check", "--doc", ".", ...pages] },
     { name: "doc-lint", args: ["doc", "--lint", ...root] },
     {
       name: "examples",
@@ -30,33 +51,30 @@ export function quickChecks(): Check[] {
       judge: checkImports,
     },
     { name: "api", args: ["run", "-A", ".dev/api.ts", "--check"] },
-    {
-      name: "publish",
-      args: ["publish", "--dry-run", "--allow-dirty"],
-      judge: checkPublished,
-    },
   ];
-}
-
-/** Every other check; `coverage` is an empty folder. */
-export function slowChecks(coverage: string): Check[] {
-  const { root, internal, pages } = projectFiles();
-  const modules = [...root, ...internal];
-  const measured = [`--coverage=${coverage}`, "--coverage-raw-data-only"];
-  return [
-    { name: "tools", args: ["run", "-A", "tests/cloud_config/tools.ts"] },
-    {
-      name: "tests",
-      args: [...TEST, ...measured, "tests/", ".dev/"],
-      judge: async (output) =>
-        sum(
-          testSummary(output),
-          checkCoverage(await deno(["coverage", "--lcov", coverage]), modules),
-        ),
-    },
+  const prepared = [
     {
       name: "doc-tests",
-      args: [...WITH_STANDIN, "--docs", ...TEST, "--doc", ...modules, ...pages],
+      args: [...WITH_STANDIN, "--docs", ...test, "--doc", ...modules, ...pages],
+      judge: testSummary,
+    },
+    // Fetches what the tests compare with.
+    { name: "tools", args: ["run", "-A", "tests/cloud_config/tools.ts"] },
+  ];
+  const long = [
+    {
+      name: "faults",
+      args: [...measured, ...FAULT_TESTS],
+      judge: testSummary,
+    },
+    {
+      name: "tests",
+      args: [
+        ...measured,
+        `--ignore=${FAULT_TESTS}`,
+        "tests/",
+        ".dev/",
+      ],
       judge: testSummary,
     },
     {
@@ -67,12 +85,18 @@ export function slowChecks(coverage: string): Check[] {
     {
       name: "size",
       args: ["run", "-A", ".dev/jsr/size.ts"],
-      judge: (output) => ({
+      judge: (output: Output) => ({
         ...byExitCode(output),
         details: output.stdout || output.stderr,
       }),
     },
   ];
+  const last = [{
+    name: "coverage",
+    args: ["coverage", "--lcov", coverage],
+    judge: (output: Output) => checkCoverage(output, modules),
+  }];
+  return [quick, prepared, long, last];
 }
 
 /** The published modules and the pages with examples. */
@@ -127,17 +151,6 @@ function counted(
     failed: broken ? 1 : failed,
     skipped,
     ...(show && { details }),
-  };
-}
-
-function sum(a: Verdict, b: Verdict): Verdict {
-  // Failed tests show all output; a coverage table would hide it.
-  if (a.failed > 0) return a;
-  return {
-    passed: a.passed + b.passed,
-    failed: a.failed + b.failed,
-    skipped: a.skipped + b.skipped,
-    details: [a.details, b.details].filter(Boolean).join("\n"),
   };
 }
 

@@ -3,7 +3,7 @@
  *
  * Makes @std available, then starts another `deno` for the work.
  */
-import { quickChecks, slowChecks, TEST, WITH_STANDIN } from "./checks.ts";
+import { stages, TEST, WITH_STANDIN } from "./checks.ts";
 import { tempFolder } from "./files.ts";
 import { denoInFront } from "./process.ts";
 import { provideStd } from "./registry.ts";
@@ -36,24 +36,21 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
     const others = args.filter((arg) => arg !== "--fail");
     return denoInFront([...WITH_STANDIN, ...fail, ...run, ...others]);
   },
-  check(args) {
-    return runAll((quick, slow) => {
-      if (args.length === 0) return [quick];
-      const all = [...quick, ...slow];
-      return args.map((name) => {
-        const check = all.find((check) => check.name === name);
-        if (check) return [check];
-        throw unknown("check", name, all.map(({ name }) => name));
-      });
+  async check(names) {
+    return await runStages((stages) => {
+      const [quick = []] = stages;
+      if (names.length === 0) return [quick];
+      const known = stages.flat().map(({ name }) => name);
+      const other = names.find((name) => !known.includes(name));
+      if (other !== undefined) throw unknown("check", other, known);
+      return stages.map((stage) =>
+        stage.filter(({ name }) => names.includes(name))
+      );
     });
   },
   async test(args) {
     if (args.length > 0) return await denoInFront([...TEST, ...args]);
-    // One slow check at a time: they use all cores.
-    return await runAll((quick, slow) => [
-      quick,
-      ...slow.map((check) => [check]),
-    ]);
+    return await runStages((stages) => stages);
   },
   async bench(args) {
     if (args.length > 0) return denoInFront(["bench", "-A", ...args]);
@@ -63,16 +60,16 @@ const TASKS: Record<string, (args: string[]) => Promise<number>> = {
   },
 };
 
-/** Runs the groups of checks that are chosen from all. */
-async function runAll(
-  choose: (quick: Check[], slow: Check[]) => Check[][],
+/** Runs the stages, or what is chosen from them. */
+async function runStages(
+  choose: (stages: Check[][]) => Check[][],
 ): Promise<number> {
   // Tests must not connect to the server that their user works with.
   for (const name of Object.keys(Deno.env.toObject())) {
     if (name.startsWith("DECAPOD_")) Deno.env.delete(name);
   }
   using coverage = tempFolder();
-  return await runChecks(choose(quickChecks(), slowChecks(coverage.path)));
+  return await runChecks(choose(stages(coverage.path)));
 }
 
 function unknown(what: string, name: string, known: string[]): Error {

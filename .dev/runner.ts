@@ -25,31 +25,36 @@ const HEARTBEAT_MS = 15_000;
 /** How often the line on a terminal is rewritten. */
 const REFRESH_MS = 500;
 
-/** Runs the groups in order, the checks of each in parallel; returns an exit code. */
-export async function runChecks(groups: Check[][]): Promise<number> {
+/** Runs the stages in order, in each as many checks at once as there are cores; returns an exit code. */
+export async function runChecks(stages: Check[][]): Promise<number> {
   const total = { passed: 0, failed: 0, skipped: 0 };
-  for (const group of groups) {
-    const running = new Map<string, { start: number; stdout: string }>();
-    using _progress = showProgress(running);
-    await Promise.all(group.map(async ({ name, args, judge = byExitCode }) => {
-      const state = { start: performance.now(), stdout: "" };
-      running.set(name, state);
-      const output = await deno(args, {
-        onOutput: (chunk) => state.stdout += chunk,
-      });
-      const verdict = await judge(output);
-      running.delete(name);
-      total.passed += verdict.passed;
-      total.failed += verdict.failed;
-      total.skipped += verdict.skipped;
-      const mark = verdict.failed > 0 ? "FAILED" : "ok";
-      const time = seconds(state.start).padStart(5);
-      print(
-        `${name.padEnd(10)} ${mark.padEnd(6)} ${time} s  ${counts(verdict)}\n`,
-      );
-      const details = verdict.details ??
-        (verdict.failed > 0 ? errors(output) : "");
-      if (details) print(`${details.trimEnd()}\n`);
+  const running = new Map<string, { start: number; stdout: string }>();
+  const runCheck = async ({ name, args, judge = byExitCode }: Check) => {
+    const state = { start: performance.now(), stdout: "" };
+    running.set(name, state);
+    const output = await deno(args, {
+      onOutput: (chunk) => state.stdout += chunk,
+    });
+    const verdict = await judge(output);
+    running.delete(name);
+    total.passed += verdict.passed;
+    total.failed += verdict.failed;
+    total.skipped += verdict.skipped;
+    const mark = verdict.failed > 0 ? "FAILED" : "ok";
+    const time = seconds(state.start).padStart(5);
+    print(
+      `${name.padEnd(10)} ${mark.padEnd(6)} ${time} s  ${counts(verdict)}\n`,
+    );
+    const details = verdict.details ??
+      (verdict.failed > 0 ? errors(output) : "");
+    if (details) print(`${details.trimEnd()}\n`);
+  };
+  using _progress = showProgress(running);
+  for (const stage of stages) {
+    const waiting = stage.values();
+    const cores = Array.from({ length: navigator.hardwareConcurrency });
+    await Promise.all(cores.map(async () => {
+      for (const check of waiting) await runCheck(check);
     }));
   }
   print(`${counts(total)}\n`);
