@@ -7,44 +7,16 @@ import {
   assertRejects,
 } from "@std/assert";
 import { DecapodError, type RequestOptions, type V1Client } from "../mod.ts";
-import type { StandIn } from "./standin/mod.ts";
-import { type Gate, gate, within } from "./support/gate.ts";
+import { gate, within } from "./support/gate.ts";
 import { replace } from "./support/patch.ts";
 import { apiError, INFO, makeClient, StandInServer } from "./support/server.ts";
 import { typed } from "./support/stub.ts";
 
-/** Waits until what has begun is waiting. */
-const nextTurn = () => new Promise((resolve) => setTimeout(resolve));
-
 const CANCELED = "canceled by logout() or disposal (is an await missing?)";
-
-type Start = (
-  client: V1Client,
-  wall: Gate,
-  standIn: StandIn,
-) => Promise<unknown>;
-
-/** Calls under way that are at the wall when the session ends. */
-const CALLS: Start[] = [
-  (client) => client.getRoleSelf(), // between two attempts
-  (client, _, standIn) => {
-    standIn.revokeTokens();
-    return client.getUserSelf(); // waiting for a login
-  },
-  async (client, wall) => {
-    const { id } = await client.createRole("viewer", []);
-    await client.editRole(id, (data) => wall.pass().then(() => data));
-  },
-  (client, wall, standIn) => {
-    const id = String(standIn.seedExecution().id);
-    const onUpdate = () => void wall.pass();
-    return client.waitForExecution(id, { onUpdate });
-  },
-];
 
 Deno.test("logout() and asyncDispose end retries, waits for a login, edits and polling", async () => {
   for (const end of ["logout", Symbol.asyncDispose] as const) {
-    for (const start of CALLS) {
+    for (const name of ["retry", "login", "edit", "wait"] as const) {
       const wall = gate();
       await using server: StandInServer = new StandInServer(
         {},
@@ -59,13 +31,26 @@ Deno.test("logout() and asyncDispose end retries, waits for a login, edits and p
         onAttempt: ({ status }) => status === 503 && wall.pass(),
       });
       await client.login();
-      const failed = assertRejects(
-        () => start(client, wall, server.standIn),
-        DecapodError,
-        CANCELED,
-      );
+      const { standIn } = server;
+      const calls = {
+        retry: () => client.getRoleSelf(),
+        login() {
+          standIn.revokeTokens();
+          return client.getUserSelf();
+        },
+        async edit() {
+          const { id } = await client.createRole("viewer", []);
+          await client.editRole(id, (data) => wall.pass().then(() => data));
+        },
+        wait: () =>
+          client.waitForExecution(String(standIn.seedExecution().id), {
+            onUpdate: () => void wall.pass(),
+          }),
+      };
+      const call: Promise<unknown> = calls[name]();
+      const failed = assertRejects(() => call, DecapodError, CANCELED);
       await Promise.race([wall.reached, failed]);
-      await nextTurn(); // the wait began
+      await new Promise((resolve) => setTimeout(resolve)); // the wait began
       const requests = server.exchanges.length;
       const ended = client[end]();
       await within(failed);

@@ -3,69 +3,49 @@
 import {
   assert,
   assertEquals,
-  assertGreater,
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import { DecapodTimeoutError, type V1Client } from "../mod.ts";
+import { DecapodAPIError, DecapodTimeoutError, type V1Client } from "../mod.ts";
+import { OPERATIONS } from "./operations.ts";
 import { gate, within } from "./support/gate.ts";
 import { CountedSignal, replace } from "./support/patch.ts";
-import { http, RawServer } from "./support/raw.ts";
-import { INFO, StandInServer } from "./support/server.ts";
+import { RawServer } from "./support/raw.ts";
+import { INFO, makeClient, StandInServer } from "./support/server.ts";
 import { head, stubClient } from "./support/stub.ts";
+import { openWorld } from "./support/world.ts";
 
-/** The first value of an iteration. */
-function first(items: AsyncIterable<unknown>): Promise<unknown> {
-  return items[Symbol.asyncIterator]().next();
-}
+/** Waits until what has begun is waiting. */
+const nextTurn = () => new Promise((resolve) => setTimeout(resolve));
 
 /** What a call can be doing when it is aborted, and what it was sent by then. */
-const STAGES: [
-  name: string,
-  reached: "request" | "response" | "attempt",
-  sent?: string,
-  call?: (client: V1Client, signal: AbortSignal) => Promise<unknown>,
-][] = [
-  [
-    "waits for the login",
-    "request",
-    "",
-    (client, signal) => client.getUserSelf({ signal }),
-  ],
-  ["waits for the response", "request"],
-  ["reads the body", "response", `${head(100)}{"time":`],
-  ["reads the body of an error", "response", `${head(100, "500 No")}{"code":`],
-  [
-    "waits for another attempt",
-    "attempt",
-    http("503 Busy", "", { "retry-after": "20" }),
-  ],
+const STAGES: [name: string, sent: string, isAnswered: boolean][] = [
+  ["waits for the response", "", false],
+  ["reads the body", `${head(100)}{"time":`, true],
+  ["reads the body of an error", `${head(100, "500 No")}{"code":`, true],
 ];
 
-for (const [name, reached, sent = "", call] of STAGES) {
-  Deno.test(`signal ends a call that ${name}`, async () => {
-    const here = Promise.withResolvers<void>();
-    const reach = (stage: string) => stage === reached && here.resolve();
+for (const [name, sent, isAnswered] of STAGES) {
+  Deno.test(`signal ends a call that ${name}, and its connection`, async () => {
+    const reached = Promise.withResolvers<void>();
     await using server = new RawServer(async (peer) => {
       await peer.request();
-      reach("request");
+      if (!isAnswered) reached.resolve();
       await peer.send(sent);
-      if (reached !== "attempt") await peer.abandoned();
+      await peer.abandoned();
     });
     const counted = new CountedSignal();
     const { controller, signal } = counted;
     const client = server.client({
-      onAttempt: () => reach("attempt"),
       async fetch(url, init) {
         const response = await fetch(url, init);
-        reach("response");
+        reached.resolve();
         return response;
       },
     });
-    const pending = call?.(client, signal) ?? client.getInfo({ signal });
-    await here.promise;
-    // Lets what follows begin: an attempt, a wait, a read.
-    await new Promise((resolve) => setTimeout(resolve));
+    const pending = client.getInfo({ signal });
+    await reached.promise;
+    await nextTurn(); // it reads
     const reason = { why: "no longer wanted" };
     controller.abort(reason);
     const outcome = await within(pending.catch((error) => error), 500);
@@ -77,27 +57,20 @@ for (const [name, reached, sent = "", call] of STAGES) {
 }
 
 Deno.test("signal that is already aborted sends nothing and gets no listener", async () => {
-  await using server = new StandInServer();
-  const client = server.client();
+  const world = await openWorld();
+  const client = stubClient(() => {
+    throw new Error("A request was sent");
+  });
   const counted = new CountedSignal();
-  const { signal } = counted;
+  const { controller, signal } = counted;
   const reason = new Error("too late");
-  counted.controller.abort(reason);
-  const calls = [
-    () => client.getUser("id", { signal }),
-    () => client.createCluster("ceph", { signal }),
-    () => client.getExecutionLog("id", { signal }),
-    () => first(client.streamExecutionLog("id", { signal })),
-    () => Promise.resolve(client.getUsers({ signal })),
-    () => first(client.getUsers({ signal })),
-    () => client.login({ signal }),
-    () => client.logout({ signal }),
-    () => client.editUser("id", (data) => data, { signal }),
-  ];
-  for (const call of calls) {
-    assertStrictEquals(await assertRejects(call), reason);
+  controller.abort(reason);
+  for (const { name, run } of OPERATIONS) {
+    const outcome = await run(client, world, { signal }).catch((error) =>
+      error
+    );
+    assertStrictEquals(outcome, reason, name);
   }
-  assertEquals(server.exchanges, []);
   assertEquals([counted.listeners, counted.added], [0, 0]);
 });
 
@@ -124,14 +97,14 @@ Deno.test("signal ends a call whose custom fetch ignores it, and the late body i
   const answered = Promise.withResolvers<Response>();
   const client = stubClient(() => answered.promise);
   const pending = client.getInfo({ signal }).catch((error) => error);
-  await new Promise((resolve) => setTimeout(resolve)); // fetch was called
+  await nextTurn(); // fetch was called
   counted.controller.abort("enough");
   assertEquals(await within(pending), "enough");
   assertEquals(counted.listeners, 0);
   let isCanceled = false;
   const body = new ReadableStream({ cancel: () => void (isCanceled = true) });
   answered.resolve(new Response(body));
-  await new Promise((resolve) => setTimeout(resolve));
+  await nextTurn();
   assertEquals(isCanceled, true);
 });
 
@@ -145,7 +118,7 @@ Deno.test("signal's reason wins if an abort listener of the caller logs out", as
   signal.addEventListener("abort", () => client.logout());
   const call = client.getInfo({ signal }).catch((reason) => reason);
   await attempted.promise;
-  await new Promise((resolve) => setTimeout(resolve)); // the backoff began
+  await nextTurn(); // the backoff began
   controller.abort("enough");
   assertEquals(await call, "enough");
 });
@@ -171,23 +144,21 @@ Deno.test("timeout leaves no listener on its alarm, which would keep the program
     deadlines.push(counted);
     return counted.signal;
   });
-  await using server = new StandInServer();
-  const client = server.client({ timeout: 54_321 }); // no other test has it
-  await client.getInfo();
-  await client.login();
-  const { id } = await client.createCluster("ceph");
-  await client.editCluster(id, (data) => ({ ...data, name: "other" }));
-  await client.getClusters();
-  await client.getClusters().toArray();
-  await assertRejects(() => client.getUser("unknown"));
-  await client.deleteCluster(id);
-  server.standIn.revokeTokens();
-  await client.getUserSelf();
-  await client.logout();
-  await client.logout();
-  await Promise.allSettled([client.getUserSelf(), client.logout()]);
-  assertEquals(deadlines.map(({ listeners }) => listeners), [0]);
-  assertGreater(Number(deadlines[0]?.added), 10); // all calls share it
+  const timeout = 54_321; // no other test has it
+  for (const { run } of OPERATIONS) {
+    const world = await openWorld();
+    const { fetch } = world.standIn;
+    const client = makeClient("http://decapod", { fetch, timeout });
+    await run(client, world);
+    await Promise.allSettled([client.getUserSelf(), client.logout()]);
+    const id = crypto.randomUUID();
+    await assertRejects(() => client.getUser(id), DecapodAPIError);
+  }
+  assert(deadlines.length > 0);
+  for (const { added, listeners } of deadlines) {
+    assertEquals(listeners, 0);
+    assert(added > 0);
+  }
 });
 
 Deno.test("timeout shares an alarm only with calls that start within 1 % of it", async () => {
