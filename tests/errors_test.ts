@@ -20,78 +20,50 @@ import {
   DecapodTimeoutError,
   DecapodWaitTimeoutError,
   type Execution,
+  type V1Client,
 } from "../mod.ts";
 import { addCaller } from "../internal/caller.ts";
+import { ID } from "./support/execution.ts";
 import { RawServer } from "./support/raw.ts";
 import { apiError, makeClient, StandInServer } from "./support/server.ts";
 import { CLOSED, LOGGED_IN, stubClient, typed } from "./support/stub.ts";
+import { untyped } from "./support/untyped.ts";
 
-const EXECUTION: Execution = {
-  id: "231c54ee-384b-4fce-8ad4-7e029c7d13cb",
-  model: "execution",
-  version: 3,
-  initiator_id: null,
-  time_updated: 1479300415,
-  time_deleted: 0,
-  data: {
-    state: "failed",
-    playbook_configuration: {
-      id: "9a962393-a1bd-4a96-a9dc-fc151327eea7",
-      version: 1,
-      playbook_name: "cluster_deploy",
-    },
-  },
-};
+const EXECUTION: Execution = untyped({ id: ID, data: { state: "failed" } });
 
-const request = { method: "POST", url: "http://decapod.example/v1/user/" };
-
-const API = {
-  code: 503,
-  error: "Busy",
-  description: "Later",
-  retryAfter: 5000,
-};
+const REQUEST = { method: "POST", url: "http://decapod.example/v1/user/" };
+const API = { code: 503, error: "Busy", description: "Wait", retryAfter: 5000 };
 const FAILED = { execution: EXECUTION, failedSteps: [] };
 const LATE = { execution: EXECUTION, states: { failed: 1 } };
 
-/** One error of each class, its name and the fields of its own. */
-const ERRORS: [DecapodError, string, Record<string, unknown>?][] = [
-  [new DecapodError("Sorry", request), "DecapodError"],
-  [new DecapodConnectionError("Sorry", request), "DecapodConnectionError"],
-  [new DecapodTimeoutError("Sorry", request), "DecapodTimeoutError"],
-  [new DecapodResponseError("Sorry", request), "DecapodResponseError"],
-  [
-    new DecapodAPIError("Sorry", { ...request, ...API }),
-    "DecapodAPIError",
-    API,
-  ],
-  [
-    new DecapodExecutionError("Sorry", { ...request, ...FAILED }),
-    "DecapodExecutionError",
+/** One error of each class, and the fields of its own. */
+const ERRORS: Record<string, [DecapodError, Record<string, unknown>?]> = {
+  DecapodError: [new DecapodError("Sorry", REQUEST)],
+  DecapodConnectionError: [new DecapodConnectionError("Sorry", REQUEST)],
+  DecapodTimeoutError: [new DecapodTimeoutError("Sorry", REQUEST)],
+  DecapodResponseError: [new DecapodResponseError("Sorry", REQUEST)],
+  DecapodAPIError: [new DecapodAPIError("Sorry", { ...REQUEST, ...API }), API],
+  DecapodExecutionError: [
+    new DecapodExecutionError("Sorry", { ...REQUEST, ...FAILED }),
     FAILED,
   ],
-  [
-    new DecapodWaitTimeoutError("Sorry", { ...request, ...LATE }),
-    "DecapodWaitTimeoutError",
+  DecapodWaitTimeoutError: [
+    new DecapodWaitTimeoutError("Sorry", { ...REQUEST, ...LATE }),
     LATE,
   ],
-];
+};
 
-for (const [error, name, own] of ERRORS) {
+for (const [name, [error, own]] of Object.entries(ERRORS)) {
   Deno.test(`${name} has a name, the request and JSON`, () => {
     assertInstanceOf(error, DecapodError);
     assertInstanceOf(error, Error);
     assertEquals(String(error), `${name}: Sorry`);
     assertEquals("cause" in error, false);
     assertEquals(error.exception, undefined);
-    const fields = {
-      name,
-      message: "Sorry",
-      ...request,
-      outcomeUnknown: false,
-    };
-    assertEquals(JSON.parse(JSON.stringify(error)), { ...fields, ...own });
-    assertObjectMatch(error, { ...fields, ...own });
+    const message = "Sorry";
+    const fields = { name, message, ...REQUEST, outcomeUnknown: false, ...own };
+    assertEquals(JSON.parse(JSON.stringify(error)), fields);
+    assertObjectMatch(error, fields);
     assert(error.stack?.startsWith(`${name}: Sorry`) ?? true);
   });
 }
@@ -125,16 +97,20 @@ Deno.test("DecapodAPIError.json is what the server sent, with the description", 
   assertEquals([error.code, error.error], Object.values(code));
 });
 
-const BAD_REQUEST = { status: 400, statusText: "Bad Request" };
-const html = (status: number, text: string) =>
-  typed("text/html", text, { status });
+/** A response with a reason phrase. */
+const reply = (status: number, statusText: string, text: BodyInit | null) =>
+  new Response(text, { status, statusText });
 
-/** Error responses, the end of the message, and the error's fields. */
+const CHECK_URL = "(check that the URL points to the Decapod API)";
+const ONLY_STATUS = "<title>404 Not Found</title><h1>404 Not Found</h1>";
+const NGINX = "<title>405 Not Allowed</title><h1>405 Not Allowed</h1>nginx";
+
+/** Error responses, the message after the URL, and the error's fields. */
 const RESPONSES: Record<
   string,
   [Response, part: string, error: string, description?: string]
 > = {
-  "Decapod's own": [
+  "an error of Decapod": [
     apiError(403, "Forbidden", "Access was forbidden!"),
     "403 Forbidden: Access was forbidden! (the method's documentation",
     "Forbidden",
@@ -146,80 +122,83 @@ const RESPONSES: Record<
     "InvalidJSONError",
     "'a' is short\n'b' is long",
   ],
+  "a message that starts with the status": [
+    apiError(400, "InvalidJSONError", "400 items is too many"),
+    "400 InvalidJSONError: 400 items is too many",
+    "InvalidJSONError",
+    "400 items is too many",
+  ],
   "JSON with fields of other types": [
-    Response.json({ error: 5, message: ["no"] }, BAD_REQUEST),
-    "400 Bad Request",
-    "Bad Request",
+    Response.json({ error: 5, message: ["no"] }, { status: 400 }),
+    "400",
+    "400",
   ],
   "a JSON text": [
-    Response.json("no", BAD_REQUEST),
+    Response.json("no", { status: 400, statusText: "Bad Request" }),
     '400 Bad Request: "no"',
     "Bad Request",
     '"no"',
   ],
-  HTML: [
-    html(
-      502,
-      "<html><head><title>502</title><style>p {}</style></head>\n<body>Try <b>later</b></body>",
-    ),
+  "HTML": [
+    reply(502, "", "<style>p {}</style>\n<body>Try <b>later</b></body>"),
     "502: Try later",
     "502",
     "Try later",
   ],
   "HTML that is too long": [
-    html(502, `<p>${"x".repeat(600_000)}`),
+    reply(502, "", `<p>${"x".repeat(600_000)}`),
     `502: ${"x".repeat(100)}`,
     "502",
     `${"x".repeat(150)}…${"x".repeat(149)}`,
   ],
   "only its status in HTML": [
-    new Response("<title>404 Not Found</title><h1>404 Not Found</h1>", {
-      status: 404,
-      statusText: "Not Found",
-    }),
-    "404 Not Found (check that the URL points to the Decapod API)",
+    reply(404, "Not Found", ONLY_STATUS),
+    `404 Not Found ${CHECK_URL}`,
     "Not Found",
   ],
   "its name twice in HTML": [
-    new Response("<h1>Not Found</h1><p>Not Found</p>", {
-      status: 404,
-      statusText: "Not Found",
-    }),
-    "404 Not Found (check that the URL points to the Decapod API)",
+    reply(404, "Not Found", "<h1>Not Found</h1><p>Not Found</p>"),
+    `404 Not Found ${CHECK_URL}`,
     "Not Found",
+  ],
+  "HTML of nginx": [
+    reply(405, "Not Allowed", NGINX),
+    `405 Not Allowed: nginx ${CHECK_URL}`,
+    "Not Allowed",
+    "nginx",
+  ],
+  "HTML of nginx over HTTP/2, which has no reason phrases": [
+    reply(405, "", NGINX),
+    `405: Not Allowed nginx ${CHECK_URL}`,
+    "405",
+    "Not Allowed nginx",
+  ],
+  "HTML of nginx and the reason phrase of a proxy": [
+    reply(405, "Method Not Allowed", NGINX),
+    `405 Not Allowed nginx ${CHECK_URL}`,
+    "Method Not Allowed",
+    "405 Not Allowed nginx",
   ],
   "an encoding that is not undone": [
     new Response("garbage", {
       status: 500,
-      statusText: "Sorry",
       headers: { "content-encoding": "deflate" },
     }),
-    "500 Sorry",
-    "Sorry",
+    "500",
+    "500",
   ],
   "a status of the proxy": [
-    new Response("", { status: 413, statusText: "Too Large" }),
+    reply(413, "Too Large", ""),
     "413 Too Large (the proxy in front of Decapod accepts less at once)",
     "Too Large",
   ],
-  nothing: [
-    new Response(null, { status: 500, statusText: "Sorry" }),
-    "500 Sorry",
-    "Sorry",
-  ],
-  "neither a name nor a reason phrase": [
-    new Response("", { status: 599 }),
-    "599",
-    "599",
-  ],
+  "nothing": [reply(500, "Sorry", null), "500 Sorry", "Sorry"],
+  "neither a name nor a reason phrase": [reply(599, "", ""), "599", "599"],
 };
 
-for (
-  const [name, [response, part, error, description = ""]] of Object.entries(
-    RESPONSES,
-  )
-) {
+for (const [name, row] of Object.entries(RESPONSES)) {
   Deno.test(`DecapodAPIError describes a response with ${name}`, async () => {
+    const [response, part, error, description = ""] = row;
     const client = stubClient(() => response, { retries: 0 });
     const thrown = await assertRejects(() => client.getInfo(), DecapodAPIError);
     const start = `GET http://decapod.example/v1/info/: ${part}`;
@@ -230,64 +209,36 @@ for (
   });
 }
 
-/** Fails unless getInfo() rejects a response with this message. */
-async function assertUnexpected(
-  response: Response,
-  part: string,
-): Promise<void> {
-  const client = stubClient(() => response);
-  await assertRejects(() => client.getInfo(), DecapodResponseError, part);
-}
-
-Deno.test("DecapodResponseError describes a redirect without Location, as browsers show it", async () => {
-  const response = Response.json({});
-  Object.defineProperties(response, {
+Deno.test("DecapodResponseError describes an empty response and a redirect as browsers show it", async () => {
+  const redirect = Object.defineProperties(Response.json({}), {
     type: { value: "opaqueredirect" },
     ok: { value: false },
     status: { value: 0 },
   });
-  await assertUnexpected(
-    response,
-    "a redirect to another place, which would lose",
-  );
+  const responses: [Response, part: string][] = [
+    [typed("application/json", null), "it is empty"],
+    [redirect, "a redirect to another place, which would lose"],
+  ];
+  for (const [response, part] of responses) {
+    const client = stubClient(() => response);
+    await assertRejects(() => client.getInfo(), DecapodResponseError, part);
+  }
 });
 
-Deno.test("DecapodResponseError describes a response without a body", () =>
-  assertUnexpected(typed("application/json", null), "it is empty"));
-
 Deno.test("DecapodAPIError asks to check the URL if the response is HTML of a status of other servers", async () => {
-  const hint = "check that the URL points to the Decapod API";
   const statuses = [400, 403, 404, 405, 407, 410, 413, 429, 500, 502, 503];
   const doubted: number[] = [];
   for (const status of statuses) {
-    const client = stubClient(() => html(status, "<h1>Sorry</h1>"), {
+    const client = stubClient(() => reply(status, "", "<h1>Sorry</h1>"), {
       retries: 0,
     });
     const { message } = await assertRejects(
       () => client.login(),
       DecapodAPIError,
     );
-    if (message.includes(hint)) doubted.push(status);
+    if (message.includes(CHECK_URL)) doubted.push(status);
   }
   assertEquals(doubted, [400, 404, 405, 410]); // 403 has a hint of its own
-});
-
-Deno.test("DecapodAPIError says each text of an HTML page once", async () => {
-  const title = "405 Not Allowed";
-  const text = `<title>${title}</title><h1>${title}</h1><hr>nginx`;
-  // HTTP/2 has no reason phrases, and not every proxy has that of nginx.
-  for (const statusText of ["Not Allowed", "", "Method Not Allowed"]) {
-    const client = stubClient(() =>
-      new Response(text, { status: 405, statusText })
-    );
-    const { message } = await assertRejects(
-      () => client.login(),
-      DecapodAPIError,
-      "nginx (check that the URL points to the Decapod API)",
-    );
-    const texts = message.replaceAll("Method Not Allowed", "");
-    assert(texts.split("Not Allowed").length <= 2, message);
-  }
 });
 
 const LONG = "x".repeat(3000);
@@ -337,23 +288,19 @@ Deno.test("createCluster() keeps the warning of an unknown outcome in a message 
 
 Deno.test("getServers() says how long the URL is if Decapod's nginx does not accept it", async () => {
   const ids = Array.from({ length: 200 }, () => crypto.randomUUID());
-  const filter = { model_id: { in: ids } };
+  const getServers = async (client: V1Client) =>
+    await client.getServers({ filter: { model_id: { in: ids } } });
   const hint = "filter by fewer values per request";
-  const client = stubClient(() =>
-    new Response("<h1>414 Request-URI Too Large</h1>", { status: 414 })
-  );
-  const refused = await assertRejects(
-    async () => await client.getServers({ filter }),
+  const { url, message } = await assertRejects(
+    () => getServers(stubClient(() => reply(414, "", ""))),
     DecapodAPIError,
     hint,
   );
-  assertEquals(refused.code, 414);
-  assertStringIncludes(refused.message, `${refused.url?.length} characters`);
+  assertStringIncludes(message, `${url?.length} characters`);
   // The connection may break before the status arrives.
   await using broken = new RawServer((peer) => peer.firstByte());
   await assertRejects(
-    async () =>
-      await broken.client({ ...LOGGED_IN, retries: 0 }).getServers({ filter }),
+    () => getServers(broken.client({ ...LOGGED_IN, retries: 0 })),
     DecapodConnectionError,
     hint,
   );
@@ -363,19 +310,26 @@ Deno.test("getServers() says how long the URL is if Decapod's nginx does not acc
   ];
   for (const other of others) {
     const { message } = await assertRejects(
-      async () => await other.getServers({ filter }),
+      () => getServers(other),
       DecapodError,
     );
     assert(!message.includes("characters"), message);
   }
 });
 
-Deno.test("getInfo() names a header that is too long for Decapod's nginx", async () => {
-  const client = stubClient(() => new Response("", { status: 400 }));
+Deno.test("DecapodAPIError names a header or a path that is too long for Decapod's nginx", async () => {
+  const long = "x".repeat(5000);
   await assertRejects(
-    () => client.getInfo({ headers: { "x-long": "x".repeat(5000) } }),
+    () =>
+      stubClient(() => reply(400, "", ""), { headers: { "x-long": long } })
+        .getInfo(),
     DecapodAPIError,
     "the header x-long is too long",
+  );
+  await assertRejects(
+    () => stubClient(() => reply(414, "", "")).getUser(long),
+    DecapodAPIError,
+    "accepts about 4096: shorten it",
   );
 });
 
@@ -409,24 +363,4 @@ Deno.test("addCaller() appends the caller's frames although each stack on Node e
   addCaller(error, caller);
   addCaller(error, caller);
   assertEquals(error.stack.split("mine.js").length, 2);
-});
-
-Deno.test("DecapodAPIError names the error if Decapod's message starts with the status", async () => {
-  const client = stubClient(() =>
-    apiError(400, "InvalidJSONError", "400 items is too many")
-  );
-  await assertRejects(
-    () => client.getInfo(),
-    DecapodAPIError,
-    "400 InvalidJSONError: 400 items is too many",
-  );
-});
-
-Deno.test("DecapodAPIError says that a URL without a filter is too long", async () => {
-  const client = stubClient(() => new Response("", { status: 414 }));
-  await assertRejects(
-    () => client.getUser("x".repeat(5000)),
-    DecapodAPIError,
-    "accepts about 4096: shorten it",
-  );
 });

@@ -107,7 +107,10 @@ const FAILURES: Record<string, (echo: string) => Response> = {
   "an error's lines": (echo) =>
     apiError(400, "Bad", echo.replaceAll(" | ", "\n\t")),
   "HTML with 502": (echo) => failure(502, `<html><b>${echo}</b></html>`),
-  "cut JSON with 500": (echo) => failure(500, `{"a":${JSON.stringify(echo)}`),
+  "cut JSON with 500": (echo) =>
+    failure(500, `{"message":${JSON.stringify(echo)}`, {
+      "content-type": "application/json",
+    }),
   "a content type": () => typed(`a/${HEADER_ECHO}`, ""),
   "a redirect": () => failure(302, "", { location: HEADER_ECHO }),
   "Retry-After": () => failure(503, "", { "retry-after": HEADER_ECHO }),
@@ -196,27 +199,19 @@ Deno.test("DecapodConnectionError.cause is a copy with name, message, stack, cod
 
 Deno.test("peekPasswordReset() and resetPassword() show no reset token in URLs", async () => {
   const url = "http://decapod.example/v1/password_reset/[redacted]/";
-  for (const name of ["peekPasswordReset", "resetPassword"]) {
-    const [call] = CALLS[name] ?? [];
-    assert(call);
-    const { error, attempts } = await provoke(
-      call,
-      () => apiError(404, "NotFound", "Gone"),
-    );
+  const calls: Call[] = [
+    (client) => client.peekPasswordReset(RESET),
+    (client) => client.resetPassword(RESET, NEW_PASSWORD),
+    // Redacting the new password would reveal it: it is a part of the URL.
+    (client) => client.resetPassword("v", "password"),
+  ];
+  for (const call of calls) {
+    const { error, attempts } = await provoke(call, () => failure(404, ""));
     assertInstanceOf(error, DecapodAPIError);
     assertEquals([error.url, attempts[0]?.url], [url, url]);
     assertStringIncludes(error.message, url);
     assertNoSecrets(error, [RESET, NEW_PASSWORD]);
   }
-});
-
-Deno.test("resetPassword() does not reveal a new password that is part of the URL by redacting it", async () => {
-  const client = stubClient(() => failure(404, ""));
-  const { url } = await assertRejects(
-    () => client.resetPassword("v", "password"),
-    DecapodAPIError,
-  );
-  assertEquals(url, "http://decapod.example/v1/password_reset/[redacted]/");
 });
 
 Deno.test("DecapodResponseError shows no credentials of a redirect", async () => {
@@ -358,17 +353,10 @@ Deno.test("DecapodAPIError redacts the values of secret headers", async () => {
   assertEquals(description, `${"[redacted], ".repeat(7)}visible by basic auth`);
 });
 
-Deno.test("getInfo() does not quote an invalid value", async () => {
-  const bad = "secret\r\nvalue: x";
+Deno.test("peekPasswordReset() does not quote an invalid token", async () => {
   const client = makeClient("http://decapod.example");
-  const calls = [
-    () => client.getInfo({ headers: { authorization: bad } }),
-    () => client.peekPasswordReset("\ud800secret"),
-  ];
-  for (const call of calls) {
-    const error = await assertRejects(call, TypeError);
-    assertNoSecrets(error, ["secret", "value: x"]);
-  }
+  const read = () => client.peekPasswordReset("\ud800secret");
+  assertNoSecrets(await assertRejects(read, TypeError), ["secret"]);
 });
 
 Deno.test("Client shows its URL and no secret when it is inspected", async () => {
