@@ -237,22 +237,17 @@ Deno.test("waitForExecution() names failed steps and their servers, five at most
 });
 
 Deno.test("waitForExecution() reports a failure even if its failed steps cannot be read in time", async () => {
-  const forbid = () => apiError(403, "Forbidden", "no");
-  const hang = ({ hanging }: ScriptedExecution) => hanging.promise;
   for (
-    const [onSteps, options, reason] of [
-      [forbid, {}, "DecapodAPIError: GET "],
-      [
-        hang,
-        { timeout: 100 },
-        `DecapodWaitTimeoutError: Execution ${ID} ended as failed, but its details could not be read within 100 ms`,
-      ],
+    const [timeout, reason] of [
+      [undefined, "DecapodAPIError: GET "],
+      [100, "ended as failed, but its details could not be read within 100 ms"],
     ] as const
   ) {
     const execution = new ScriptedExecution("failed");
-    execution.onSteps = () => onSteps(execution);
+    execution.onSteps = () =>
+      timeout ? execution.hanging.promise : apiError(403, "Forbidden", "no");
     const { failedSteps, cause } = await assertRejects(
-      () => wait(execution, options),
+      () => wait(execution, { timeout }),
       DecapodExecutionError,
       "ended as failed (its failed steps could not be read)",
     );
@@ -273,41 +268,31 @@ Deno.test("waitForExecution() rejects with the caller's reason at an abort while
   assertEquals(outcome, "enough");
 });
 
-/** States, the `expect` option, and the state of the result, if any. */
-const LAST_STATES: [string, WaitOptions["expect"], string?][] = [
+const FAILS = "DecapodExecutionError";
+
+/** States, the `expect` option, the last state or the error, and the polls. */
+const LAST_STATES: [string, WaitOptions["expect"], string, number?][] = [
   ["started completed", undefined, "completed"],
-  ["started canceled", undefined],
-  ["started failed", undefined],
+  ["started canceled", undefined, FAILS],
+  ["started failed", undefined, FAILS],
   ["started canceled", ["canceled"], "canceled"],
   ["canceled", ["canceled"], "canceled"],
-  ["started canceling", ["canceled"], "canceled"],
-  ["started completed", ["canceled"]],
-  ["started failed", ["canceled", "completed"]],
+  ["started canceling", ["canceled"], "canceled", 2],
+  ["started completed", ["canceled"], FAILS],
+  ["started failed", ["canceled", "completed"], FAILS],
   ["started failed", ["failed"], "failed"],
   ["started canceling", ["canceling", "canceled"], "canceling"],
   ["started unheard-of", ["unheard-of"], "unheard-of"],
 ];
 
 Deno.test("waitForExecution() resolves with the first expected state, and rejects if it ends in another", async () => {
-  for (const [states, expect, state] of LAST_STATES) {
+  for (const [states, expect, expected, polls = 1] of LAST_STATES) {
     const changes = { 2: "canceled" };
     const execution = new ScriptedExecution(`created ${states}`, changes);
+    const outcome = await wait(execution, { expect })
+      .then(({ data }) => data.state, ({ name }) => name);
     const label = `${states}, expected ${expect}`;
-    if (state) {
-      assertEquals(
-        (await wait(execution, { expect })).data.state,
-        state,
-        label,
-      );
-    } else {
-      await assertRejects(
-        () => wait(execution, { expect }),
-        DecapodExecutionError,
-        `ended as ${states.split(" ")[1]}`,
-        label,
-      );
-    }
-    assertEquals(execution.polls, states.endsWith(state ?? "") ? 1 : 2, label);
+    assertEquals([outcome, execution.polls], [expected, polls], label);
   }
 });
 
@@ -392,12 +377,9 @@ Deno.test("followExecution() yields each of 10,000 steps once and in order, and 
     return undefined;
   });
   await using client = server.client({ timeout: TIMEOUT });
-  const { id } = server.standIn.seedExecution({
-    servers: 50,
-    steps: 10_000,
-    duration: 3_600_000,
-    delay: 5000,
-  });
+  const size = { servers: 50, steps: 10_000 };
+  const times = { duration: 3_600_000, delay: 5000 };
+  const { id } = server.standIn.seedExecution({ ...size, ...times });
   const states: string[] = [];
   const steps: ExecutionStep[] = [];
   using _ = skipWaits(TIMEOUT);
@@ -485,12 +467,8 @@ Deno.test("followExecution() and waitForExecution() continue if an execution sti
     const awaited = new ScriptedExecution("created", changes);
     const states: string[] = [];
     const onUpdate = ({ data }: Execution) => void states.push(data.state);
-    const outcome = await withExecution(
-      awaited,
-      (client) =>
-        client.waitForExecution(ID, { onUpdate })
-          .then(({ data }) => data.state, String),
-    );
+    const outcome = await wait(awaited, { onUpdate })
+      .then(({ data }) => data.state, String);
     assertStringIncludes(outcome, end);
     assertEquals(states, expected);
     assertEquals(awaited.polls, 7);
@@ -654,10 +632,6 @@ Deno.test("waitForExecution() and followExecution() reject invalid options and s
       await assertRejects(() => follow(options), Class, part, label);
     }
   }
-  await assertRejects(
-    () => follow({ expect: ["failed"] }),
-    TypeError,
-    "expect",
-  );
+  await assertRejects(() => follow({ expect: ["failed"] }), TypeError);
   assertEquals(server.exchanges, []);
 });
