@@ -12,7 +12,7 @@ import { OPERATIONS } from "./operations.ts";
 import { gate, within } from "./support/gate.ts";
 import { CountedSignal, replace } from "./support/patch.ts";
 import { RawServer } from "./support/raw.ts";
-import { INFO, makeClient, StandInServer } from "./support/server.ts";
+import { INFO, makeClient } from "./support/server.ts";
 import { head, stubClient } from "./support/stub.ts";
 import { openWorld } from "./support/world.ts";
 
@@ -49,21 +49,15 @@ Deno.test("signal that is already aborted sends nothing and gets no listener", a
   const reason = new Error("too late");
   controller.abort(reason);
   for (const { name, run } of OPERATIONS) {
-    const outcome = await run(client, world, { signal }).catch((error) =>
-      error
-    );
-    assertStrictEquals(outcome, reason, name);
+    const call = run(client, world, { signal });
+    assertStrictEquals(await call.catch((error) => error), reason, name);
   }
   assertEquals([counted.listeners, counted.added], [0, 0]);
 });
 
 Deno.test("signal that many calls share has one listener at most", async () => {
   const wall = gate();
-  await using server = new StandInServer({}, async ({ path }) => {
-    if (path === "/v1/info/") await wall.pass();
-    return undefined;
-  });
-  const client = server.client();
+  const client = stubClient(() => wall.pass().then(() => Response.json(INFO)));
   const counted = new CountedSignal();
   const { signal } = counted;
   const calls = Array.from({ length: 12 }, () => client.getInfo({ signal }));
