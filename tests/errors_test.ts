@@ -20,12 +20,13 @@ import {
   DecapodTimeoutError,
   DecapodWaitTimeoutError,
   type Execution,
+  type JsonValue,
   type V1Client,
 } from "../mod.ts";
 import { addCaller } from "../internal/caller.ts";
 import { ID } from "./support/execution.ts";
 import { RawServer } from "./support/raw.ts";
-import { apiError, makeClient } from "./support/server.ts";
+import { apiError, json, makeClient } from "./support/server.ts";
 import { CLOSED, LOGGED_IN, stubClient, typed } from "./support/stub.ts";
 import { untyped } from "./support/untyped.ts";
 
@@ -104,112 +105,73 @@ Deno.test("DecapodAPIError.json is what the server sent, with the description", 
 const reply = (status: number, statusText: string, text: BodyInit | null) =>
   new Response(text, { status, statusText });
 
-const CHECK_URL = "(check that the URL points to the Decapod API)";
-const ONLY_STATUS = "<title>404 Not Found</title><h1>404 Not Found</h1>";
+/** Fails unless an error has this message after the URL, and these fields. */
+async function assertDescribed(
+  response: Response,
+  shown: string,
+  name: string,
+  text = "",
+): Promise<void> {
+  const { message, code, error, description } = await errorOf(response);
+  const start = `GET http://decapod.example/v1/info/: ${shown}`;
+  assertEquals(message.slice(0, start.length), start);
+  assertEquals(message.includes("\n"), false);
+  assertEquals([error, description], [name, text]);
+  assertEquals(code, response.status);
+}
+
+/** Bodies in JSON, and the message, name and description of the error. */
+const BODIES: [JsonValue, shown: string, name: string, text?: string][] = [
+  [{ error: "Wrong", message: "a\nb" }, "400 Wrong: a b", "Wrong", "a\nb"],
+  [{ error: "Wrong", message: "400 a" }, "400 Wrong: 400 a", "Wrong", "400 a"],
+  [{ error: 5, message: ["no"] }, "400 Bad", "Bad"],
+  ["no", '400 Bad: "no"', "Bad", '"no"'],
+];
+
+Deno.test("DecapodAPIError shows the name and the message of Decapod's error on one line", async () => {
+  const forbidden = apiError(403, "Forbidden", "No");
+  const shown = "403 Forbidden: No (the method's documentation";
+  await assertDescribed(forbidden, shown, "Forbidden", "No");
+  for (const [body, ...expected] of BODIES) {
+    const response = json(body, { status: 400, statusText: "Bad" });
+    await assertDescribed(response, ...expected);
+  }
+});
+
+const TIP = "(check that the URL points to the Decapod API)";
+const NOT_FOUND = "<title>404 Not Found</title><h1>404 Not Found</h1>";
 const NGINX = "<title>405 Not Allowed</title><h1>405 Not Allowed</h1>nginx";
 
-/** Error responses, the message after the URL, and the error's fields. */
-const RESPONSES: Record<
-  string,
-  [Response, part: string, error: string, description?: string]
-> = {
-  "an error of Decapod": [
-    apiError(403, "Forbidden", "Access was forbidden!"),
-    "403 Forbidden: Access was forbidden! (the method's documentation",
-    "Forbidden",
-    "Access was forbidden!",
-  ],
-  "several lines": [
-    apiError(400, "InvalidJSONError", "'a' is short\n'b' is long"),
-    "400 InvalidJSONError: 'a' is short 'b' is long",
-    "InvalidJSONError",
-    "'a' is short\n'b' is long",
-  ],
-  "a message that starts with the status": [
-    apiError(400, "InvalidJSONError", "400 items is too many"),
-    "400 InvalidJSONError: 400 items is too many",
-    "InvalidJSONError",
-    "400 items is too many",
-  ],
-  "JSON with fields of other types": [
-    Response.json({ error: 5, message: ["no"] }, { status: 400 }),
-    "400",
-    "400",
-  ],
-  "a JSON text": [
-    Response.json("no", { status: 400, statusText: "Bad Request" }),
-    '400 Bad Request: "no"',
-    "Bad Request",
-    '"no"',
-  ],
-  "HTML": [
-    reply(502, "", "<style>p {}</style>\n<body>Try <b>later</b></body>"),
-    "502: Try later",
-    "502",
-    "Try later",
-  ],
-  "HTML that is too long": [
-    reply(502, "", `<p>${"x".repeat(600_000)}`),
+/** Statuses, reason phrases, pages, and the message and the text of the error. */
+const PAGES: [number, string, string | null, shown: string, text?: string][] = [
+  [502, "", "<style>p{}</style>\n<b>Not</b> now", "502: Not now", "Not now"],
+  [
+    502,
+    "",
+    `<p>${"x".repeat(600_000)}`,
     `502: ${"x".repeat(100)}`,
-    "502",
     `${"x".repeat(150)}…${"x".repeat(149)}`,
   ],
-  "only its status in HTML": [
-    reply(404, "Not Found", ONLY_STATUS),
-    `404 Not Found ${CHECK_URL}`,
-    "Not Found",
-  ],
-  "its name twice in HTML": [
-    reply(404, "Not Found", "<h1>Not Found</h1><p>Not Found</p>"),
-    `404 Not Found ${CHECK_URL}`,
-    "Not Found",
-  ],
-  "HTML of nginx": [
-    reply(405, "Not Allowed", NGINX),
-    `405 Not Allowed: nginx ${CHECK_URL}`,
-    "Not Allowed",
-    "nginx",
-  ],
-  "HTML of nginx over HTTP/2, which has no reason phrases": [
-    reply(405, "", NGINX),
-    `405: Not Allowed nginx ${CHECK_URL}`,
-    "405",
-    "Not Allowed nginx",
-  ],
-  "HTML of nginx and the reason phrase of a proxy": [
-    reply(405, "Method Not Allowed", NGINX),
-    `405 Not Allowed nginx ${CHECK_URL}`,
-    "Method Not Allowed",
-    "405 Not Allowed nginx",
-  ],
-  "an encoding that is not undone": [
-    new Response("garbage", {
-      status: 500,
-      headers: { "content-encoding": "deflate" },
-    }),
-    "500",
-    "500",
-  ],
-  "a status of the proxy": [
-    reply(413, "Too Large", ""),
-    "413 Too Large (the proxy in front of Decapod accepts less at once)",
-    "Too Large",
-  ],
-  "nothing": [reply(500, "Sorry", null), "500 Sorry", "Sorry"],
-  "neither a name nor a reason phrase": [reply(599, "", ""), "599", "599"],
-};
+  [404, "Not Found", NOT_FOUND, `404 Not Found ${TIP}`],
+  [404, "Not Found", "<h1>Not Found</h1>Not Found", `404 Not Found ${TIP}`],
+  [405, "Not Allowed", NGINX, `405 Not Allowed: nginx ${TIP}`, "nginx"],
+  // HTTP/2 has no reason phrases, and a proxy may have its own.
+  [405, "", NGINX, `405: Not Allowed nginx ${TIP}`, "Not Allowed nginx"],
+  [405, "Oops", NGINX, `405 Not Allowed nginx ${TIP}`, "405 Not Allowed nginx"],
+  [413, "Large", "", "413 Large (the proxy in front of Decapod accepts less"],
+  [500, "Sorry", null, "500 Sorry"],
+  [599, "", "", "599"],
+];
 
-for (const [name, row] of Object.entries(RESPONSES)) {
-  Deno.test(`DecapodAPIError describes a response with ${name}`, async () => {
-    const [response, part, error, description = ""] = row;
-    const thrown = await errorOf(response);
-    const start = `GET http://decapod.example/v1/info/: ${part}`;
-    assertEquals(thrown.message.slice(0, start.length), start);
-    assertEquals(thrown.message.includes("\n"), false);
-    assertEquals([thrown.error, thrown.description], [error, description]);
-    assertEquals(thrown.code, response.status);
-  });
-}
+Deno.test("DecapodAPIError shows the text of a page of another server once, without tags", async () => {
+  for (const [status, reason, page, shown, text] of PAGES) {
+    const response = reply(status, reason, page);
+    await assertDescribed(response, shown, reason || `${status}`, text);
+  }
+  const headers = { "content-encoding": "deflate" }; // it is not undone
+  const encoded = new Response("garbage", { status: 500, headers });
+  await assertDescribed(encoded, "500", "500");
+});
 
 Deno.test("DecapodResponseError describes an empty response and a redirect as browsers show it", async () => {
   const redirect = Object.defineProperties(Response.json({}), {
@@ -232,7 +194,7 @@ Deno.test("DecapodAPIError asks to check the URL if the response is HTML of a st
   const doubted: number[] = [];
   for (const status of statuses) {
     const { message } = await errorOf(reply(status, "", "<h1>Sorry</h1>"));
-    if (message.includes(CHECK_URL)) doubted.push(status);
+    if (message.includes(TIP)) doubted.push(status);
   }
   assertEquals(doubted, [400, 404, 405, 410]); // 403 has a hint of its own
 });

@@ -1,11 +1,6 @@
 /** What logout() and disposal end, and logins that never settle. */
 
-import {
-  assertEquals,
-  assertInstanceOf,
-  assertLess,
-  assertRejects,
-} from "@std/assert";
+import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { DecapodError, type RequestOptions, type V1Client } from "../mod.ts";
 import { gate, within } from "./support/gate.ts";
