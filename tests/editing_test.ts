@@ -158,13 +158,10 @@ Deno.test("editUser() does not resend the write, whatever retries is", async () 
 Deno.test("editUser() rejects with what the change throws and writes nothing", () =>
   withUser(async (client, { id }, requests) => {
     const own = new Error("mine");
-    const changes: (() => UserData | Promise<UserData>)[] = [
-      () => {
-        throw own;
-      },
-      () => Promise.reject(own),
-    ];
-    for (const change of changes) {
+    const throwOwn = () => {
+      throw own;
+    };
+    for (const change of [throwOwn, () => Promise.reject(own)]) {
       const error = await assertRejects(() => client.editUser(id, change));
       assertStrictEquals(error, own);
     }

@@ -188,15 +188,11 @@ Deno.test("getExecutionLog() and streamExecutionLog() of a custom fetch reject w
     }),
   ];
   for (const respond of responses) {
-    for (let size = 0; size <= text.length; size++) {
+    for (let size = 0; size < text.length; size++) {
       const client = stubClient(() => untyped(respond(text.slice(0, size))), {
         retries: 0,
       });
       for (const read of READS) {
-        if (size === text.length) {
-          assertEquals([await read(client, ID)].flat().join("\n"), text);
-          continue;
-        }
         await assertRejects(
           () => read(client, ID),
           DecapodConnectionError,

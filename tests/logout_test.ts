@@ -54,10 +54,7 @@ Deno.test("logout() and asyncDispose end retries, waits for a login, edits and p
       await ended;
       // Nothing but the logout follows, and nobody logs in again.
       const later = server.exchanges.slice(requests);
-      assertEquals(
-        later.map(({ method, path }) => `${method} ${path}`),
-        ["DELETE /v1/auth/"],
-      );
+      assertEquals(later.map(({ method }) => method), ["DELETE"]);
     }
   }
 });
