@@ -3,111 +3,61 @@
 import {
   assert,
   assertEquals,
-  assertGreater,
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import { DecapodTimeoutError, type V1Client } from "../mod.ts";
+import { delay } from "@std/async/delay";
+import { DecapodAPIError, DecapodTimeoutError, type V1Client } from "../mod.ts";
+import { OPERATIONS } from "./operations.ts";
 import { gate, within } from "./support/gate.ts";
 import { CountedSignal, replace } from "./support/patch.ts";
-import { http, RawServer } from "./support/raw.ts";
-import { INFO, StandInServer } from "./support/server.ts";
+import { RawServer } from "./support/raw.ts";
+import { INFO, makeClient } from "./support/server.ts";
 import { head, stubClient } from "./support/stub.ts";
+import { openWorld } from "./support/world.ts";
 
-/** The first value of an iteration. */
-function first(items: AsyncIterable<unknown>): Promise<unknown> {
-  return items[Symbol.asyncIterator]().next();
-}
-
-/** What a call can be doing when it is aborted, and what it was sent by then. */
-const STAGES: [
-  name: string,
-  reached: "request" | "response" | "attempt",
-  sent?: string,
-  call?: (client: V1Client, signal: AbortSignal) => Promise<unknown>,
-][] = [
-  [
-    "waits for the login",
-    "request",
-    "",
-    (client, signal) => client.getUserSelf({ signal }),
-  ],
-  ["waits for the response", "request"],
-  ["reads the body", "response", `${head(100)}{"time":`],
-  ["reads the body of an error", "response", `${head(100, "500 No")}{"code":`],
-  [
-    "waits for another attempt",
-    "attempt",
-    http("503 Busy", "", { "retry-after": "20" }),
-  ],
-];
-
-for (const [name, reached, sent = "", call] of STAGES) {
-  Deno.test(`signal ends a call that ${name}`, async () => {
-    const here = Promise.withResolvers<void>();
-    const reach = (stage: string) => stage === reached && here.resolve();
+Deno.test("signal ends a call that waits for the response or reads it, and its connection", async () => {
+  for (const sent of ["", `${head(100)}{"time":`, head(100, "500 No")]) {
+    const reached = Promise.withResolvers<void>();
     await using server = new RawServer(async (peer) => {
       await peer.request();
-      reach("request");
       await peer.send(sent);
-      if (reached !== "attempt") await peer.abandoned();
+      reached.resolve();
+      await peer.abandoned();
     });
     const counted = new CountedSignal();
     const { controller, signal } = counted;
-    const client = server.client({
-      onAttempt: () => reach("attempt"),
-      async fetch(url, init) {
-        const response = await fetch(url, init);
-        reach("response");
-        return response;
-      },
-    });
-    const pending = call?.(client, signal) ?? client.getInfo({ signal });
-    await here.promise;
-    // Lets what follows begin: an attempt, a wait, a read.
-    await new Promise((resolve) => setTimeout(resolve));
+    const pending = server.client().getInfo({ signal });
+    await reached.promise;
+    await delay(20); // it reads
     const reason = { why: "no longer wanted" };
     controller.abort(reason);
     const outcome = await within(pending.catch((error) => error), 500);
     assertStrictEquals(outcome, reason);
     await server.settled();
-    assertEquals(counted.listeners, 0);
-    assert(counted.added > 0);
-  });
-}
+    assertEquals([counted.listeners, counted.added], [0, 1]);
+  }
+});
 
 Deno.test("signal that is already aborted sends nothing and gets no listener", async () => {
-  await using server = new StandInServer();
-  const client = server.client();
+  const world = await openWorld();
+  const client = stubClient(() => {
+    throw new Error("A request was sent");
+  });
   const counted = new CountedSignal();
-  const { signal } = counted;
+  const { controller, signal } = counted;
   const reason = new Error("too late");
-  counted.controller.abort(reason);
-  const calls = [
-    () => client.getUser("id", { signal }),
-    () => client.createCluster("ceph", { signal }),
-    () => client.getExecutionLog("id", { signal }),
-    () => first(client.streamExecutionLog("id", { signal })),
-    () => Promise.resolve(client.getUsers({ signal })),
-    () => first(client.getUsers({ signal })),
-    () => client.login({ signal }),
-    () => client.logout({ signal }),
-    () => client.editUser("id", (data) => data, { signal }),
-  ];
-  for (const call of calls) {
-    assertStrictEquals(await assertRejects(call), reason);
+  controller.abort(reason);
+  for (const { name, run } of OPERATIONS) {
+    const call = run(client, world, { signal });
+    assertStrictEquals(await call.catch((error) => error), reason, name);
   }
-  assertEquals(server.exchanges, []);
   assertEquals([counted.listeners, counted.added], [0, 0]);
 });
 
 Deno.test("signal that many calls share has one listener at most", async () => {
   const wall = gate();
-  await using server = new StandInServer({}, async ({ path }) => {
-    if (path === "/v1/info/") await wall.pass();
-    return undefined;
-  });
-  const client = server.client();
+  const client = stubClient(() => wall.pass().then(() => Response.json(INFO)));
   const counted = new CountedSignal();
   const { signal } = counted;
   const calls = Array.from({ length: 12 }, () => client.getInfo({ signal }));
@@ -124,14 +74,14 @@ Deno.test("signal ends a call whose custom fetch ignores it, and the late body i
   const answered = Promise.withResolvers<Response>();
   const client = stubClient(() => answered.promise);
   const pending = client.getInfo({ signal }).catch((error) => error);
-  await new Promise((resolve) => setTimeout(resolve)); // fetch was called
+  await delay(0); // fetch was called
   counted.controller.abort("enough");
   assertEquals(await within(pending), "enough");
   assertEquals(counted.listeners, 0);
   let isCanceled = false;
   const body = new ReadableStream({ cancel: () => void (isCanceled = true) });
   answered.resolve(new Response(body));
-  await new Promise((resolve) => setTimeout(resolve));
+  await delay(0);
   assertEquals(isCanceled, true);
 });
 
@@ -145,7 +95,7 @@ Deno.test("signal's reason wins if an abort listener of the caller logs out", as
   signal.addEventListener("abort", () => client.logout());
   const call = client.getInfo({ signal }).catch((reason) => reason);
   await attempted.promise;
-  await new Promise((resolve) => setTimeout(resolve)); // the backoff began
+  await delay(0); // the backoff began
   controller.abort("enough");
   assertEquals(await call, "enough");
 });
@@ -171,23 +121,21 @@ Deno.test("timeout leaves no listener on its alarm, which would keep the program
     deadlines.push(counted);
     return counted.signal;
   });
-  await using server = new StandInServer();
-  const client = server.client({ timeout: 54_321 }); // no other test has it
-  await client.getInfo();
-  await client.login();
-  const { id } = await client.createCluster("ceph");
-  await client.editCluster(id, (data) => ({ ...data, name: "other" }));
-  await client.getClusters();
-  await client.getClusters().toArray();
-  await assertRejects(() => client.getUser("unknown"));
-  await client.deleteCluster(id);
-  server.standIn.revokeTokens();
-  await client.getUserSelf();
-  await client.logout();
-  await client.logout();
-  await Promise.allSettled([client.getUserSelf(), client.logout()]);
-  assertEquals(deadlines.map(({ listeners }) => listeners), [0]);
-  assertGreater(Number(deadlines[0]?.added), 10); // all calls share it
+  const timeout = 54_321; // no other test has it
+  for (const { run } of OPERATIONS) {
+    const world = await openWorld();
+    const { fetch } = world.standIn;
+    const client = makeClient("http://decapod", { fetch, timeout });
+    await run(client, world);
+    await Promise.allSettled([client.getUserSelf(), client.logout()]);
+    const id = crypto.randomUUID();
+    await assertRejects(() => client.getUser(id), DecapodAPIError);
+  }
+  assert(deadlines.length > 0);
+  for (const { added, listeners } of deadlines) {
+    assertEquals(listeners, 0);
+    assert(added > 0);
+  }
 });
 
 Deno.test("timeout shares an alarm only with calls that start within 1 % of it", async () => {
