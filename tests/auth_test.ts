@@ -466,9 +466,10 @@ Deno.test("V1Auth logs in again for a call that retries while others still wait 
   const { auth, logins } = controlledAuth();
   const again = auth.login().catch(() => auth.login());
   const { signal } = new AbortController();
-  const other = assertRejects(() => auth.token(signal, 1000), Error, "first");
-  logins[0]?.reject(new Error("first"));
-  await other;
+  const other = auth.token(signal, 1000);
+  logins[0]?.reject(new DecapodError("first", { cause: "a proxy" }));
+  const { cause } = await assertRejects(() => other, DecapodError, "first");
+  assertEquals(cause, "a proxy");
   logins[1]?.resolve("second");
   assertEquals((await again).id, "second");
 });
