@@ -7,6 +7,7 @@
 import type {
   Cluster,
   Execution,
+  PermissionGroup,
   PlaybookConfiguration,
   RequestOptions,
   Role,
@@ -126,6 +127,7 @@ export const LOGIN: Request = post(
 
 /** A new password, which must not appear in errors. */
 export const NEW_PASSWORD = 'n€w p/ss"word&200%';
+const NEW_SECRET = { password: NEW_PASSWORD };
 
 /** A log that is short enough to arrive byte by byte. */
 const LOG = "ok: [10.0.0.1]\nfür alle\n";
@@ -138,6 +140,15 @@ const WAIT = { timeout: 2500, interval: { min: 10, max: 10 } };
 
 /** The argument of the methods for password resets. */
 const TOKEN = { argument: "resetToken" };
+
+/** What is sent to create models. */
+const USER = { login: "bob", email: "bob@example.com" };
+const SERVER_ID = "44454C4C-4200-1051-8048-B7C04F4C4D31";
+const SERVER = { host: "10.0.0.99", username: "ansible" };
+const PLAN = { name: "another", hints: [{ id: "mon_count", value: 1 }] };
+const PERMISSIONS: PermissionGroup[] = [
+  { name: "playbook", permissions: ["cluster_deploy"] },
+];
 
 const CONFIGURATION = "/playbook_configuration/{configuration}/";
 const STEPS_PATH = "/execution/{execution}/steps/";
@@ -271,24 +282,16 @@ export const OPERATIONS: readonly Operation[] = [
     .returns(({ data }) => [data.login, "root"]),
   row(
     "createUser",
-    post("/user/", ({ role }) => ({
-      login: "bob",
-      email: "bob@example.com",
-      full_name: "Bób, 1 €",
-      role_id: role.id,
-    })),
+    post("/user/", ({ role: { id } }) => (
+      { ...USER, full_name: "Bób, 1 €", role_id: id }
+    )),
   )
-    .calls((client, _, o, { role }) =>
-      client.createUser({
-        login: "bob",
-        email: "bob@example.com",
-        fullName: "Bób, 1 €",
-        roleId: role.id,
-      }, o)
+    .calls((client, _, o, { role: { id } }) =>
+      client.createUser({ ...USER, fullName: "Bób, 1 €", roleId: id }, o)
     )
-    .returns(({ data: { full_name, role_id }, version }, { role }) => [
+    .returns(({ data: { full_name, role_id }, version }, { role: { id } }) => [
       [full_name, role_id, version],
-      ["Bób, 1 €", role.id, 1],
+      ["Bób, 1 €", id, 1],
     ]),
   row("updateUser", put("/user/{user}/", renamedUser))
     .calls((client, _, o, world) => client.updateUser(renamedUser(world), o))
@@ -325,16 +328,9 @@ export const OPERATIONS: readonly Operation[] = [
     }),
   row(
     "createRole",
-    post("/role/", () => ({
-      name: "operator",
-      permissions: [{ name: "playbook", permissions: ["cluster_deploy"] }],
-    })),
+    post("/role/", () => ({ name: "operator", permissions: PERMISSIONS })),
   )
-    .calls((client, _, o) => {
-      const permissions = ["cluster_deploy"];
-      const groups = [{ name: "playbook" as const, permissions }];
-      return client.createRole("operator", groups, o);
-    })
+    .calls((client, _, o) => client.createRole("operator", PERMISSIONS, o))
     .returns(({ data, model }) => [[model, data.name], ["role", "operator"]]),
   row("updateRole", put("/role/{role}/", ({ role }) => renamed(role)))
     .calls((client, _, o, { role }) => client.updateRole(renamed(role), o))
@@ -436,20 +432,9 @@ export const OPERATIONS: readonly Operation[] = [
   row("getServerVersion", get("/server/{server}/version/1/"))
     .calls((client, id, o) => client.getServerVersion(id, 1, o))
     .returns((result, { server }) => [result, server]),
-  row(
-    "createServer",
-    post("/server/", () => ({
-      id: "44454C4C-4200-1051-8048-B7C04F4C4D31",
-      host: "10.0.0.99",
-      username: "ansible",
-    })),
-  )
+  row("createServer", post("/server/", () => ({ id: SERVER_ID, ...SERVER })))
     .calls((client, _, o) =>
-      client.createServer({
-        serverId: "44454C4C-4200-1051-8048-B7C04F4C4D31",
-        host: "10.0.0.99",
-        username: "ansible",
-      }, o)
+      client.createServer({ serverId: SERVER_ID, ...SERVER }, o)
     )
     .returns((result) => [result, {}]),
   row("putServer", put("/server/{server}/", ({ server }) => renamed(server)))
@@ -497,21 +482,19 @@ export const OPERATIONS: readonly Operation[] = [
   row(
     "createPlaybookConfiguration",
     post("/playbook_configuration/", ({ cluster, server }) => ({
-      name: "another",
+      ...PLAN,
       cluster_id: cluster.id,
       playbook_id: "cluster_deploy",
       server_ids: [server.id],
-      hints: [{ id: "mon_count", value: 1 }],
       run: true,
     })),
   )
     .calls((client, _, o, { cluster, server }) =>
       client.createPlaybookConfiguration({
-        name: "another",
+        ...PLAN,
         clusterId: cluster.id,
         playbookId: "cluster_deploy",
         serverIds: [server.id, server.id],
-        hints: [{ id: "mon_count", value: 1 }],
         runAfter: true,
       }, o)
     )
@@ -659,11 +642,7 @@ export const OPERATIONS: readonly Operation[] = [
     .returns(({ message }) => [message, "Password reset was requested"], TOKEN),
   row(
     "resetPassword",
-    post(
-      "/password_reset/{resetToken}/",
-      () => ({ password: NEW_PASSWORD }),
-      OPEN,
-    ),
+    post("/password_reset/{resetToken}/", () => NEW_SECRET, OPEN),
   )
     .calls((client, token, o) => client.resetPassword(token, NEW_PASSWORD, o))
     .returns(({ message }) => [message, "Password has been reset"], TOKEN),
@@ -729,32 +708,23 @@ export async function makeWorld(
   };
 }
 
-/** A request as a server receives it. */
-export interface Wire {
+/** A request that a server has received, as far as it is compared. */
+export function toWire({ method, path, query, body, headers }: {
   method: string;
   path: string;
   query: Record<string, string>;
-  body: unknown;
-  authorization: string | null;
-  accept: string | null;
-  contentType: string | null;
-}
-
-/** A request that a server has received. */
-export function toWire(
-  { headers, ...request }:
-    & Pick<Wire, "body" | "method" | "path" | "query">
-    & { headers: Headers | Record<string, string> },
-): Wire {
-  const found = new Headers(headers);
+  body?: unknown;
+  headers: Headers | Record<string, string>;
+}) {
+  const all = new Headers(headers);
   return {
-    method: request.method,
-    path: request.path,
-    query: request.query,
-    body: request.body ?? null,
-    authorization: found.get("authorization"),
-    accept: found.get("accept"),
-    contentType: found.get("content-type"),
+    method,
+    path,
+    query,
+    body: body ?? null,
+    authorization: all.get("authorization"),
+    accept: all.get("accept"),
+    contentType: all.get("content-type"),
   };
 }
 
@@ -763,7 +733,7 @@ export function wireRequests(
   { requests }: Operation,
   world: World,
   token: string,
-): Wire[] {
+): ReturnType<typeof toWire>[] {
   return requests.map((request) => ({
     method: request.method,
     path: `/v1${fill(request.path, world)}`,
