@@ -435,12 +435,10 @@ Deno.test("fromEnv() accepts false values of DECAPOD_NO_VERIFY, and ignores TLS 
 
 Deno.test("fromEnv() creates a subclass, and turns verification off where the runtime can", () => {
   class Own extends Client {}
-  const env = {
-    DECAPOD_URL: "http://decapod.example",
-    DECAPOD_LOGIN: "root",
-    DECAPOD_PASSWORD: "secret",
-    DECAPOD_NO_VERIFY: "1",
-  };
+  const variables = Object.entries({ ...ENV, NO_VERIFY: "1" });
+  const env = Object.fromEntries(
+    variables.map(([name, value]) => [`DECAPOD_${name}`, value]),
+  );
   pretend({ Bun: {}, process: { env } }, () => {
     assertInstanceOf(Own.fromEnv(), Own);
   });
@@ -472,21 +470,19 @@ Deno.test("fromEnv() gives its options precedence over the environment", async (
   ]);
 });
 
-Deno.test("fromEnv() reads DECAPOD_TIMEOUT in seconds, the option timeout in ms", async () => {
+Deno.test("timeout of a call replaces that of the client, which replaces DECAPOD_TIMEOUT in seconds", async () => {
   const fetch: ClientOptions["fetch"] = async (_, { signal }) => {
     await delay(500, { signal }); // a call with another timeout succeeds
     return Response.json(INFO);
   };
-  const clients = {
-    20: fromEnv({ TIMEOUT: "0.02" }, { fetch }),
-    10: fromEnv({ TIMEOUT: "600" }, { fetch, timeout: 10 }),
-  };
-  for (const [timeout, client] of Object.entries(clients)) {
-    await assertRejects(
-      () => client.getInfo(),
-      DecapodTimeoutError,
-      `no response within ${timeout} ms`,
-    );
+  const calls: [timeout: number, () => Promise<unknown>][] = [
+    [20, () => fromEnv({ TIMEOUT: "0.02" }, { fetch }).getInfo()],
+    [10, () => fromEnv({ TIMEOUT: "6" }, { fetch, timeout: 10 }).getInfo()],
+    [15, () => fromEnv({}, { fetch, timeout: 600 }).getInfo({ timeout: 15 })],
+  ];
+  for (const [timeout, call] of calls) {
+    const part = `no response within ${timeout} ms`;
+    await assertRejects(call, DecapodTimeoutError, part);
   }
 });
 

@@ -135,25 +135,6 @@ Deno.test("getUserSelf() and createCluster() log in again and repeat once after 
   }
 });
 
-Deno.test("getRoleSelf() keeps a new token if the 401 was for the old one", async () => {
-  const wall = gate();
-  await using server = new StandInServer({}, async ({ path }) => {
-    if (path !== "/v1/role/self/" || calls(server).length > 1) return;
-    await wall.pass();
-    return apiError(401, "Unauthorized", "Too late");
-  });
-  const client = server.client();
-  const slow = client.getRoleSelf();
-  await wall.reached;
-  server.standIn.revokeTokens();
-  await client.getUserSelf(); // finds out, logs in again
-  const { token } = server;
-  wall.open();
-  await slow;
-  assertEquals(server.logins, 2);
-  assertEquals(tokens(calls(server)).at(-1), token);
-});
-
 Deno.test("getUserSelf() logs in with the client's retries, login() with its own, and with its headers", async () => {
   using _ = fixedRandom(0);
   let failures = 0;

@@ -250,18 +250,6 @@ Deno.test("timeout covers the login and all attempts together", async () => {
   }
 });
 
-Deno.test("timeout of the call replaces that of the client", async () => {
-  const client = stubClient(async (_, { signal }) => {
-    await delay(500, { signal: signal ?? undefined }); // or the call succeeds
-    return Response.json(INFO);
-  }, { timeout: 250 });
-  await assertRejects(
-    () => client.getInfo({ timeout: 20 }),
-    DecapodTimeoutError,
-    "no response within 20 ms",
-  );
-});
-
 Deno.test("timeout may be a fraction or many days, for which AbortSignal.timeout() does not serve", async () => {
   const timeout = AbortSignal.timeout.bind(AbortSignal);
   using _ = replace(AbortSignal, "timeout", (time) => {
