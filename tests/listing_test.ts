@@ -7,8 +7,8 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
+import { delay } from "@std/async/delay";
 import {
-  type ClientOptions,
   DecapodAPIError,
   DecapodResponseError,
   Listing,
@@ -17,34 +17,36 @@ import {
 } from "../mod.ts";
 import type { UserFields } from "../models.ts";
 import { FaultInjector } from "./faults/injector.ts";
-import { gate } from "./support/gate.ts";
 import { CountedSignal } from "./support/patch.ts";
-import {
-  apiError,
-  type Exchange,
-  json,
-  makeClient,
-  StandInServer,
-} from "./support/server.ts";
+import { apiError, json, makeClient, StandInServer } from "./support/server.ts";
 import { stubClient } from "./support/stub.ts";
 import { inTime } from "./support/time.ts";
 
 const USERS = "/v1/user/";
 
+const PEOPLE = Array.from({ length: 60 }, (_, index) => ({
+  id: String(index * 37 % 60).padStart(3, "0"),
+  model: "user",
+  version: 1,
+  initiator_id: null,
+  time_updated: 1,
+  time_deleted: 0,
+  data: { login: String(index).padStart(3, "0") },
+}));
+
 /** A server with so many users, root included, and its client. */
 function listingOf(
   users: number,
-  onPage?: (exchange: Exchange) => Response | undefined | Promise<undefined>,
-  options?: Partial<ClientOptions>,
+  onPage: () => Response | undefined = () => undefined,
 ) {
   const server = new StandInServer(
     { servers: 0 },
-    (exchange) => exchange.path === USERS ? onPage?.(exchange) : undefined,
+    ({ path }) => path === USERS ? onPage() : undefined,
   );
   server.standIn.seedUsers(users - 1);
   return {
     server,
-    client: server.client(options),
+    client: server.client(),
     /** The queries of the requests for pages. */
     queries: () => server.sent("GET", USERS).map(({ query }) => query),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
@@ -183,21 +185,21 @@ Deno.test("toArray() returns and requests no more than its limit", async () => {
   await using server = listingOf(9);
   const { client, queries } = server;
   /** Limit, options, items, and the `per_page` of each request. */
-  const cases: [number | undefined, object, number, (string | undefined)[]][] =
-    [
-      [0, { perPage: 3 }, 0, []],
-      [1, { perPage: 3 }, 1, ["3"]],
-      [3, { perPage: 3 }, 3, ["3"]],
-      [4, { perPage: 3 }, 4, ["3", "3"]],
-      [9, { perPage: 3 }, 9, ["3", "3", "3"]],
-      [99, { perPage: 3 }, 9, ["3", "3", "3"]],
-      [undefined, {}, 9, [undefined]],
-      [2, {}, 2, ["2"]],
-      [25, {}, 9, [undefined]],
-      [1, { all: true }, 1, [undefined]],
-      [1, { page: 1 }, 1, ["1"]],
-      [1, { page: 2 }, 0, [undefined]], // of the default size
-    ];
+  type Case = [number | undefined, object, number, (string | undefined)[]];
+  const cases: Case[] = [
+    [0, { perPage: 3 }, 0, []],
+    [1, { perPage: 3 }, 1, ["3"]],
+    [3, { perPage: 3 }, 3, ["3"]],
+    [4, { perPage: 3 }, 4, ["3", "3"]],
+    [9, { perPage: 3 }, 9, ["3", "3", "3"]],
+    [99, { perPage: 3 }, 9, ["3", "3", "3"]],
+    [undefined, {}, 9, [undefined]],
+    [2, {}, 2, ["2"]],
+    [25, {}, 9, [undefined]],
+    [1, { all: true }, 1, [undefined]],
+    [1, { page: 1 }, 1, ["1"]],
+    [1, { page: 2 }, 0, [undefined]], // of the default size
+  ];
   for (const [limit, options, length, sizes] of cases) {
     const before = queries().length;
     const items = await client.getUsers(options).toArray({ limit });
@@ -207,33 +209,27 @@ Deno.test("toArray() returns and requests no more than its limit", async () => {
 });
 
 Deno.test("pages() requests one page ahead, never more", async () => {
-  const gates = Array.from({ length: 5 }, gate);
   let requests = 0;
-  await using server = listingOf(10, async () => {
-    await gates[requests++]?.pass();
-    return undefined;
+  const client = stubClient((url) => {
+    const page = Number(new URL(url).searchParams.get("page") ?? 1);
+    const items = [{ id: `${++requests}`, version: 1 }];
+    return json({ items, page, per_page: 1, total: 5 });
   });
-  const pages = server.client.getUsers({ perPage: 2 }).pages();
-  gates[0]?.open();
-  await pages.next();
-  for (const [index, { reached, open }] of gates.slice(1).entries()) {
-    await inTime(reached); // while the caller processes the page before
-    open();
-    await server.client.getInfo(); // every earlier request has arrived by now
-    assertEquals(requests, index + 2);
-    await pages.next();
+  const pages = client.getUserVersions("id").pages();
+  for (let page = 1; page <= 5; page++) {
+    assertEquals((await pages.next()).value?.page, page);
+    await delay(2); // while the caller processes the page
+    assertEquals(requests, Math.min(page + 1, 5));
   }
   assertEquals(await pages.next(), { done: true, value: undefined });
   assertEquals(requests, 5);
 });
 
 type Users = AsyncGenerator<unknown, void, undefined>;
+type Leave = (items: Users, abort: () => void) => Promise<unknown>;
 
 /** The ways to leave a loop. */
-const LEAVE: Record<
-  string,
-  (items: Users, abort: () => void) => Promise<unknown>
-> = {
+const LEAVE: Record<string, Leave> = {
   break: async (items) => {
     for await (const _ of items) break;
   },
@@ -256,28 +252,17 @@ const iterate = (listing: Listing<unknown>, part: string): Users =>
 for (const [name, leave] of Object.entries(LEAVE)) {
   Deno.test(`Listing cancels the prefetched page on ${name}`, async () => {
     for (const part of ["items", "pages"]) {
-      const signals: AbortSignal[] = [];
-      const wall = gate();
-      await using server = listingOf(
-        2,
-        async () => {
-          if (signals.length > 1) await wall.pass();
-          return undefined;
-        },
-        {
-          fetch(url, init) {
-            if (url.includes(USERS)) signals.push(init.signal);
-            return fetch(url, init);
-          },
-        },
+      const signals: (AbortSignal | null | undefined)[] = [];
+      const client = stubClient((_, { signal }) =>
+        signals.push(signal) > 1
+          ? new Promise(() => {})
+          : json({ items: PEOPLE.slice(0, 1), page: 1, per_page: 1, total: 2 })
       );
-      using _ = wall;
       const counted = new CountedSignal();
       const { signal, controller } = counted;
-      const listing = server.client.getUsers({ perPage: 1, signal });
-      const items = iterate(listing, part);
+      const items = iterate(client.getUsers({ signal }), part);
       await inTime(leave(items, () => controller.abort("enough")));
-      assertEquals(signals.map(({ aborted }) => aborted), [false, true]);
+      assertEquals(signals.map((one) => one?.aborted), [false, true]);
       assertEquals([counted.added, counted.listeners], [1, 0]);
       assertEquals(await items.next(), { done: true, value: undefined });
     }
@@ -308,13 +293,8 @@ Deno.test("Listing leaves no timer between two items", async () => {
 Deno.test("Listing stops at an abort between two items or after the last page", async () => {
   await using server = listingOf(3);
   const reason = new RangeError("enough");
-  for (
-    const [part, perPage] of [
-      ["items", 25],
-      ["items", 1],
-      ["pages", 25],
-    ] as const
-  ) {
+  const cases = [["items", 25], ["items", 1], ["pages", 25]] as const;
+  for (const [part, perPage] of cases) {
     const controller = new AbortController();
     const { signal } = controller;
     const listing = server.client.getUsers({ perPage, signal });
@@ -339,16 +319,6 @@ Deno.test("Listing rejects once with a page's error after the items before it", 
   await assertRejects(() => items.next(), DecapodAPIError, "400");
   assertEquals((await items.next()).done, true);
 });
-
-const PEOPLE = Array.from({ length: 60 }, (_, index) => ({
-  id: String(index * 37 % 60).padStart(3, "0"),
-  model: "user",
-  version: 1,
-  initiator_id: null,
-  time_updated: 1,
-  time_deleted: 0,
-  data: { login: String(index).padStart(3, "0") },
-}));
 
 /** How a server pages unlike Decapod. */
 interface Deviation {
