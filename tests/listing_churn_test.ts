@@ -18,7 +18,7 @@ interface Scenario extends ListOptions<UserFields> {
 }
 
 const SCENARIOS: Record<string, Scenario> = {
-  "default order": { users: 5000, perPage: 50 },
+  "default order": { users: 1000, perPage: 25 },
   "pages of one item": { users: 60, perPage: 1 },
   "default page size": {},
   "a filter model_id.gt": {
