@@ -9,6 +9,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { deflateSync, gzipSync } from "node:zlib";
 import {
   type Attempt,
   DecapodAPIError,
@@ -46,16 +47,6 @@ import { untyped } from "./support/untyped.ts";
 
 const INFO_TEXT = JSON.stringify(INFO);
 const OK = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
-
-/** A text compressed by the platform. */
-async function compressed(
-  text: string,
-  format: CompressionFormat,
-): Promise<ArrayBuffer> {
-  const stream = new Blob([text]).stream()
-    .pipeThrough(new CompressionStream(format));
-  return await new Response(stream).arrayBuffer();
-}
 
 /** A whole response, with these headers. */
 const sends = (body: string, headers?: Record<string, string>) =>
@@ -159,8 +150,6 @@ for (const [Class, parts] of FAULTS) {
   }
 }
 
-const gzipped = await compressed(INFO_TEXT, "gzip");
-
 const SUCCESSES: Talks = {
   "sends JSON with a charset": sends(INFO_TEXT, {
     "content-type": 'Application/JSON ; Charset="UTF-8"',
@@ -172,7 +161,7 @@ const SUCCESSES: Talks = {
   "sends a body until it closes": responds(`${OK}\r\n${INFO_TEXT}`),
   "sends a gzipped body": responds(
     `${OK}content-encoding: gzip\r\n\r\n`,
-    new Uint8Array(gzipped),
+    new Uint8Array(gzipSync(INFO_TEXT)),
   ),
 };
 
@@ -265,24 +254,25 @@ Deno.test("timeout may be a fraction or many days, for which AbortSignal.timeout
 
 Deno.test("getInfo() rejects a body that is shorter than its length, even if fetch accepts it", async () => {
   const { length } = INFO_TEXT;
-  const getInfo = (length: number, encoding?: string) => {
-    const headers = new Headers({ "content-length": String(length) });
-    if (encoding) headers.set("content-encoding", encoding);
+  const getInfo = (length: number, encoding: string) => {
+    const headers = {
+      "content-length": String(length),
+      ...encoding && { "content-encoding": encoding },
+    };
     return stubClient(() => Response.json(INFO, { headers }), { retries: 0 })
       .getInfo();
   };
-  assertEquals(await getInfo(length), INFO);
+  assertEquals(await getInfo(length, ""), INFO);
   // The length is that of the compressed body.
   assertEquals(await getInfo(length + 10, "br"), INFO);
-  for (const encoding of [undefined, "identity"]) {
+  for (const encoding of ["", "identity"]) {
     const { cause } = await assertRejects(
       () => getInfo(length + 10, encoding),
       DecapodConnectionError,
       "connection lost",
     );
-    assertInstanceOf(cause, Error);
     const bytes = `${length} of ${length + 10} bytes`;
-    assertEquals(cause.message, `connection closed after ${bytes}`);
+    assertStringIncludes(String(cause), `connection closed after ${bytes}`);
   }
 });
 
@@ -363,17 +353,17 @@ for (const [name, hook] of Object.entries(FAILING_HOOKS)) {
 }
 
 Deno.test("getExecutionLog() and getInfo() never return bytes that Deno does not decode", async () => {
-  for (
-    const [format, ...names] of [
-      ["deflate", "deflate", "DEFLATE", "zstd"],
-      ["gzip", "x-gzip", "X-GZIP", "aws-chunked"],
-    ] as const
-  ) {
-    const body = await compressed(INFO_TEXT, format);
+  const encodings = new Map([
+    [deflateSync(INFO_TEXT), ["deflate", "DEFLATE", "zstd"]],
+    [gzipSync(INFO_TEXT), ["x-gzip", "X-GZIP", "aws-chunked"]],
+  ]);
+  for (const [bytes, names] of encodings) {
     for (const encoding of names) {
       const headers = { "content-encoding": encoding };
       await using server = new TestServer((request) =>
-        typed(request.headers.get("accept") ?? "", body, { headers })
+        typed(request.headers.get("accept") ?? "", new Uint8Array(bytes), {
+          headers,
+        })
       );
       const client = server.client(LOGGED_IN);
       const calls = [
