@@ -149,9 +149,10 @@ for (const [options, pages, items] of READ) {
     const ids = read.flatMap(({ items }) => idsOf(items));
     assertEquals([read.length, new Set(ids).size], [pages, items]);
     const { page: first = 1 } = options;
+    const { total } = await listing;
     assertEquals(
-      read.map(({ page }) => page),
-      read.map((_, index) => first + index),
+      read.map(({ page, total }) => [page, total]),
+      read.map((_, index) => [first + index, total]),
     );
     assertEquals(idsOf(await listing.toArray()), ids);
     assertEquals(idsOf(await Array.fromAsync(listing)), ids);
