@@ -216,13 +216,15 @@ Deno.test("createCluster() asks fetch for a new connection on other runtimes", a
   ]);
 });
 
-Deno.test("timeout covers the login and all attempts together", async () => {
+Deno.test("timeout covers the login and all attempts together, and leaves the outcome of a change unknown", async () => {
   using _ = fixedRandom(0);
-  const calls: [failures: number, (client: V1Client) => Promise<unknown>][] = [
-    [0, (client) => client.createCluster("ceph")],
-    [2, (client) => client.getInfo({ retries: 9 })],
+  type Call = (client: V1Client) => Promise<unknown>;
+  const calls: [failures: number, outcomeUnknown: boolean, Call][] = [
+    [0, false, (client) => client.createCluster("ceph")], // it logs in first
+    [0, true, (client) => client.requestPasswordReset("ann")],
+    [2, false, (client) => client.getInfo({ retries: 9 })],
   ];
-  for (const [failures, call] of calls) {
+  for (const [failures, outcomeUnknown, call] of calls) {
     await using server = new RawServer(async (peer, number) => {
       await peer.request();
       if (number <= failures) await peer.send(http("503 Busy", ""));
@@ -233,7 +235,7 @@ Deno.test("timeout covers the login and all attempts together", async () => {
       DecapodTimeoutError,
       "no response within 250 ms",
     );
-    assertEquals(error.outcomeUnknown, false);
+    assertEquals(error.outcomeUnknown, outcomeUnknown);
     await server.settled();
     assertEquals(server.connections, failures + 1);
   }
