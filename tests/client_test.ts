@@ -35,28 +35,16 @@ const PYTHON = `
   get_cinder_integration
 `.trim().split(/\s+/);
 
-/** Serves the world of the table; nobody is logged in. */
-async function openStage() {
-  const server = new StandInServer();
-  const client = server.client();
-  const world = await makeWorld(client, PASSWORD, backstage(server.standIn));
-  server.exchanges.length = 0;
-  return {
-    server,
-    client,
-    world,
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  };
-}
-
 for (const operation of OPERATIONS) {
   const { name, requests, verify } = operation;
   const [{ session = false, response, streamed } = {}, second] = requests;
   const symbol = name.replace(/^\w+/, "$&()");
   const logsIn = session || name === "logout";
   Deno.test(`${symbol} ${session ? "logs in, " : ""}sends its requests and returns the response`, async () => {
-    await using stage = await openStage();
-    const { server, client, world } = stage;
+    await using server = new StandInServer();
+    const client = server.client();
+    const world = await makeWorld(client, PASSWORD, backstage(server.standIn));
+    server.exchanges.length = 0; // nobody is logged in
     if (name === "logout") await client.login();
     const { result, actual, expected } = await verify(client, world);
     assertEquals(
