@@ -145,14 +145,14 @@ const TOKEN = { argument: "resetToken" };
 const USER = { login: "bob", email: "bob@example.com" };
 const SERVER_ID = "44454C4C-4200-1051-8048-B7C04F4C4D31";
 const SERVER = { host: "10.0.0.99", username: "ansible" };
-const PLAN = { name: "another", hints: [{ id: "mon_count", value: 1 }] };
+const HINTS = [{ id: "mon_count", value: 1 }];
 const PERMISSIONS: PermissionGroup[] = [
   { name: "playbook", permissions: ["cluster_deploy"] },
 ];
 
 const CONFIGURATION = "/playbook_configuration/{configuration}/";
 const STEPS_PATH = "/execution/{execution}/steps/";
-const CLUSTERS = '/cluster/?per_page=2&sort_by={"model_id":1}';
+const BY_ID = 'sort_by={"model_id":1}';
 
 /** All items of an iterable. */
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -482,19 +482,21 @@ export const OPERATIONS: readonly Operation[] = [
   row(
     "createPlaybookConfiguration",
     post("/playbook_configuration/", ({ cluster, server }) => ({
-      ...PLAN,
+      name: "another",
       cluster_id: cluster.id,
       playbook_id: "cluster_deploy",
       server_ids: [server.id],
+      hints: HINTS,
       run: true,
     })),
   )
     .calls((client, _, o, { cluster, server }) =>
       client.createPlaybookConfiguration({
-        ...PLAN,
+        name: "another",
         clusterId: cluster.id,
         playbookId: "cluster_deploy",
         serverIds: [server.id, server.id],
+        hints: HINTS,
         runAfter: true,
       }, o)
     )
@@ -597,9 +599,12 @@ export const OPERATIONS: readonly Operation[] = [
 
   row(
     "getClusters iterated",
-    checked(CLUSTERS),
-    checked(`${CLUSTERS}&filter={"model_id":{"gt":"{secondId}"}}`),
-    checked(`${CLUSTERS}&filter={"model_id":{"gt":"{fourthId}"}}`),
+    checked(`/cluster/?per_page=2&${BY_ID}`),
+    ...["secondId", "fourthId"].map((id) =>
+      checked(
+        `/cluster/?per_page=2&filter={"model_id":{"gt":"{${id}}"}}&${BY_ID}`,
+      )
+    ),
   )
     .calls((client, _, o) => all(client.getClusters({ perPage: 2, ...o })))
     .returns((clusters) => {
