@@ -1,6 +1,11 @@
 /** Sessions: logins, renewals and logouts. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   Client,
   DecapodAPIError,
@@ -9,19 +14,16 @@ import {
   noAuth,
   type Token,
   V1Auth,
+  type V1Client,
 } from "../mod.ts";
 import { Client as AbstractClient } from "../client.ts";
-import { type Gate, gate, within } from "./support/gate.ts";
-import {
-  CountedSignal,
-  fixedRandom,
-  recordUnhandled,
-  replace,
-} from "./support/patch.ts";
+import { gate, within } from "./support/gate.ts";
+import { fixedRandom, recordUnhandled, replace } from "./support/patch.ts";
 import {
   apiError,
   type Exchange,
   json,
+  makeClient,
   PASSWORD,
   StandInServer,
   TestServer,
@@ -37,60 +39,21 @@ const calls = ({ exchanges }: TestServer) =>
 const isLogin = ({ method, path }: Exchange) =>
   method === "POST" && path === AUTH_URL;
 
-/** A token with this id. */
-const tokenOf = (id: string) => untyped<Token>({ id });
-
 const tokens = (exchanges: Exchange[]) =>
   exchanges.map(({ headers }) => headers.get("authorization"));
 
-/** A server whose logins wait at the wall. */
-function walledServer(wall: Gate): StandInServer {
-  return new StandInServer({}, async (exchange) => {
-    if (isLogin(exchange)) await wall.pass();
-    return undefined;
-  });
-}
+const nextTurn = () => new Promise((resolve) => setTimeout(resolve));
 
-Deno.test("getUserSelf() logs in once for a thousand concurrent first calls", async () => {
-  await using server = new StandInServer();
-  const client = server.client();
-  const users = await Promise.all(
-    Array.from({ length: 1000 }, () => client.getUserSelf()),
-  );
-  assert(users.every(({ data }) => data.login === "root"));
-  assertEquals(server.logins, 1);
-  assertEquals(tokens(calls(server)), users.map(() => server.token));
-});
-
-Deno.test("getUserSelf() fails for all that wait for a failed login; the next one logs in again", async () => {
-  await using server = new StandInServer();
-  using unhandled = recordUnhandled();
-  const client = server.client({ password: "wrong" });
-  const outcomes = await Promise.allSettled(
-    Array.from({ length: 1000 }, () => client.getUserSelf()),
-  );
-  for (const outcome of outcomes) {
-    assert(outcome.status === "rejected");
-    assert(outcome.reason instanceof DecapodAPIError);
-    assertEquals(outcome.reason.code, 401);
-  }
-  assertEquals(server.logins, 1);
-  server.standIn.setPassword("root", "wrong"); // now it is the right one
-  assertEquals((await client.getUserSelf()).data.login, "root");
-  assertEquals(server.logins, 2);
-  await new Promise((resolve) => setTimeout(resolve)); // they are told late
-  assertEquals(unhandled.reasons, []);
-});
-
-Deno.test("getUserSelf() logs in again once for 200 calls whose token was revoked", async () => {
+Deno.test("getUserSelf() logs in once for 200 concurrent calls, and once more when their token is revoked", async () => {
   const wall = gate();
-  let waiting = 0;
+  let first = "";
   await using server: StandInServer = new StandInServer(
     {},
     async (exchange) => {
-      // All of them are on their way before the token dies.
-      if (isLogin(exchange) || server.logins > 1) return undefined;
-      if (++waiting === 200) {
+      if (isLogin(exchange) || wall.isOpen) return undefined;
+      if (calls(server).length === 200) {
+        // All of them are on their way before the token dies.
+        first = server.token;
         server.standIn.revokeTokens();
         wall.open();
       }
@@ -99,100 +62,104 @@ Deno.test("getUserSelf() logs in again once for 200 calls whose token was revoke
     },
   );
   const client = server.client();
-  await client.login();
-  const old = server.token;
   const all = Array.from({ length: 200 }, () => client.getUserSelf());
   const users = await Promise.all(all);
   assert(users.every(({ data }) => data.login === "root"));
   assertEquals(server.logins, 2);
-  assert(server.token !== old);
-  assertEquals(
-    tokens(calls(server)),
-    [...all.map(() => old), ...all.map(() => server.token)],
-  );
+  const expected = [first, server.token].flatMap((one) => all.map(() => one));
+  assertEquals(tokens(calls(server)), expected);
 });
 
-Deno.test("createCluster() and deleteCluster() are repeated once after a 401", async () => {
+Deno.test("getUserSelf() fails for all that wait for a failed login, each with its own error; the next one logs in again", async () => {
   await using server = new StandInServer();
-  const client = server.client();
-  await client.getUserSelf();
-  server.standIn.revokeTokens();
-  const cluster = await client.createCluster("ceph", { retries: 0 });
-  server.standIn.revokeTokens();
-  assertEquals((await client.deleteCluster(cluster.id)).version, 2);
-  assertEquals(
-    server.sent("POST", "/v1/cluster/").map(({ answer }) => answer?.status),
-    [401, 200],
+  using unhandled = recordUnhandled();
+  const client = server.client({ password: "wrong" });
+  const errors = await Promise.all(
+    Array.from(
+      { length: 200 },
+      () => assertRejects(() => client.getUserSelf(), DecapodAPIError, "401"),
+    ),
   );
-  assertEquals(server.logins, 3);
+  assertEquals(new Set(errors).size, 200);
+  assertEquals(new Set(errors.map((error) => JSON.stringify(error))).size, 1);
+  assertEquals(server.logins, 1);
+  server.standIn.setPassword("root", "wrong"); // now it is the right one
+  assertEquals((await client.getUserSelf()).data.login, "root");
+  assertEquals(server.logins, 2);
+  await nextTurn(); // unhandled rejections are reported late
+  assertEquals(unhandled.reasons, []);
 });
 
-Deno.test("getUserSelf() rejects after a second 401, also if it is retried in between", async () => {
+type Call = (client: V1Client) => Promise<unknown>;
+
+const getUserSelf: Call = (client) => client.getUserSelf();
+const createCluster: Call = (client) => client.createCluster("ceph");
+
+/** The statuses of a call's first attempts, and the one that it rejects with. */
+const RENEWALS: [Call, statuses: number[], rejects?: number][] = [
+  [createCluster, [401]],
+  [createCluster, [401, 401], 401],
+  [createCluster, [401, 503], 503],
+  [getUserSelf, [401]],
+  [getUserSelf, [401, 401], 401],
+  [getUserSelf, [401, 503, 401], 401],
+];
+
+Deno.test("getUserSelf() and createCluster() log in again and repeat once after a 401, and reject after a second one", async () => {
   using _ = fixedRandom(0);
-  for (const statuses of [[401, 401], [401, 503, 401]]) {
-    let logins = 0;
+  for (const [call, statuses, rejects] of RENEWALS) {
     await using server: TestServer = new TestServer((_, { path }) => {
-      if (path === AUTH_URL) return json({ id: `t${++logins}` });
+      if (path === AUTH_URL) return json({ id: `t${server.logins}` });
       const { length } = calls(server);
       const code = statuses[length - 1];
       return code ? apiError(code, "Failure", `Number ${length}`) : json({});
     });
-    const { code, message } = await assertRejects(
-      () => server.client().getUserSelf(),
-      DecapodAPIError,
-      "check the login and the password",
-    );
-    assertEquals(code, 401);
-    assert(message.includes(`Number ${statuses.length}`), message);
-    const [, ...later] = statuses;
-    assertEquals(tokens(calls(server)), ["t1", ...later.map(() => "t2")]);
-    assertEquals(logins, 2);
+    const error = await call(server.client()).then(() => {}, (error) => error);
+    assertEquals(error?.code, rejects);
+    if (rejects) {
+      assertStringIncludes(error.message, `Number ${statuses.length}`);
+    }
+    const attempts = statuses.length + (rejects ? 0 : 1);
+    const later = Array(attempts - 1).fill("t2");
+    assertEquals(tokens(calls(server)), ["t1", ...later]);
+    assertEquals(server.logins, 2);
   }
 });
 
-Deno.test("getRoleSelf() keeps a new token if the 401 was for the old one", async () => {
-  const wall = gate();
-  await using server = new StandInServer({}, async ({ path }) => {
-    if (path !== "/v1/role/self/" || calls(server).length > 1) return;
-    await wall.pass();
-    return apiError(401, "Unauthorized", "Too late");
-  });
-  const client = server.client();
-  const slow = client.getRoleSelf();
-  await wall.reached;
-  server.standIn.revokeTokens();
-  await client.getUserSelf(); // finds out, logs in again
-  const { token } = server;
-  wall.open();
-  await slow;
-  assertEquals(server.logins, 2);
-  assertEquals(tokens(calls(server)).at(-1), token);
-});
-
-Deno.test("getUserSelf() logs in with the client's retries, not its own", async () => {
+Deno.test("getUserSelf() logs in with the client's retries, login() with its own, and with its headers", async () => {
   using _ = fixedRandom(0);
-  await using server: StandInServer = new StandInServer(
-    {},
-    (exchange) =>
-      isLogin(exchange) && server.logins < 3
-        ? new Response("busy", { status: 503 })
-        : undefined,
+  let failures = 0;
+  await using server = new TestServer((_, exchange) =>
+    isLogin(exchange) && failures-- > 0
+      ? new Response("busy", { status: 503 })
+      : json({ id: "token" })
   );
+  failures = 2;
   await server.client().createCluster("ceph", { retries: 0 });
-  assertEquals(server.logins, 3);
-  assertEquals(server.sent("POST", "/v1/cluster/").length, 1);
+  assertEquals([server.logins, calls(server).length], [3, 1]);
 
-  server.exchanges.length = 0;
-  const error = await assertRejects(
+  failures = Infinity;
+  const headers = { "x-trace": "1" };
+  const rejects: (() => Promise<unknown>)[] = [
     () => server.client({ retries: 1 }).getUserSelf({ retries: 9 }),
-    DecapodAPIError,
-  );
-  assertEquals([error.code, server.logins], [503, 2]);
+    () => server.client().login({ retries: 1, headers }),
+  ];
+  for (const call of rejects) {
+    server.exchanges.length = 0;
+    await assertRejects(call, DecapodAPIError, "503");
+    assertEquals(server.logins, 2);
+  }
+  for (const { headers } of server.exchanges) {
+    assertEquals(headers.get("x-trace"), "1");
+  }
 });
 
 Deno.test("getUserSelf() that is aborted or times out leaves the login to the other calls", async () => {
   const wall = gate();
-  await using server = walledServer(wall);
+  await using server = new StandInServer({}, async (exchange) => {
+    if (isLogin(exchange)) await wall.pass();
+    return undefined;
+  });
   using _ = wall;
   const client = server.client();
   const controller = new AbortController();
@@ -214,25 +181,6 @@ Deno.test("getUserSelf() that is aborted or times out leaves the login to the ot
   assertEquals(server.sent("GET", "/v1/user/self/"), []);
 });
 
-Deno.test("V1Auth cancels a login that no call waits for", async () => {
-  const started = Promise.withResolvers<AbortSignal>();
-  const auth = new V1Auth((signal) => {
-    started.resolve(signal);
-    return new Promise(() => {});
-  });
-  const controllers = [new AbortController(), new AbortController()];
-  const waiting = controllers.map(({ signal }) =>
-    auth.token(signal).catch((reason) => reason)
-  );
-  const login = await started.promise;
-  for (const [index, controller] of controllers.entries()) {
-    assertEquals(login.aborted, false);
-    controller.abort(index);
-    assertEquals(await waiting[index], index);
-  }
-  assertEquals(login.aborted, true);
-});
-
 Deno.test("login() logs in again, or joins a login under way", async () => {
   await using server = new StandInServer();
   const client = server.client();
@@ -245,19 +193,6 @@ Deno.test("login() logs in again, or joins a login under way", async () => {
   assertEquals(server.logins, 2);
 });
 
-Deno.test("login() obeys retries and headers", async () => {
-  using _ = fixedRandom(0);
-  await using server: TestServer = new TestServer(() =>
-    server.logins > 2 ? json({ id: "t" }) : new Response("", { status: 503 })
-  );
-  const options = { retries: 1, headers: { "x-trace": "1" } };
-  await assertRejects(() => server.client().login(options), DecapodAPIError);
-  assertEquals(
-    server.exchanges.map(({ headers }) => headers.get("x-trace")),
-    ["1", "1"],
-  );
-});
-
 Deno.test("login() rejects a token that does not fit into a header", async () => {
   for (const id of ["", "a b", "a\r\nb: c", "ü", 5, null]) {
     await using server = new TestServer(() => json({ id }));
@@ -267,22 +202,12 @@ Deno.test("login() rejects a token that does not fit into a header", async () =>
   }
 });
 
-Deno.test("getInfo() and password resets need no login, and logout() then sends nothing", async () => {
+Deno.test("logout() ends the session, if there is one; the next call logs in again", async () => {
   await using server = new StandInServer();
   const client = server.client();
   await client.getInfo();
-  await client.requestPasswordReset("root");
-  const reset = server.standIn.mails.at(-1)?.resetToken ?? "";
-  await client.peekPasswordReset(reset);
-  await client.resetPassword(reset, PASSWORD);
   await client.logout();
-  assertEquals(tokens(server.exchanges), [null, null, null, null]);
-  assertEquals(calls(server).length, 4);
-});
-
-Deno.test("logout() ends the session; the next call logs in again", async () => {
-  await using server = new StandInServer();
-  const client = server.client();
+  assertEquals(server.exchanges.length, 1);
   await client.getUserSelf();
   const { token } = server;
   await client.logout();
@@ -290,7 +215,6 @@ Deno.test("logout() ends the session; the next call logs in again", async () => 
   assertEquals(tokens(server.sent("DELETE", AUTH_URL)), [token]);
   const dead = server.client({ headers: { authorization: token } });
   await assertRejects(() => dead.getUserSelf(), DecapodAPIError, "401");
-
   await client.getUserSelf();
   assert(server.token !== token);
   assertEquals(server.logins, 2);
@@ -299,7 +223,7 @@ Deno.test("logout() ends the session; the next call logs in again", async () => 
 Deno.test("logout() resolves if the token has expired", async () => {
   await using server = new StandInServer();
   const client = server.client();
-  await client.getUserSelf();
+  await client.login();
   server.standIn.revokeTokens();
   await client.logout();
   assertEquals(server.sent("DELETE", AUTH_URL).length, 1);
@@ -327,10 +251,14 @@ Deno.test("logout() that fails or is aborted rejects and forgets the token", asy
 });
 
 Deno.test("logout() during a login cancels the calls and deletes the token that arrives, if any", async () => {
-  for (const password of [PASSWORD, "wrong"]) {
+  for (const fails of [false, true]) {
     const wall = gate();
-    await using server = walledServer(wall);
-    const client = server.client({ password });
+    await using server = new StandInServer({}, async (exchange) => {
+      if (!isLogin(exchange) || wall.isOpen) return undefined;
+      await wall.pass();
+      return fails ? apiError(500, "Oops", "No") : undefined;
+    });
+    const client = server.client();
     const waiting = [
       client.getUserSelf(),
       client.getRoleSelf(),
@@ -346,105 +274,51 @@ Deno.test("logout() during a login cancels the calls and deletes the token that 
     await logout;
     assertEquals(calls(server), []);
     const deleted = server.sent("DELETE", AUTH_URL);
-    assertEquals(tokens(deleted), password === PASSWORD ? [server.token] : []);
+    assertEquals(tokens(deleted), fails ? [] : [server.token]);
     assert(deleted.every(({ answer }) => answer?.status === 200));
-    server.standIn.setPassword("root", password);
     await client.getUserSelf();
     assertEquals(server.logins, 2);
   }
 });
 
 Deno.test("logout() that is aborted cancels the login that it waits for", async () => {
-  const wall = gate();
-  const logins: (AbortSignal | null | undefined)[] = [];
-  await using server = new StandInServer();
-  const client = server.client({
-    async fetch(url, init) {
-      logins.push(init.signal);
-      await wall.pass();
-      return await fetch(url, init);
+  const started = Promise.withResolvers<AbortSignal>();
+  const client = makeClient("http://decapod", {
+    fetch(_, { signal }) {
+      started.resolve(signal);
+      return new Promise(() => {});
     },
   });
   client.getUserSelf().catch(() => {});
-  await wall.reached;
+  const login = await started.promise;
   const controller = new AbortController();
   const { signal } = controller;
   const logout = client.logout({ signal }).catch((reason) => reason);
-  await new Promise((resolve) => setTimeout(resolve)); // it waits
+  await nextTurn(); // it waits
   controller.abort("enough");
-  setTimeout(wall.open); // a logout that still waits for the login resolves
-  assertEquals(await logout, "enough");
-  await new Promise((resolve) => setTimeout(resolve));
-  assertEquals(logins.map((login) => login?.aborted), [true]);
-  assertEquals(server.exchanges, []);
+  assertEquals(await within(logout), "enough");
+  await nextTurn();
+  assert(login.aborted);
 });
 
 Deno.test("asyncDispose logs out and never throws", async () => {
   await using server = new StandInServer();
-  {
-    await using client = server.client();
-    await client.getUserSelf();
-  }
-  assertEquals(tokens(server.sent("DELETE", AUTH_URL)), [server.token]);
-
-  const failures = [
+  const outcomes: ((url: string, init: RequestInit) => Promise<Response>)[] = [
+    fetch,
     () => Promise.reject(new TypeError("network down")),
     () => Promise.resolve(new Response("", { status: 500 })),
   ];
-  for (const failure of failures) {
-    const client = server.client({
+  for (const logout of outcomes) {
+    await using client = server.client({
       fetch: (url, init) =>
-        init.method === "DELETE" ? failure() : fetch(url, init),
+        (init.method === "DELETE" ? logout : fetch)(url, init),
     });
     await client.getUserSelf();
     await client[Symbol.asyncDispose]();
-    await client[Symbol.asyncDispose]();
+    // The end of the block disposes it again.
   }
-});
-
-Deno.test("V1Auth keeps a token until it is revoked", async () => {
-  let logins = 0;
-  const auth = new V1Auth(() => Promise.resolve(tokenOf(`token${++logins}`)));
-  assertEquals(AUTH_URL, "/v1/auth/");
-  assertEquals(await auth.token(), "token1");
-  auth.revokeToken("another");
-  assertEquals(await auth.token(), "token1");
-  auth.revokeToken("token1");
-  assertEquals(await auth.token(), "token2");
-  auth.revokeToken();
-  assertEquals(await auth.token(), "token3");
-  assertEquals((await auth.login()).id, "token4");
-  assertEquals((await auth.end())?.id, "token4");
-  assertEquals(auth.end(), undefined);
-});
-
-Deno.test("V1Auth does not log in if the signal is aborted, and leaves no listener on others", async () => {
-  const counted = new CountedSignal();
-  const good = new V1Auth(() => Promise.resolve(tokenOf("token")));
-  await good.token(counted.signal);
-  const bad = new V1Auth(() => Promise.reject(new Error("wrong")));
-  await assertRejects(() => bad.token(counted.signal), Error, "wrong");
-  assertEquals([counted.listeners, counted.added], [0, 2]);
-  const dead = AbortSignal.abort("dead");
-  assertEquals(await bad.token(dead).catch((reason) => reason), "dead");
-});
-
-Deno.test("V1Auth stops waiting if the login itself aborts the signal", async () => {
-  const controller = new AbortController();
-  let login: AbortSignal | undefined;
-  const auth = new V1Auth((signal) => {
-    login = signal;
-    controller.abort("by the login");
-    return new Promise(() => {});
-  });
-  const reason = await auth.token(controller.signal).catch((e) => e);
-  assertEquals(reason, "by the login");
-  assertEquals(login?.aborted, true);
-});
-
-Deno.test("noAuth has no token", async () => {
-  assertEquals(await noAuth.token(), undefined);
-  assertEquals(noAuth.revokeToken(), undefined);
+  const [{ answer } = {}, ...more] = server.sent("DELETE", AUTH_URL);
+  assertEquals([answer?.status, more], [200, []]);
 });
 
 Deno.test("AUTH_CLASS of a subclass replaces the session", async () => {
@@ -466,98 +340,117 @@ Deno.test("AUTH_CLASS of a subclass replaces the session", async () => {
   assertEquals(AbstractClient.AUTH_CLASS, null);
 });
 
+Deno.test("noAuth has no token", async () => {
+  assertEquals(await noAuth.token(), undefined);
+  assertEquals(noAuth.revokeToken(), undefined);
+});
+
 /** A session whose logins the test ends. */
 function controlledAuth() {
-  const logins: PromiseWithResolvers<Token>[] = [];
-  const auth = new V1Auth(() => {
-    const login = Promise.withResolvers<Token>();
-    logins.push(login);
-    return login.promise;
+  const logins: {
+    resolve(id: string): void;
+    reject(error: Error): void;
+    signal: AbortSignal;
+  }[] = [];
+  const auth = new V1Auth((signal) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Token>();
+    logins.push({ resolve: (id) => resolve(untyped({ id })), reject, signal });
+    return promise;
   });
-  /** Waits until there is a second login, which is due after some ms. */
-  const second = async () => {
-    for (let turn = 0; turn < 200 && logins.length < 2; turn++) {
+  /** Waits until there are so many logins; another is due after some ms. */
+  const started = async (count: number) => {
+    for (let turn = 0; turn < 200 && logins.length < count; turn++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    assertEquals(logins.length, 2);
+    assertEquals(logins.length, count);
   };
-  return { auth, logins, second };
+  return { auth, logins, started };
 }
 
+Deno.test("V1Auth keeps a token until it is revoked", async () => {
+  let logins = 0;
+  const auth = new V1Auth(() =>
+    Promise.resolve(untyped({ id: `token${++logins}` }))
+  );
+  assertEquals(await auth.token(), "token1");
+  auth.revokeToken("another");
+  assertEquals(await auth.token(), "token1");
+  auth.revokeToken("token1");
+  assertEquals(await auth.token(), "token2");
+  auth.revokeToken();
+  assertEquals(await auth.token(), "token3");
+  assertEquals((await auth.login()).id, "token4");
+  assertEquals((await auth.end())?.id, "token4");
+  assertEquals(auth.end(), undefined);
+});
+
+Deno.test("V1Auth cancels a login that no call waits for", async () => {
+  const { auth, logins } = controlledAuth();
+  const controllers = [new AbortController(), new AbortController()];
+  const waiting = controllers.map(({ signal }) =>
+    auth.token(signal).catch((reason) => reason)
+  );
+  for (const [index, controller] of controllers.entries()) {
+    assertEquals(logins[0]?.signal.aborted, false);
+    controller.abort(index);
+    assertEquals(await waiting[index], index);
+  }
+  assertEquals(logins[0]?.signal.aborted, true);
+});
+
+Deno.test("V1Auth stops waiting if the login itself aborts the signal", async () => {
+  const controller = new AbortController();
+  const auth = new V1Auth(() => {
+    controller.abort("by the login");
+    return new Promise(() => {});
+  });
+  const reason = await auth.token(controller.signal).catch((e) => e);
+  assertEquals(reason, "by the login");
+});
+
 Deno.test("V1Auth starts one other login for all that wait for half their time", async () => {
-  const { auth, logins, second } = controlledAuth();
+  const { auth, logins, started } = controlledAuth();
   const first = auth.token();
   const waits = [10, 10, 30, 50, 70];
   const joined = waits.map((wait) => auth.token(undefined, wait));
-  await second();
-  logins[1]?.resolve(tokenOf("second"));
+  await started(2);
+  logins[1]?.resolve("second");
   assertEquals(await Promise.all(joined), waits.map(() => "second"));
-  logins[0]?.resolve(tokenOf("first"));
+  logins[0]?.resolve("first");
   assertEquals(await first, "first");
   assertEquals(await auth.token(), "second");
   assertEquals(logins.length, 2);
 });
 
 Deno.test("V1Auth takes the joined login if it is faster, and rejects with its own error if both fail", async () => {
-  {
-    const { auth, logins, second } = controlledAuth();
-    const both = [auth.token(), auth.token(undefined, 10)];
-    await second();
-    logins[0]?.resolve(tokenOf("first"));
-    assertEquals(await Promise.all(both), ["first", "first"]);
+  for (const fails of [false, true]) {
+    const { auth, logins, started } = controlledAuth();
+    const both = Promise.all(
+      [auth.token(), auth.token(undefined, 10)]
+        .map((token) => token.catch(({ message }) => message)),
+    );
+    await started(2);
+    if (fails) {
+      logins[0]?.reject(new Error("first"));
+      logins[1]?.reject(new Error("second"));
+    } else logins[0]?.resolve("first");
+    assertEquals(await both, ["first", fails ? "second" : "first"]);
   }
-  const { auth, logins, second } = controlledAuth();
-  const both = [
-    assertRejects(() => auth.token(), Error, "first"),
-    assertRejects(() => auth.token(undefined, 10), Error, "second"),
-  ];
-  await second();
-  logins[0]?.reject(new Error("first"));
-  logins[1]?.reject(new Error("second"));
-  await Promise.all(both);
-});
-
-Deno.test("V1Auth rejects each call that waits for a failed login with its own error", async () => {
-  const { auth, logins } = controlledAuth();
-  const calls = [auth.token(), auth.token()].map((call) =>
-    assertRejects(() => call, DecapodAPIError)
-  );
-  const failure = new DecapodAPIError("POST: 403 Forbidden", {
-    code: 403,
-    error: "Forbidden",
-    description: "No",
-    cause: "a proxy",
-  });
-  logins[0]?.reject(failure);
-  const errors = await Promise.all(calls);
-  assert(errors[0] !== errors[1]);
-  for (const error of errors) {
-    assertEquals(error.toJSON(), failure.toJSON());
-    assertEquals(error.cause, "a proxy");
-  }
-});
-
-Deno.test("V1Auth.end() rejects calls that wait for a login, and returns its token", async () => {
-  const { auth, logins } = controlledAuth();
-  const call = assertRejects(() => auth.token(), DecapodError, "canceled by");
-  const ended = auth.end();
-  await call;
-  logins[0]?.resolve(tokenOf("late"));
-  assertEquals((await ended)?.id, "late");
 });
 
 Deno.test("V1Auth logs in again for a call that retries while others still wait for the failed login", async () => {
   const { auth, logins } = controlledAuth();
   const again = auth.login().catch(() => auth.login());
   const { signal } = new AbortController();
-  const other = assertRejects(() => auth.token(signal, 1000), Error, "first");
-  logins[0]?.reject(new Error("first"));
-  await other;
-  logins[1]?.resolve(tokenOf("second"));
+  const other = auth.token(signal, 1000);
+  logins[0]?.reject(new DecapodError("first", { cause: "a proxy" }));
+  const { cause } = await assertRejects(() => other, DecapodError, "first");
+  assertEquals(cause, "a proxy");
+  logins[1]?.resolve("second");
   assertEquals((await again).id, "second");
 });
 
-Deno.test("V1Auth waits less for a login that has taken longer than the call may", async () => {
+Deno.test("V1Auth waits less for a login that has taken longer than the call may, without a limit for Infinity", async () => {
   let time = 0;
   const waits: number[] = [];
   using _clock = replace(performance, "now", () => time);
@@ -565,31 +458,30 @@ Deno.test("V1Auth waits less for a login that has taken longer than the call may
     waits.push(wait);
     return new AbortController().signal;
   });
-  for (const age of [0, 60, 90, 120, 1000]) {
+  for (
+    const [age, wait] of [[0, 60], [60, 60], [90, 60], [120, 60], [1000, 60], [
+      0,
+      Infinity,
+    ]]
+  ) {
     const { auth, logins } = controlledAuth();
     time = 0;
     const first = auth.token();
-    time = age;
-    const joined = auth.token(undefined, 60);
-    logins[0]?.resolve(tokenOf("first"));
+    time = Number(age);
+    const joined = auth.token(undefined, wait);
+    logins[0]?.resolve("first");
     assertEquals([await first, await joined], ["first", "first"]);
   }
   assertEquals(waits, [60, 60, 30, 0, 0]);
 });
 
-Deno.test("V1Auth.token() accepts Infinity as no limit when it joins a login", async () => {
-  const { auth, logins } = controlledAuth();
-  const both = [auth.token(), auth.token(undefined, Infinity)];
-  logins[0]?.resolve(tokenOf("token"));
-  assertEquals(await Promise.all(both), ["token", "token"]);
-});
-
 Deno.test("V1Auth logs in itself if two logins in a row never settle", async () => {
-  let logins = 0;
-  const auth = new V1Auth(() =>
-    ++logins < 3 ? new Promise(() => {}) : Promise.resolve(tokenOf("third"))
-  );
+  const { auth, logins, started } = controlledAuth();
   auth.token();
   auth.token(undefined, 10); // its own login never settles, either
-  assertEquals(await within(auth.token(undefined, 20)), "third");
+  await started(2);
+  const third = auth.token(undefined, 10);
+  await started(3);
+  logins[2]?.resolve("third");
+  assertEquals(await within(third), "third");
 });

@@ -1,11 +1,16 @@
 /** Every method over a real socket: its request and its result. */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { V1Client, VERSION } from "../mod.ts";
-import { makeWorld, OPERATIONS, toWire, wireRequests } from "./operations.ts";
+import {
+  LOGIN,
+  makeWorld,
+  OPERATIONS,
+  toWire,
+  wireRequests,
+} from "./operations.ts";
 import { PASSWORD, StandInServer, TestServer } from "./support/server.ts";
 import { stubClient } from "./support/stub.ts";
-import { untyped } from "./support/untyped.ts";
 import { backstage } from "./support/world.ts";
 
 /** The methods of decapodlib for Python. */
@@ -30,44 +35,33 @@ const PYTHON = `
   get_cinder_integration
 `.trim().split(/\s+/);
 
-/** Serves the world of the table; the client is logged in. */
-async function openStage() {
-  const server = new StandInServer();
-  const client = server.client();
-  const world = await makeWorld(client, PASSWORD, backstage(server.standIn));
-  const { id: token } = await client.login();
-  server.exchanges.length = 0;
-  return {
-    server,
-    client,
-    world,
-    token,
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  };
-}
-
 for (const operation of OPERATIONS) {
-  const { name, requests: [request, second], verify } = operation;
+  const { name, requests, verify } = operation;
+  const [{ session = false, response, streamed } = {}, second] = requests;
   const symbol = name.replace(/^\w+/, "$&()");
-  Deno.test(`${symbol} sends its requests and returns the response`, async () => {
-    await using stage = await openStage();
-    const { server, client, world, token } = stage;
+  const logsIn = session || name === "logout";
+  Deno.test(`${symbol} ${session ? "logs in, " : ""}sends its requests and returns the response`, async () => {
+    await using server = new StandInServer();
+    const client = server.client();
+    const world = await makeWorld(client, PASSWORD, backstage(server.standIn));
+    server.exchanges.length = 0; // nobody is logged in
+    if (name === "logout") await client.login();
     const { result, actual, expected } = await verify(client, world);
     assertEquals(
       server.exchanges.map((exchange) => toWire(exchange)),
-      wireRequests(operation, world, token),
+      wireRequests(
+        { ...operation, requests: [...logsIn ? [LOGIN] : [], ...requests] },
+        world,
+        server.token,
+      ),
     );
     assertEquals(actual, expected);
-    for (const { answer } of server.exchanges) {
-      assertEquals(answer?.status, 200);
-    }
+    const answers = server.exchanges.map(({ answer }) => answer);
+    for (const answer of answers) assertEquals(answer?.status, 200);
     // The result of one request is its response, neither more nor less.
-    const text = server.exchanges[0]?.answer?.text ?? "";
-    if (second || request?.streamed || name === "logout") return;
-    assertEquals(
-      result,
-      request?.response === "text" ? text : JSON.parse(text),
-    );
+    const text = answers.at(-1)?.text ?? "";
+    if (second || streamed || name === "logout") return;
+    assertEquals(result, response === "text" ? text : JSON.parse(text));
   });
 }
 
@@ -76,42 +70,34 @@ Deno.test("V1Client has every method of the Python library, and every method is 
     .filter((name) => name !== "constructor");
   const names = OPERATIONS.map(({ name }) => name.split(" ")[0]);
   assertEquals(PYTHON.length, 54);
-  const missing = PYTHON.map(camelCase).filter((name) =>
-    !methods.includes(name)
-  );
-  assertEquals(missing, []);
+  const camelCase = (name: string) =>
+    name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  const missing = new Set(PYTHON.map(camelCase)).difference(new Set(methods));
+  assertEquals([...missing], []);
   assertEquals(methods.filter((name) => !names.includes(name)), []);
 });
 
-Deno.test("createUser() and others leave out of the request what the call leaves out", async () => {
-  await using stage = await openStage();
-  const { client, server: { exchanges }, world: { cluster, server } } = stage;
+Deno.test("createUser() and others send defaults for what the call leaves out", async () => {
+  const sent: unknown[] = [];
+  const client = stubClient((url, { body }) => {
+    sent.push(body ? JSON.parse(String(body)) : new URL(url).search);
+    return Response.json({ items: [], page: 1, per_page: 25, total: 0 });
+  });
   await client.getUsers();
   await client.getUsers({ all: false });
-  await client.getCinderIntegration(cluster.id);
-  await client.getCinderIntegration(cluster.id, { root: "/\ud800&" });
-  assertEquals(exchanges.map(({ query }) => query), [
-    {},
-    {},
-    { root: "/etc/ceph" },
-    { root: "/\ufffd&" },
-  ]);
-  exchanges.length = 0;
-  const user = { login: "c", email: "c@example.com" };
-  await client.createUser({ ...user, fullName: "C" });
-  await client.createPlaybookConfiguration({
-    name: "plain",
-    clusterId: cluster.id,
-    playbookId: "cluster_deploy",
-    serverIds: [server.id],
-  });
-  assertEquals(exchanges.map(({ body }) => body), [
-    { ...user, full_name: "C", role_id: null },
+  await client.getCinderIntegration("id");
+  await client.getCinderIntegration("id", { root: "\ud800&" });
+  await client.createUser({ login: "c", email: "e", fullName: "C" });
+  const ids = { clusterId: "c", playbookId: "p", serverIds: ["s"] };
+  await client.createPlaybookConfiguration({ name: "n", ...ids });
+  assertEquals(sent, [
+    ...["", "", "?root=%2Fetc%2Fceph", "?root=%EF%BF%BD%26"],
+    { login: "c", email: "e", full_name: "C", role_id: null },
     {
-      name: "plain",
-      cluster_id: cluster.id,
-      playbook_id: "cluster_deploy",
-      server_ids: [server.id],
+      name: "n",
+      cluster_id: "c",
+      playbook_id: "p",
+      server_ids: ["s"],
       hints: [],
       run: false,
     },
@@ -124,32 +110,23 @@ Deno.test("getRoleSelf() keeps fields that a newer server adds", async () => {
   assertEquals<unknown>(await client.getRoleSelf(), role);
 });
 
-/** Endpoints, and the path that is requested. */
-const ENDPOINTS: Record<string, string> = {
-  "user/": "/v1/user/",
-  user: "/v1/user/",
-  "/user": "/v1/user/",
-  "/v1/user/": "/v1/user/",
-  "a/b-c_d.e~f/%C3%BC": "/v1/a/b-c_d.e~f/%C3%BC/",
-};
-
 Deno.test("request() sends a request below /v1/ with session, query, body and headers", async () => {
-  await using server = new TestServer((_, { path }) =>
-    Response.json(path === "/v1/auth/" ? { id: "token" } : { path })
-  );
+  await using server = new TestServer(() => Response.json({ id: "token" }));
   const client = server.client();
-  for (const [endpoint, path] of Object.entries(ENDPOINTS)) {
-    assertEquals(await client.request("GET", endpoint), { path });
+  for (const endpoint of ["user/", "user", "/user", "/v1/user/"]) {
+    await client.request("GET", endpoint);
   }
   assertEquals(server.logins, 1);
+  assertEquals(server.sent("GET", "/v1/user/").length, 4);
+  const encoded = "a/b-c_d.e~f/%C3%BC";
   for (const method of ["POST", "PUT", "DELETE"] as const) {
-    await client.request(method, "new/", {
+    await client.request(method, encoded, {
       query: { a: "ü&", b: 1, c: false, d: undefined },
       body: { x: [1] },
       headers: { "x-trace": "1" },
       timeout: 5000,
     });
-    const [exchange] = server.sent(method, "/v1/new/");
+    const [exchange] = server.sent(method, `/v1/${encoded}/`);
     assertEquals(exchange?.query, { a: "ü&", b: "1", c: "false" });
     assertEquals(exchange?.body, { x: [1] });
     assertEquals(exchange?.headers.get("authorization"), "token");
@@ -157,51 +134,7 @@ Deno.test("request() sends a request below /v1/ with session, query, body and he
   }
 });
 
-Deno.test("request() rejects an endpoint that leads elsewhere, and invalid options", async () => {
-  const client = stubClient(() => {
-    throw new Error("It was sent");
-  });
-  const endpoints = [
-    ...["", "/", "/v1/", "../auth/", "user/../auth/", "user/./a"],
-    ...["user/%2e%2E/auth", "user//a", "//evil.example/"],
-    ...["https://evil.example/", "user/?a=b", "user/#a", "user\\a"],
-    ...["us er", "üser", "%zz"],
-  ];
-  const get = (endpoint: unknown, options = {}) =>
-    client.request("GET", untyped(endpoint), options);
-  const calls: [part: string, call: () => Promise<unknown>][] = [
-    ...endpoints.map((endpoint): [string, () => Promise<unknown>] => [
-      "Invalid endpoint: must be",
-      () => get(endpoint),
-    ]),
-    ["Invalid endpoint: ", () => get(5)],
-    ["Invalid method: ", () => client.request(untyped("PATCH"), "user/")],
-    ["Invalid method: ", () => client.request(untyped("get"), "user/")],
-    ['Unknown option "params"', () => get("user/", { params: {} })],
-    ...["a=b", new URLSearchParams({ a: "1" }), new Map([["a", 1]])].map(
-      (query): [string, () => Promise<unknown>] => [
-        "Invalid query: must be a plain object",
-        () => get("user/", { query }),
-      ],
-    ),
-    [
-      "Invalid body: ",
-      () => client.request("POST", "user/", { body: untyped("{}") }),
-    ],
-    ["Invalid options: ", () => get("user/", untyped(null))],
-  ];
-  for (const [part, call] of calls) await assertRejects(call, TypeError, part);
-});
-
 Deno.test("VERSION is the version in deno.json", async () => {
   const file = new URL("../deno.json", import.meta.url);
-  const { version }: { version: string } = JSON.parse(
-    await Deno.readTextFile(file),
-  );
-  assertEquals(VERSION, version);
+  assertEquals(JSON.parse(await Deno.readTextFile(file)).version, VERSION);
 });
-
-/** `get_user_self` → `getUserSelf`. */
-function camelCase(name: string): string {
-  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-}

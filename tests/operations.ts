@@ -7,6 +7,7 @@
 import type {
   Cluster,
   Execution,
+  PermissionGroup,
   PlaybookConfiguration,
   RequestOptions,
   Role,
@@ -79,8 +80,6 @@ export interface Operation {
   ) => Promise<{ result: unknown; actual: unknown; expected: unknown }>;
 }
 
-type Part = Partial<Request>;
-type Query = Record<string, string>;
 type Body = NonNullable<Request["body"]>;
 
 const READ: Omit<Request, "path"> = {
@@ -95,52 +94,40 @@ const READ: Omit<Request, "path"> = {
   checked: false,
   streamed: false,
 };
-const CHANGE = { ...READ, changes: true, retried: false };
 
-const get = (path: string, part: Part = {}): Request => ({
-  ...READ,
-  path,
-  ...part,
-});
-const list = (path: string, query: Query = {}): Request =>
-  get(path, { query, checked: true });
-const log = (part: Part = {}): Request =>
-  get("/execution/{execution}/log/", { response: "text", ...part });
-const post = (path: string, body: Body, part: Part = {}): Request => ({
-  ...CHANGE,
-  method: "POST",
-  path,
-  body,
-  ...part,
-});
-const put = (path: string, body: Body): Request => ({
-  ...CHANGE,
-  method: "PUT",
-  path,
-  body,
-});
-const edit = (path: string, body: Body): Request[] => [
-  get(path, { checked: true }),
-  put(path, body),
-];
-const del = (path: string, part: Part = {}): Request => ({
-  ...CHANGE,
-  method: "DELETE",
-  path,
-  ...part,
-});
+/** Without a session. */
+const OPEN = { token: false, session: false };
 
-/** A request without a session. */
-const OPEN: Part = { token: false, session: false };
+/** A read of a path with a query. */
+const get = (url: string, more: Partial<Request> = {}): Request => {
+  const [path = "", search] = url.split("?");
+  const query = Object.fromEntries(new URLSearchParams(search));
+  return { ...READ, path, query, ...more };
+};
+const checked = (url: string) => get(url, { checked: true });
+const log = (more: Partial<Request> = {}) =>
+  get("/execution/{execution}/log/", { response: "text", ...more });
+
+const change =
+  (method: Request["method"]) =>
+  (path: string, body?: Body, more: Partial<Request> = {}): Request => (
+    { ...READ, changes: true, retried: false, method, path, body, ...more }
+  );
+const post = change("POST");
+const put = change("PUT");
+const del = change("DELETE");
+const edit = (path: string, body: Body) => [checked(path), put(path, body)];
 
 /** A client also logs in by itself. */
-export const LOGIN: Request = post("/auth/", ({ password }) => ({
-  username: "root",
-  password,
-}), { ...OPEN, login: true, changes: false, retried: true, checked: true });
+export const LOGIN: Request = post(
+  "/auth/",
+  ({ password }) => ({ username: "root", password }),
+  { ...OPEN, login: true, changes: false, retried: true, checked: true },
+);
 
 /** A new password, which must not appear in errors. */
 export const NEW_PASSWORD = 'n€w p/ss"word&200%';
+const NEW_SECRET = { password: NEW_PASSWORD };
 
 /** A log that is short enough to arrive byte by byte. */
 const LOG = "ok: [10.0.0.1]\nfür alle\n";
@@ -148,10 +135,24 @@ const LOG = "ok: [10.0.0.1]\nfür alle\n";
 /** The names of the steps of the execution. */
 const STEPS = ["task 000001", "task 000002", "task 000003"];
 
-const SERVER_ID = "44454C4C-4200-1051-8048-B7C04F4C4D31";
-
 /** The options of methods that wait. */
 const WAIT = { timeout: 2500, interval: { min: 10, max: 10 } };
+
+/** The argument of the methods for password resets. */
+const TOKEN = { argument: "resetToken" };
+
+/** What is sent to create models. */
+const USER = { login: "bob", email: "bob@example.com" };
+const SERVER_ID = "44454C4C-4200-1051-8048-B7C04F4C4D31";
+const SERVER = { host: "10.0.0.99", username: "ansible" };
+const HINTS = [{ id: "mon_count", value: 1 }];
+const PERMISSIONS: PermissionGroup[] = [
+  { name: "playbook", permissions: ["cluster_deploy"] },
+];
+
+const CONFIGURATION = "/playbook_configuration/{configuration}/";
+const STEPS_PATH = "/execution/{execution}/steps/";
+const BY_ID = 'sort_by={"model_id":1}';
 
 /** All items of an iterable. */
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -160,696 +161,499 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return found;
 }
 
+const rename = <T extends { name: string }>(data: T): T => (
+  { ...data, name: "renamed" }
+);
+const renameUser = <T extends { full_name: string }>(data: T): T => (
+  { ...data, full_name: "renamed" }
+);
+
 /** The model with another name. */
-const renamed = <T extends { data: { name: string } }>(model: T): T => ({
-  ...model,
-  data: rename(model.data),
-});
+const renamed = <T extends { data: { name: string } }>(model: T): T => (
+  { ...model, data: rename(model.data) }
+);
+const renamedUser = ({ user }: World): User => (
+  { ...user, data: renameUser(user.data) }
+);
 
-const rename = <T extends { name: string }>(data: T): T => ({
-  ...data,
-  name: "renamed",
-});
-
-const renamedUser = (user: User): User => ({
-  ...user,
-  data: { ...user.data, full_name: "renamed" },
-});
-
-/** The configuration without what the server does not accept, renamed. */
-const renamedConfiguration = (model: PlaybookConfiguration) => {
-  const { created_execution_id: _, ...data } = model.data;
-  return renamed({ ...model, data });
+/** Without what the server does not accept. */
+const renamedConfiguration = ({ configuration }: World) => {
+  const { created_execution_id: _, ...data } = configuration.data;
+  return renamed({ ...configuration, data });
 };
 
 /** A part of a result, and what it must be. */
 type Compared = [actual: unknown, expected: unknown];
 
-/** One row: name, requests, how to call it, and what it must return. */
-function row<T>(
-  name: string,
-  requests: Request | Request[],
-  run: (client: V1Client, world: World, o?: RequestOptions) => PromiseLike<T>,
-  compare: (result: T, world: World) => Compared,
-  more: Pick<Operation, "argument" | "waits"> = {},
-): Operation {
-  return {
-    name,
-    requests: [requests].flat(),
-    run: async (...args) => await run(...args),
-    async verify(client, world) {
-      const result = await run(client, world);
-      const [actual, expected] = compare(result, world);
-      return { result, actual, expected };
-    },
-    ...more,
-  };
+/** The text with ids of the world's models in place of their names. */
+const fill = (text: string, world: World) =>
+  text.replace(/\{(\w+)\}/g, (_, name) => valueOf(world, name));
+
+/** An id or a secret of the world. */
+function valueOf(world: World, name: string): string {
+  const values: [string, string | { id: string }][] = Object.entries(world);
+  const [, value = ""] = values.find(([key]) => key === name) ?? [];
+  return typeof value === "string" ? value : value.id;
 }
 
-const isRenamed = (
-  { data, version }: { data: { name: string }; version: number },
-): Compared => [[data.name, version], ["renamed", 2]];
+/** The call of a row; `id` is what the path of its first request contains. */
+type Call<T> = (
+  client: V1Client,
+  id: string,
+  o: RequestOptions | undefined,
+  world: World,
+) => PromiseLike<T>;
 
-const isDeleted = ({ time_deleted }: { time_deleted: number }): Compared => [
-  time_deleted > 0,
+/** A row: `row(name, ...requests).calls(method).returns(compare)`. */
+const row = (name: string, ...requests: Request[]) => ({
+  calls: <T>(call: Call<T>) => ({
+    returns(
+      compare: (result: Awaited<T>, world: World) => Compared,
+      more: Pick<Operation, "argument" | "waits"> = {},
+    ): Operation {
+      const [, id = ""] = /\{(\w+)\}/.exec(requests[0]?.path ?? "") ?? [];
+      const run = (client: V1Client, world: World, o?: RequestOptions) =>
+        Promise.resolve(call(client, valueOf(world, id), o, world));
+      const verify = async (client: V1Client, world: World) => {
+        const result = await run(client, world);
+        const [actual, expected] = compare(result, world);
+        return { result, actual, expected };
+      };
+      return { name, requests, run, verify, ...more };
+    },
+  }),
+});
+
+type Renamed = { data: { name: string }; version: number };
+
+const isRenamed = ({ data, version }: Renamed): Compared => [
+  [data.name, version],
+  ["renamed", 2],
+];
+const isRenamedUser = ({ data, version }: User): Compared => [
+  [data.full_name, version],
+  ["renamed", 2],
+];
+const isDeleted = (model: { time_deleted: number }): Compared => [
+  model.time_deleted > 0,
   true,
 ];
 
 /** The table. */
 export const OPERATIONS: readonly Operation[] = [
-  row(
-    "login",
-    LOGIN,
-    (client, _, o) => client.login(o),
-    ({ data }) => [data.user.data.login, "root"],
-  ),
-  row(
-    "logout",
-    del("/auth/", { session: false }),
-    (client, _, o) => client.logout(o),
-    (nothing) => [nothing, undefined],
-  ),
+  row("login", LOGIN)
+    .calls((client, _, o) => client.login(o))
+    .returns(({ data }) => [data.user.data.login, "root"]),
+  row("logout", del("/auth/", undefined, { session: false }))
+    .calls((client, _, o) => client.logout(o))
+    .returns((nothing) => [nothing, undefined]),
 
   row(
     "getUsers",
-    list("/user/", {
-      page: "1",
-      per_page: "2",
-      filter: '{"login":{"in":["root","ann"]}}',
-      sort_by: '{"login":1,"time_created":-1}',
-    }),
-    (client, _, o) =>
+    checked(
+      '/user/?page=1&per_page=2&filter={"login":{"in":["root","ann"]}}' +
+        '&sort_by={"login":1,"time_created":-1}',
+    ),
+  )
+    .calls((client, _, o) =>
       client.getUsers({
         page: 1,
         perPage: 2,
         filter: { login: { in: ["root", "ann"] } },
         sortBy: { login: 1, time_created: -1 },
         ...o,
-      }),
-    ({ items, page, per_page, total }) => {
+      })
+    )
+    .returns(({ items, page, per_page, total }) => {
       const logins = items.map(({ data }) => data.login);
       return [[logins, page, per_page, total], [["ann", "root"], 1, 2, 2]];
-    },
-  ),
-  row(
-    "getUser",
-    get("/user/{user}/"),
-    (client, { user }, o) => client.getUser(user.id, o),
-    (result, { user }) => [result, user],
-  ),
-  row(
-    "getUserVersions",
-    list("/user/{user}/version/", { page: "1" }),
-    (client, { user }, o) => client.getUserVersions(user.id, { page: 1, ...o }),
-    ({ items, total }, { user }) => [[items, total], [[user], 1]],
-  ),
-  row(
-    "getUserVersion",
-    get("/user/{user}/version/1/"),
-    (client, { user }, o) => client.getUserVersion(user.id, 1, o),
-    (result, { user }) => [result, user],
-  ),
-  row(
-    "getUserSelf",
-    get("/user/self/"),
-    (client, _, o) => client.getUserSelf(o),
-    ({ data }) => [data.login, "root"],
-  ),
+    }),
+  row("getUser", get("/user/{user}/"))
+    .calls((client, id, o) => client.getUser(id, o))
+    .returns((result, { user }) => [result, user]),
+  row("getUserVersions", checked("/user/{user}/version/?page=1"))
+    .calls((client, id, o) => client.getUserVersions(id, { page: 1, ...o }))
+    .returns(({ items, total }, { user }) => [[items, total], [[user], 1]]),
+  row("getUserVersion", get("/user/{user}/version/1/"))
+    .calls((client, id, o) => client.getUserVersion(id, 1, o))
+    .returns((result, { user }) => [result, user]),
+  row("getUserSelf", get("/user/self/"))
+    .calls((client, _, o) => client.getUserSelf(o))
+    .returns(({ data }) => [data.login, "root"]),
   row(
     "createUser",
-    post(
-      "/user/",
-      ({ role }) => ({
-        login: "bob",
-        email: "bob@example.com",
-        full_name: "Bób, 1 €",
-        role_id: role.id,
-      }),
-    ),
-    (client, { role }, o) =>
-      client.createUser({
-        login: "bob",
-        email: "bob@example.com",
-        fullName: "Bób, 1 €",
-        roleId: role.id,
-      }, o),
-    ({ data: { full_name, role_id }, version }, { role }) => [
+    post("/user/", ({ role: { id } }) => (
+      { ...USER, full_name: "Bób, 1 €", role_id: id }
+    )),
+  )
+    .calls((client, _, o, { role: { id } }) =>
+      client.createUser({ ...USER, fullName: "Bób, 1 €", roleId: id }, o)
+    )
+    .returns(({ data: { full_name, role_id }, version }, { role: { id } }) => [
       [full_name, role_id, version],
-      ["Bób, 1 €", role.id, 1],
-    ],
-  ),
-  row(
-    "updateUser",
-    put("/user/{user}/", ({ user }) => renamedUser(user)),
-    (client, { user }, o) => client.updateUser(renamedUser(user), o),
-    ({ data, version }) => [[data.full_name, version], ["renamed", 2]],
-  ),
-  row(
-    "editUser",
-    edit("/user/{user}/", ({ user }) => renamedUser(user)),
-    (client, { user }, o) =>
-      client.editUser(
-        user.id,
-        (data) => ({ ...data, full_name: "renamed" }),
-        o,
-      ),
-    ({ data, version }) => [[data.full_name, version], ["renamed", 2]],
-  ),
-  row(
-    "deleteUser",
-    del("/user/{user}/"),
-    (client, { user }, o) => client.deleteUser(user.id, o),
-    isDeleted,
-  ),
+      ["Bób, 1 €", id, 1],
+    ]),
+  row("updateUser", put("/user/{user}/", renamedUser))
+    .calls((client, _, o, world) => client.updateUser(renamedUser(world), o))
+    .returns(isRenamedUser),
+  row("editUser", ...edit("/user/{user}/", renamedUser))
+    .calls((client, id, o) => client.editUser(id, renameUser, o))
+    .returns(isRenamedUser),
+  row("deleteUser", del("/user/{user}/"))
+    .calls((client, id, o) => client.deleteUser(id, o))
+    .returns(isDeleted),
 
-  row(
-    "getRoles",
-    list("/role/", { filter: '{"name":{"ne":"admin"}}' }),
-    (client, _, o) =>
-      client.getRoles({ filter: { name: { ne: "admin" } }, ...o }),
-    ({ items }, { role }) => [items.some(({ id }) => id === role.id), true],
-  ),
-  row(
-    "getRole",
-    get("/role/{role}/"),
-    (client, { role }, o) => client.getRole(role.id, o),
-    (result, { role }) => [result, role],
-  ),
-  row(
-    "getRoleVersions",
-    list("/role/{role}/version/", { all: "1" }),
-    (client, { role }, o) =>
-      client.getRoleVersions(role.id, { all: true, ...o }),
-    ({ items }, { role }) => [items, [role]],
-  ),
-  row(
-    "getRoleVersion",
-    get("/role/{role}/version/1/"),
-    (client, { role }, o) => client.getRoleVersion(role.id, 1, o),
-    (result, { role }) => [result, role],
-  ),
-  row(
-    "getRoleSelf",
-    get("/role/self/"),
-    (client, _, o) => client.getRoleSelf(o),
-    ({ data }) => {
+  row("getRoles", checked('/role/?filter={"name":{"ne":"admin"}}'))
+    .calls((client, _, o) =>
+      client.getRoles({ filter: { name: { ne: "admin" } }, ...o })
+    )
+    .returns(({ items }, { role }) => [
+      items.some(({ id }) => id === role.id),
+      true,
+    ]),
+  row("getRole", get("/role/{role}/"))
+    .calls((client, id, o) => client.getRole(id, o))
+    .returns((result, { role }) => [result, role]),
+  row("getRoleVersions", checked("/role/{role}/version/?all=1"))
+    .calls((client, id, o) => client.getRoleVersions(id, { all: true, ...o }))
+    .returns(({ items }, { role }) => [items, [role]]),
+  row("getRoleVersion", get("/role/{role}/version/1/"))
+    .calls((client, id, o) => client.getRoleVersion(id, 1, o))
+    .returns((result, { role }) => [result, role]),
+  row("getRoleSelf", get("/role/self/"))
+    .calls((client, _, o) => client.getRoleSelf(o))
+    .returns(({ data }) => {
       const classes = data.permissions.map(({ name }) => name).sort();
       return [classes, ["api", "playbook"]];
-    },
-  ),
+    }),
   row(
     "createRole",
-    post(
-      "/role/",
-      () => ({
-        name: "operator",
-        permissions: [{ name: "playbook", permissions: ["cluster_deploy"] }],
-      }),
-    ),
-    (client, _, o) =>
-      client.createRole("operator", [{
-        name: "playbook",
-        permissions: ["cluster_deploy"],
-      }], o),
-    ({ data, model }) => [[model, data.name], ["role", "operator"]],
-  ),
-  row(
-    "updateRole",
-    put("/role/{role}/", ({ role }) => renamed(role)),
-    (client, { role }, o) => client.updateRole(renamed(role), o),
-    isRenamed,
-  ),
-  row(
-    "editRole",
-    edit("/role/{role}/", ({ role }) => renamed(role)),
-    (client, { role }, o) => client.editRole(role.id, rename, o),
-    isRenamed,
-  ),
-  row(
-    "deleteRole",
-    del("/role/{role}/"),
-    (client, { role }, o) => client.deleteRole(role.id, o),
-    isDeleted,
-  ),
-  row(
-    "getPermissions",
-    get("/permission/"),
-    (client, _, o) => client.getPermissions(o),
-    ({ items }) => [
-      items.find(({ name }) => name === "api")?.permissions.includes(
-        "view_cinder",
-      ),
-      true,
-    ],
-  ),
+    post("/role/", () => ({ name: "operator", permissions: PERMISSIONS })),
+  )
+    .calls((client, _, o) => client.createRole("operator", PERMISSIONS, o))
+    .returns(({ data, model }) => [[model, data.name], ["role", "operator"]]),
+  row("updateRole", put("/role/{role}/", ({ role }) => renamed(role)))
+    .calls((client, _, o, { role }) => client.updateRole(renamed(role), o))
+    .returns(isRenamed),
+  row("editRole", ...edit("/role/{role}/", ({ role }) => renamed(role)))
+    .calls((client, id, o) => client.editRole(id, rename, o))
+    .returns(isRenamed),
+  row("deleteRole", del("/role/{role}/"))
+    .calls((client, id, o) => client.deleteRole(id, o))
+    .returns(isDeleted),
+  row("getPermissions", get("/permission/"))
+    .calls((client, _, o) => client.getPermissions(o))
+    .returns(({ items }) => {
+      const api = items.find(({ name }) => name === "api");
+      return [api?.permissions.includes("view_cinder"), true];
+    }),
 
   row(
     "getClusters",
-    list("/cluster/", {
-      per_page: "1",
-      filter: '{"name":"ceph"}',
-      sort_by: '{"_id":1}',
-    }),
-    (client, _, o) =>
-      client.getClusters({
-        perPage: 1,
-        filter: { name: "ceph" },
-        sortBy: { _id: 1 },
-        ...o,
-      }),
-    ({ items, per_page }, { cluster }) => [[items, per_page], [[cluster], 1]],
-  ),
-  row(
-    "getCluster",
-    get("/cluster/{cluster}/"),
-    (client, { cluster }, o) => client.getCluster(cluster.id, o),
-    (result, { cluster }) => [result, cluster],
-  ),
-  row(
-    "getClusterVersions",
-    list("/cluster/{cluster}/version/"),
-    (client, { cluster }, o) => client.getClusterVersions(cluster.id, o),
-    ({ items }, { cluster }) => [items, [cluster]],
-  ),
-  row(
-    "getClusterVersion",
-    get("/cluster/{cluster}/version/1/"),
-    (client, { cluster }, o) => client.getClusterVersion(cluster.id, 1, o),
-    (result, { cluster }) => [result, cluster],
-  ),
-  row(
-    "createCluster",
-    post("/cluster/", () => ({ name: "another" })),
-    (client, _, o) => client.createCluster("another", o),
-    ({ data }) => [[data.name, data.configuration], ["another", {}]],
-  ),
+    checked('/cluster/?per_page=1&filter={"name":"ceph"}&sort_by={"_id":1}'),
+  )
+    .calls((client, _, o) => {
+      const filter = { name: "ceph" };
+      const options = { perPage: 1, filter, sortBy: { _id: 1 } } as const;
+      return client.getClusters({ ...options, ...o });
+    })
+    .returns(({ items, per_page }, { cluster }) => [
+      [items, per_page],
+      [[cluster], 1],
+    ]),
+  row("getCluster", get("/cluster/{cluster}/"))
+    .calls((client, id, o) => client.getCluster(id, o))
+    .returns((result, { cluster }) => [result, cluster]),
+  row("getClusterVersions", checked("/cluster/{cluster}/version/"))
+    .calls((client, id, o) => client.getClusterVersions(id, o))
+    .returns(({ items }, { cluster }) => [items, [cluster]]),
+  row("getClusterVersion", get("/cluster/{cluster}/version/1/"))
+    .calls((client, id, o) => client.getClusterVersion(id, 1, o))
+    .returns((result, { cluster }) => [result, cluster]),
+  row("createCluster", post("/cluster/", () => ({ name: "another" })))
+    .calls((client, _, o) => client.createCluster("another", o))
+    .returns(({ data }) => [[data.name, data.configuration], ["another", {}]]),
   row(
     "updateCluster",
     put("/cluster/{cluster}/", ({ cluster }) => renamed(cluster)),
-    (client, { cluster }, o) => client.updateCluster(renamed(cluster), o),
-    isRenamed,
-  ),
+  )
+    .calls((client, _, o, { cluster }) =>
+      client.updateCluster(renamed(cluster), o)
+    )
+    .returns(isRenamed),
   row(
     "editCluster",
-    edit("/cluster/{cluster}/", ({ cluster }) => renamed(cluster)),
-    (client, { cluster }, o) => client.editCluster(cluster.id, rename, o),
-    isRenamed,
-  ),
-  row(
-    "deleteCluster",
-    del("/cluster/{cluster}/"),
-    (client, { cluster }, o) => client.deleteCluster(cluster.id, o),
-    isDeleted,
-  ),
+    ...edit("/cluster/{cluster}/", ({ cluster }) => renamed(cluster)),
+  )
+    .calls((client, id, o) => client.editCluster(id, rename, o))
+    .returns(isRenamed),
+  row("deleteCluster", del("/cluster/{cluster}/"))
+    .calls((client, id, o) => client.deleteCluster(id, o))
+    .returns(isDeleted),
   row(
     "getCinderIntegration",
-    get("/cinder_integration/{cluster}/", { query: { root: "/opt/c&ph" } }),
-    (client, { cluster }, o) =>
-      client.getCinderIntegration(cluster.id, { root: "/opt/c&ph", ...o }),
-    (files) => {
+    get("/cinder_integration/{cluster}/?root=/opt/c%26ph"),
+  )
+    .calls((client, id, o) =>
+      client.getCinderIntegration(id, { root: "/opt/c&ph", ...o })
+    )
+    .returns((files) => {
       const text = files["/opt/c&ph/ceph.client.volumes.keyring"];
       return [text, "[client.volumes]\n"];
-    },
-    { argument: "clusterId" },
-  ),
+    }, { argument: "clusterId" }),
 
   row(
     "getServers",
-    list("/server/", {
-      page: "2",
-      per_page: "2",
-      filter: '{"state":"operational","facts.ansible_memtotal_mb":{"gt":1}}',
-    }),
-    (client, _, o) =>
-      client.getServers({
-        page: 2,
-        perPage: 2,
-        filter: {
-          state: "operational",
-          "facts.ansible_memtotal_mb": { gt: 1 },
-        },
-        ...o,
-      }),
-    ({ items, page, total }) => {
+    checked(
+      "/server/?page=2&per_page=2" +
+        '&filter={"state":"operational","facts.ansible_memtotal_mb":{"gt":1}}',
+    ),
+  )
+    .calls((client, _, o) => {
+      const memory = { "facts.ansible_memtotal_mb": { gt: 1 } };
+      const filter = { state: "operational", ...memory } as const;
+      return client.getServers({ page: 2, perPage: 2, filter, ...o });
+    })
+    .returns(({ items, page, total }) => {
       const states = items.map(({ data }) => data.state);
       return [[states, page, total], [Array(2).fill("operational"), 2, 6]];
-    },
-  ),
-  row(
-    "getServer",
-    get("/server/{server}/"),
-    (client, { server }, o) => client.getServer(server.id, o),
-    (result, { server }) => [result, server],
-  ),
-  row(
-    "getServerVersions",
-    list("/server/{server}/version/", { per_page: "7" }),
-    (client, { server }, o) =>
-      client.getServerVersions(server.id, { perPage: 7, ...o }),
-    ({ items, per_page }, { server }) => [[items, per_page], [[server], 7]],
-  ),
-  row(
-    "getServerVersion",
-    get("/server/{server}/version/1/"),
-    (client, { server }, o) => client.getServerVersion(server.id, 1, o),
-    (result, { server }) => [result, server],
-  ),
-  row(
-    "createServer",
-    post(
-      "/server/",
-      () => ({ id: SERVER_ID, host: "10.0.0.99", username: "ansible" }),
-    ),
-    (client, _, o) =>
-      client.createServer({
-        serverId: SERVER_ID,
-        host: "10.0.0.99",
-        username: "ansible",
-      }, o),
-    (result) => [result, {}],
-  ),
-  row(
-    "putServer",
-    put("/server/{server}/", ({ server }) => renamed(server)),
-    (client, { server }, o) => client.putServer(renamed(server), o),
-    isRenamed,
-  ),
+    }),
+  row("getServer", get("/server/{server}/"))
+    .calls((client, id, o) => client.getServer(id, o))
+    .returns((result, { server }) => [result, server]),
+  row("getServerVersions", checked("/server/{server}/version/?per_page=7"))
+    .calls((client, id, o) =>
+      client.getServerVersions(id, { perPage: 7, ...o })
+    )
+    .returns(({ items, per_page }, { server }) => [
+      [items, per_page],
+      [[server], 7],
+    ]),
+  row("getServerVersion", get("/server/{server}/version/1/"))
+    .calls((client, id, o) => client.getServerVersion(id, 1, o))
+    .returns((result, { server }) => [result, server]),
+  row("createServer", post("/server/", () => ({ id: SERVER_ID, ...SERVER })))
+    .calls((client, _, o) =>
+      client.createServer({ serverId: SERVER_ID, ...SERVER }, o)
+    )
+    .returns((result) => [result, {}]),
+  row("putServer", put("/server/{server}/", ({ server }) => renamed(server)))
+    .calls((client, _, o, { server }) => client.putServer(renamed(server), o))
+    .returns(isRenamed),
   row(
     "editServer",
-    edit("/server/{server}/", ({ server }) => renamed(server)),
-    (client, { server }, o) => client.editServer(server.id, rename, o),
-    isRenamed,
-  ),
-  row(
-    "deleteServer",
-    del("/server/{server}/"),
-    (client, { server }, o) => client.deleteServer(server.id, o),
-    isDeleted,
-  ),
+    ...edit("/server/{server}/", ({ server }) => renamed(server)),
+  )
+    .calls((client, id, o) => client.editServer(id, rename, o))
+    .returns(isRenamed),
+  row("deleteServer", del("/server/{server}/"))
+    .calls((client, id, o) => client.deleteServer(id, o))
+    .returns(isDeleted),
 
-  row(
-    "getPlaybooks",
-    get("/playbook/"),
-    (client, _, o) => client.getPlaybooks(o),
-    ({ items }) => [
-      items.find(({ id }) => id === "cluster_deploy")?.required_server_list,
-      true,
-    ],
-  ),
+  row("getPlaybooks", get("/playbook/"))
+    .calls((client, _, o) => client.getPlaybooks(o))
+    .returns(({ items }) => {
+      const deploy = items.find(({ id }) => id === "cluster_deploy");
+      return [deploy?.required_server_list, true];
+    }),
   row(
     "getPlaybookConfigurations",
-    list("/playbook_configuration/", { filter: '{"name":"deploy"}' }),
-    (client, _, o) =>
-      client.getPlaybookConfigurations({ filter: { name: "deploy" }, ...o }),
-    ({ items }, { configuration }) => [
+    checked('/playbook_configuration/?filter={"name":"deploy"}'),
+  )
+    .calls((client, _, o) =>
+      client.getPlaybookConfigurations({ filter: { name: "deploy" }, ...o })
+    )
+    .returns(({ items }, { configuration }) => [
       items.map(({ id }) => id),
       [configuration.id],
-    ],
-  ),
-  row(
-    "getPlaybookConfiguration",
-    get("/playbook_configuration/{configuration}/"),
-    (client, { configuration }, o) =>
-      client.getPlaybookConfiguration(configuration.id, o),
-    ({ data: { configuration } }, world) => [
-      configuration,
-      world.configuration.data.configuration,
-    ],
-  ),
-  row(
-    "getPlaybookConfigurationVersions",
-    list("/playbook_configuration/{configuration}/version/"),
-    (client, { configuration }, o) =>
-      client.getPlaybookConfigurationVersions(configuration.id, o),
-    ({ items }) => [items.map(({ version }) => version), [1]],
-  ),
-  row(
-    "getPlaybookConfigurationVersion",
-    get("/playbook_configuration/{configuration}/version/1/"),
-    (client, { configuration }, o) =>
-      client.getPlaybookConfigurationVersion(configuration.id, 1, o),
-    ({ data, version }) => [[data.name, version], ["deploy", 1]],
-  ),
+    ]),
+  row("getPlaybookConfiguration", get(CONFIGURATION))
+    .calls((client, id, o) => client.getPlaybookConfiguration(id, o))
+    .returns(({ data }, { configuration }) => [
+      data.configuration,
+      configuration.data.configuration,
+    ]),
+  row("getPlaybookConfigurationVersions", checked(`${CONFIGURATION}version/`))
+    .calls((client, id, o) => client.getPlaybookConfigurationVersions(id, o))
+    .returns(({ items }) => [items.map(({ version }) => version), [1]]),
+  row("getPlaybookConfigurationVersion", get(`${CONFIGURATION}version/1/`))
+    .calls((client, id, o) => client.getPlaybookConfigurationVersion(id, 1, o))
+    .returns(({ data, version }) => [[data.name, version], ["deploy", 1]]),
   row(
     "createPlaybookConfiguration",
-    post(
-      "/playbook_configuration/",
-      ({ cluster, server }) => ({
-        name: "another",
-        cluster_id: cluster.id,
-        playbook_id: "cluster_deploy",
-        server_ids: [server.id],
-        hints: [{ id: "mon_count", value: 1 }],
-        run: true,
-      }),
-    ),
-    (client, { cluster, server }, o) =>
+    post("/playbook_configuration/", ({ cluster, server }) => ({
+      name: "another",
+      cluster_id: cluster.id,
+      playbook_id: "cluster_deploy",
+      server_ids: [server.id],
+      hints: HINTS,
+      run: true,
+    })),
+  )
+    .calls((client, _, o, { cluster, server }) =>
       client.createPlaybookConfiguration({
         name: "another",
         clusterId: cluster.id,
         playbookId: "cluster_deploy",
         serverIds: [server.id, server.id],
-        hints: [{ id: "mon_count", value: 1 }],
+        hints: HINTS,
         runAfter: true,
-      }, o),
-    ({ data }) => [data.created_execution_id?.length, 36],
-  ),
-  row(
-    "updatePlaybookConfiguration",
-    put(
-      "/playbook_configuration/{configuration}/",
-      ({ configuration }) => renamedConfiguration(configuration),
-    ),
-    (client, { configuration }, o) =>
-      client.updatePlaybookConfiguration(
-        renamedConfiguration(configuration),
-        o,
-      ),
-    isRenamed,
-  ),
-  row(
-    "editPlaybookConfiguration",
-    edit(
-      "/playbook_configuration/{configuration}/",
-      ({ configuration }) => renamedConfiguration(configuration),
-    ),
-    (client, { configuration }, o) =>
-      client.editPlaybookConfiguration(configuration.id, rename, o),
-    isRenamed,
-  ),
-  row(
-    "deletePlaybookConfiguration",
-    del("/playbook_configuration/{configuration}/"),
-    (client, { configuration }, o) =>
-      client.deletePlaybookConfiguration(configuration.id, o),
-    isDeleted,
-  ),
+      }, o)
+    )
+    .returns(({ data }) => [data.created_execution_id?.length, 36]),
+  row("updatePlaybookConfiguration", put(CONFIGURATION, renamedConfiguration))
+    .calls((client, _, o, world) =>
+      client.updatePlaybookConfiguration(renamedConfiguration(world), o)
+    )
+    .returns(isRenamed),
+  row("editPlaybookConfiguration", ...edit(CONFIGURATION, renamedConfiguration))
+    .calls((client, id, o) => client.editPlaybookConfiguration(id, rename, o))
+    .returns(isRenamed),
+  row("deletePlaybookConfiguration", del(CONFIGURATION))
+    .calls((client, id, o) => client.deletePlaybookConfiguration(id, o))
+    .returns(isDeleted),
 
-  row(
-    "getExecutions",
-    list("/execution/", { filter: '{"pc_version":{"lte":1}}' }),
-    (client, _, o) =>
-      client.getExecutions({ filter: { pc_version: { lte: 1 } }, ...o }),
-    ({ items }, { execution }) => [items, [execution]],
-  ),
-  row(
-    "getExecution",
-    get("/execution/{execution}/"),
-    (client, { execution }, o) => client.getExecution(execution.id, o),
-    ({ initiator_id, data: { state, playbook_configuration } }) => [[
-      initiator_id,
-      state,
-      playbook_configuration.version,
-      playbook_configuration.playbook_name,
-    ], [null, "completed", 1, "hello_world"]],
-  ),
-  row(
-    "getExecutionVersions",
-    list("/execution/{execution}/version/"),
-    (client, { execution }, o) => client.getExecutionVersions(execution.id, o),
-    ({ items }) => [items.map(({ data }) => data.state), [
-      "completed",
-      "started",
-      "created",
-    ]],
-  ),
-  row(
-    "getExecutionVersion",
-    get("/execution/{execution}/version/1/"),
-    (client, { execution }, o) =>
-      client.getExecutionVersion(execution.id, 1, o),
-    ({ data }) => [data.state, "created"],
-  ),
+  row("getExecutions", checked('/execution/?filter={"pc_version":{"lte":1}}'))
+    .calls((client, _, o) =>
+      client.getExecutions({ filter: { pc_version: { lte: 1 } }, ...o })
+    )
+    .returns(({ items }, { execution }) => [items, [execution]]),
+  row("getExecution", get("/execution/{execution}/"))
+    .calls((client, id, o) => client.getExecution(id, o))
+    .returns(({ initiator_id, data: { state, playbook_configuration } }) => {
+      const { version, playbook_name } = playbook_configuration;
+      return [
+        [initiator_id, state, version, playbook_name],
+        [null, "completed", 1, "hello_world"],
+      ];
+    }),
+  row("getExecutionVersions", checked("/execution/{execution}/version/"))
+    .calls((client, id, o) => client.getExecutionVersions(id, o))
+    .returns(({ items }) => {
+      const states = items.map(({ data }) => data.state);
+      return [states, ["completed", "started", "created"]];
+    }),
+  row("getExecutionVersion", get("/execution/{execution}/version/1/"))
+    .calls((client, id, o) => client.getExecutionVersion(id, 1, o))
+    .returns(({ data }) => [data.state, "created"]),
   row(
     "createExecution",
-    post(
-      "/execution/",
-      ({ configuration }) => ({
-        playbook_configuration: { id: configuration.id, version: 1 },
-      }),
-    ),
-    (client, { configuration }, o) =>
-      client.createExecution(configuration.id, 1, o),
-    ({ data }) => [data.state, "created"],
-  ),
-  row(
-    "cancelExecution",
-    del("/execution/{execution}/"),
-    (client, { execution }, o) => client.cancelExecution(execution.id, o),
-    (result, { execution }) => [result, execution],
-  ),
-  row(
-    "waitForExecution",
-    get("/execution/{execution}/", { checked: true }),
-    (client, { execution }, o) =>
-      client.waitForExecution(execution.id, { ...WAIT, ...o }),
-    (result, { execution }) => [result, execution],
-    { waits: true },
-  ),
+    post("/execution/", ({ configuration: { id } }) => ({
+      playbook_configuration: { id, version: 1 },
+    })),
+  )
+    .calls((client, _, o, { configuration }) =>
+      client.createExecution(configuration.id, 1, o)
+    )
+    .returns(({ data }) => [data.state, "created"]),
+  row("cancelExecution", del("/execution/{execution}/"))
+    .calls((client, id, o) => client.cancelExecution(id, o))
+    .returns((result, { execution }) => [result, execution]),
+  row("waitForExecution", checked("/execution/{execution}/"))
+    .calls((client, id, o) => client.waitForExecution(id, { ...WAIT, ...o }))
+    .returns((result, { execution }) => [result, execution], { waits: true }),
   row(
     "followExecution",
-    [
-      get("/execution/{execution}/", { checked: true }),
-      list("/execution/{execution}/steps/", {
-        per_page: "100",
-        sort_by: '{"time_finished":1,"_id":1}',
-      }),
-      list("/execution/{execution}/steps/", { per_page: "1" }),
-    ],
-    (client, { execution }, o) =>
-      all(client.followExecution(execution.id, { ...WAIT, ...o })),
-    (events) => {
+    checked("/execution/{execution}/"),
+    checked(`${STEPS_PATH}?per_page=100&sort_by={"time_finished":1,"_id":1}`),
+    checked(`${STEPS_PATH}?per_page=1`),
+  )
+    .calls((client, id, o) =>
+      all(client.followExecution(id, { ...WAIT, ...o }))
+    )
+    .returns((events) => {
       const seen = events.map((event) =>
         event.type === "step"
           ? event.step.data.name
           : event.execution.data.state
       );
       return [seen, [...STEPS, "completed"]];
-    },
-    { waits: true },
-  ),
+    }, { waits: true }),
   row(
     "getExecutionSteps",
-    list("/execution/{execution}/steps/", {
-      filter: '{"result":1}',
-      sort_by: '{"time_finished":1}',
-    }),
-    (client, { execution }, o) =>
-      client.getExecutionSteps(execution.id, {
+    checked(`${STEPS_PATH}?filter={"result":1}&sort_by={"time_finished":1}`),
+  )
+    .calls((client, id, o) => {
+      const sortBy = { time_finished: 1 } as const;
+      return client.getExecutionSteps(id, {
         filter: { result: 1 },
-        sortBy: { time_finished: 1 },
+        sortBy,
         ...o,
-      }),
-    ({ items }, { execution: { id } }) => {
-      const parts = items.map((step) => [
-        /^[\da-f]{24}$/.test(step.id),
-        step.data.result,
-        step.data.execution_id,
-        typeof step.data.server_id,
+      });
+    })
+    .returns(({ items }, { execution }) => {
+      const parts = items.map(({ id, data }) => [
+        /^[\da-f]{24}$/.test(id),
+        data.result,
+        data.execution_id,
+        typeof data.server_id,
       ]);
-      return [parts, Array(3).fill([true, "ok", id, "string"])];
-    },
-  ),
-  row(
-    "getExecutionLog",
-    log(),
-    (client, { execution }, o) => client.getExecutionLog(execution.id, o),
-    (text) => [text, LOG],
-  ),
-  row(
-    "streamExecutionLog",
-    log({ streamed: true }),
-    (client, { execution }, o) =>
-      all(client.streamExecutionLog(execution.id, o)),
-    (lines) => [lines, LOG.trimEnd().split("\n")],
-  ),
+      return [parts, Array(3).fill([true, "ok", execution.id, "string"])];
+    }),
+  row("getExecutionLog", log())
+    .calls((client, id, o) => client.getExecutionLog(id, o))
+    .returns((text) => [text, LOG]),
+  row("streamExecutionLog", log({ streamed: true }))
+    .calls((client, id, o) => all(client.streamExecutionLog(id, o)))
+    .returns((lines) => [lines, LOG.trimEnd().split("\n")]),
 
   row(
     "getClusters iterated",
-    ["", '{"model_id":{"gt":"{secondId}"}}', '{"model_id":{"gt":"{fourthId}"}}']
-      .map((filter) =>
-        list("/cluster/", {
-          per_page: "2",
-          ...filter && { filter },
-          sort_by: '{"model_id":1}',
-        })
-      ),
-    (client, _, o) => all(client.getClusters({ perPage: 2, ...o })),
-    (clusters) => {
+    checked(`/cluster/?per_page=2&${BY_ID}`),
+    ...["secondId", "fourthId"].map((id) =>
+      checked(
+        `/cluster/?per_page=2&filter={"model_id":{"gt":"{${id}}"}}&${BY_ID}`,
+      )
+    ),
+  )
+    .calls((client, _, o) => all(client.getClusters({ perPage: 2, ...o })))
+    .returns((clusters) => {
       const names = clusters.map(({ data }) => data.name).sort();
       return [[names.length, names[0], names[5]], [6, "ceph", "seeded1"]];
-    },
-  ),
+    }),
   row(
     "getExecutionVersions iterated",
-    [
-      list("/execution/{execution}/version/", { per_page: "2" }),
-      list("/execution/{execution}/version/", { page: "2", per_page: "2" }),
-    ],
-    (client, { execution }, o) =>
-      all(client.getExecutionVersions(execution.id, { perPage: 2, ...o })),
-    (versions) => [versions.map(({ version }) => version), [3, 2, 1]],
-  ),
+    checked("/execution/{execution}/version/?per_page=2"),
+    checked("/execution/{execution}/version/?page=2&per_page=2"),
+  )
+    .calls((client, id, o) =>
+      all(client.getExecutionVersions(id, { perPage: 2, ...o }))
+    )
+    .returns((versions) => [versions.map(({ version }) => version), [3, 2, 1]]),
   row(
     "getExecutionSteps iterated",
-    [
-      list("/execution/{execution}/steps/", {
-        per_page: "2",
-        sort_by: '{"_id":1}',
-      }),
-      list("/execution/{execution}/steps/", {
-        page: "2",
-        per_page: "2",
-        sort_by: '{"_id":1}',
-      }),
-    ],
-    (client, { execution }, o) =>
-      all(client.getExecutionSteps(execution.id, { perPage: 2, ...o })),
-    (steps) => [steps.map(({ data }) => data.name), STEPS],
-  ),
+    checked(`${STEPS_PATH}?per_page=2&sort_by={"_id":1}`),
+    checked(`${STEPS_PATH}?page=2&per_page=2&sort_by={"_id":1}`),
+  )
+    .calls((client, id, o) =>
+      all(client.getExecutionSteps(id, { perPage: 2, ...o }))
+    )
+    .returns((steps) => [steps.map(({ data }) => data.name), STEPS]),
 
-  row(
-    "getInfo",
-    get("/info/", OPEN),
-    (client, _, o) => client.getInfo(o),
-    ({ time: { unix }, version }) => [
+  row("getInfo", get("/info/", OPEN))
+    .calls((client, _, o) => client.getInfo(o))
+    .returns(({ time: { unix }, version }) => [
       [typeof unix, typeof version],
       ["number", "string"],
-    ],
-  ),
+    ]),
   row(
     "requestPasswordReset",
     post("/password_reset/", () => ({ login: "ann" }), OPEN),
-    (client, _, o) => client.requestPasswordReset("ann", o),
-    (result) => [result, { message: "Password reset was requested." }],
-  ),
-  row(
-    "peekPasswordReset",
-    get("/password_reset/{resetToken}/", OPEN),
-    (client, { resetToken }, o) => client.peekPasswordReset(resetToken, o),
-    (result) => [result, { message: "Password reset was requested" }],
-    { argument: "resetToken" },
-  ),
+  )
+    .calls((client, _, o) => client.requestPasswordReset("ann", o))
+    .returns(({ message }) => [message, "Password reset was requested."]),
+  row("peekPasswordReset", get("/password_reset/{resetToken}/", OPEN))
+    .calls((client, token, o) => client.peekPasswordReset(token, o))
+    .returns(({ message }) => [message, "Password reset was requested"], TOKEN),
   row(
     "resetPassword",
-    post(
-      "/password_reset/{resetToken}/",
-      () => ({ password: NEW_PASSWORD }),
-      OPEN,
-    ),
-    (client, { resetToken }, o) =>
-      client.resetPassword(resetToken, NEW_PASSWORD, o),
-    (result) => [result, { message: "Password has been reset" }],
-    { argument: "resetToken" },
-  ),
-  row(
-    "request",
-    get("/cluster/{cluster}/"),
-    (client, { cluster }, o) =>
-      client.request("GET", `cluster/${cluster.id}`, o),
-    (result, { cluster }) => [result, cluster],
-    { argument: "endpoint" },
-  ),
+    post("/password_reset/{resetToken}/", () => NEW_SECRET, OPEN),
+  )
+    .calls((client, token, o) => client.resetPassword(token, NEW_PASSWORD, o))
+    .returns(({ message }) => [message, "Password has been reset"], TOKEN),
+  row("request", get("/cluster/{cluster}/"))
+    .calls((client, id, o) => client.request("GET", `cluster/${id}`, o))
+    .returns((result, { cluster }) => [result, cluster]),
 ];
 
 /** Calls a method of the stand-in server or reads a property. */
@@ -909,32 +713,23 @@ export async function makeWorld(
   };
 }
 
-/** A request as a server receives it. */
-export interface Wire {
+/** A request that a server has received, as far as it is compared. */
+export function toWire({ method, path, query, body, headers }: {
   method: string;
   path: string;
   query: Record<string, string>;
-  body: unknown;
-  authorization: string | null;
-  accept: string | null;
-  contentType: string | null;
-}
-
-/** A request that a server has received. */
-export function toWire(
-  { headers, ...request }:
-    & Pick<Wire, "body" | "method" | "path" | "query">
-    & { headers: Headers | Record<string, string> },
-): Wire {
-  const found = new Headers(headers);
+  body?: unknown;
+  headers: Headers | Record<string, string>;
+}) {
+  const all = new Headers(headers);
   return {
-    method: request.method,
-    path: request.path,
-    query: request.query,
-    body: request.body ?? null,
-    authorization: found.get("authorization"),
-    accept: found.get("accept"),
-    contentType: found.get("content-type"),
+    method,
+    path,
+    query,
+    body: body ?? null,
+    authorization: all.get("authorization"),
+    accept: all.get("accept"),
+    contentType: all.get("content-type"),
   };
 }
 
@@ -943,20 +738,13 @@ export function wireRequests(
   { requests }: Operation,
   world: World,
   token: string,
-): Wire[] {
-  const values = new Map<string, string | { id: string }>(
-    Object.entries(world),
-  );
-  const fill = (text: string) =>
-    text.replace(/\{(\w+)\}/g, (_, name) => {
-      const value = values.get(name) ?? "";
-      return typeof value === "string" ? value : value.id;
-    });
+): ReturnType<typeof toWire>[] {
   return requests.map((request) => ({
     method: request.method,
-    path: `/v1${fill(request.path)}`,
+    path: `/v1${fill(request.path, world)}`,
     query: Object.fromEntries(
-      Object.entries(request.query).map(([name, text]) => [name, fill(text)]),
+      Object.entries(request.query)
+        .map(([name, text]) => [name, fill(text, world)]),
     ),
     body: JSON.parse(JSON.stringify(request.body?.(world) ?? null)),
     authorization: request.token ? token : null,
