@@ -47,23 +47,6 @@ export function toJson(value: Writable): string {
   return JSON.stringify(value);
 }
 
-/**
- * Parses JSON and distinguishes floats from integers: `1.0` becomes a {@linkcode
- * Float}, `1` a number. Throws if the text is not JSON.
- */
-export function parseKeepingFloats(text: string): Writable {
-  return JSON.parse(
-    text,
-    (_key, value, context?: { source?: string }) =>
-      typeof value === "number" &&
-        (context?.source === undefined
-          ? !Number.isInteger(value)
-          : /[.eE]/.test(context.source))
-        ? new Float(value)
-        : value,
-  );
-}
-
 /** A string, or a word that only Python accepts as a number. */
 const STRING_OR_WORD = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g;
 

@@ -51,21 +51,6 @@ export function typeName(value: Json): string {
   }
 }
 
-/** Compares two strings by code point, as the database does. */
-export function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x === y) continue;
-    // A surrogate is part of a character above all other units.
-    const high = (unit: number) => unit >= 0xd800 && unit <= 0xdfff;
-    return high(x) === high(y) ? x - y : high(x) ? 1 : -1;
-  }
-  return a.length - b.length;
-}
-
 /** `name in value`, for any JSON value. */
 export function contains(value: Json, name: string): boolean {
   if (typeof value === "string" || Array.isArray(value)) {
