@@ -122,7 +122,7 @@ function decode(pathname: string): string {
 function methodsOf({ methods }: Endpoint): string[] {
   const names = [...methods.keys(), "OPTIONS"];
   if (methods.has("GET")) names.push("HEAD");
-  return names;
+  return names.sort();
 }
 
 function checkAccess(context: Context, { access }: Route): void {
