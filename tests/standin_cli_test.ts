@@ -13,9 +13,11 @@ function command(...args: string[]): Deno.Command {
   });
 }
 
-async function fails(...args: string[]): Promise<[code: number, text: string]> {
-  const { code, stderr } = await command(...args).output();
-  return [code, new TextDecoder().decode(stderr)];
+async function assertFails(args: string[], code: number, ...parts: string[]) {
+  const output = await command(...args).output();
+  const text = new TextDecoder().decode(output.stderr);
+  assertEquals(output.code, code, text);
+  for (const part of parts) assertStringIncludes(text, part);
 }
 
 Deno.test("stand-in program names a mistake on its command line", async () => {
@@ -27,20 +29,17 @@ Deno.test("stand-in program names a mistake on its command line", async () => {
     [["--insert-duration", "3s"], "Cannot use --insert-duration 3s"],
     [["extra"], "extra"],
   ];
-  for (const [args, complaint] of mistakes) {
-    const [code, text] = await fails(...args);
-    assertEquals(code, 2);
-    assertStringIncludes(text, complaint);
-    assertStringIncludes(text, "Usage:");
-  }
+  await Promise.all(
+    mistakes.map(([args, complaint]) =>
+      assertFails(args, 2, complaint, "Usage:")
+    ),
+  );
 });
 
 Deno.test("stand-in program names a port that is in use", async () => {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
-  const [code, text] = await fails("--port", String(port));
-  assertEquals(code, 1);
-  assertStringIncludes(text, `127.0.0.1:${port}`);
+  await assertFails(["--port", `${port}`], 1, `127.0.0.1:${port}`);
 });
 
 Deno.test("stand-in program serves, logs no secrets, and ends on Ctrl-C", async () => {
@@ -68,10 +67,11 @@ Deno.test("stand-in program serves, logs no secrets, and ends on Ctrl-C", async 
     headers: { Authorization: id },
   });
   assertEquals((await servers.json()).total, 2);
-  const reset = await fetch(`${url}/v1//password_reset/secret/`);
-  await reset.body?.cancel();
-  const again = await fetch(`${url}/v1/password_reset/secret`);
-  await again.body?.cancel();
+  for (
+    const path of ["v1//password_reset/secret/", "v1/password_reset/secret"]
+  ) {
+    await (await fetch(`${url}/${path}`)).body?.cancel();
+  }
   await readUntil("GET /v1/password_reset/<token> 404");
   assert(!output.includes(id) && !output.includes("secret"), output);
   assertStringIncludes(output, "POST /v1/auth/ 200\nGET /v1/server/ 200\n");
