@@ -18,24 +18,16 @@ export class Context {
   /** When that token expires, in seconds; sent as a response header. */
   tokenExpires: number | undefined;
 
-  readonly world: World;
-  readonly request: Request;
-  /** The query of the request. */
-  readonly params: URLSearchParams;
-  /** The variable parts of the path. */
-  readonly args: readonly string[];
-
+  /**
+   * @param params The query of the request.
+   * @param args The variable parts of the path.
+   */
   constructor(
-    world: World,
-    request: Request,
-    params: URLSearchParams,
-    args: readonly string[],
-  ) {
-    this.world = world;
-    this.request = request;
-    this.params = params;
-    this.args = args;
-  }
+    readonly world: World,
+    readonly request: Request,
+    readonly params: URLSearchParams,
+    readonly args: readonly string[],
+  ) {}
 
   /** The first variable part of the path, usually an id. */
   get id(): string {

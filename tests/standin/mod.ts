@@ -140,10 +140,8 @@ export class StandIn {
     const signal = init?.signal ??
       (input instanceof Request ? input.signal : undefined);
     signal?.throwIfAborted();
-    const request = new Request(input, init);
-    return signal
-      ? abortable(await rejectOnAbort(this.handler(request), signal), signal)
-      : await this.handler(request);
+    const response = this.handler(new Request(input, init));
+    return await (signal ? abortable(response, signal) : response);
   };
 
   /** Responds to a request: the handler of a server. Bound to this object. */
@@ -335,22 +333,19 @@ function addressOfNumber(number: number): string {
   return `10.${parts.join(".")}.${number % 250 + 1}`;
 }
 
-/** Waits for a response until the signal is aborted. */
-function rejectOnAbort(
+/** A response that fails with the signal's reason, as its body does. */
+async function abortable(
   response: Promise<Response>,
   signal: AbortSignal,
 ): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    response.then(resolve, reject).finally(() =>
-      signal.removeEventListener("abort", abort)
-    );
-  });
-}
-
-/** A response whose body fails with the signal's reason. */
-function abortable(response: Response, signal: AbortSignal): Response {
-  const body = response.body?.pipeThrough(new TransformStream(), { signal });
-  return new Response(body ?? null, response);
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    const received = await Promise.race([response, aborted.promise]);
+    const body = received.body?.pipeThrough(new TransformStream(), { signal });
+    return new Response(body ?? null, received);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
