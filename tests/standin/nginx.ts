@@ -1,5 +1,7 @@
 /** What Decapod's own nginx does to requests and responses. */
 
+import { posix } from "node:path";
+
 /** The longest request line and the longest header line, in bytes. */
 const MAX_LINE = 4096;
 
@@ -64,24 +66,14 @@ function checkLines({ method, url, headers }: Request): number | null {
   return isLong ? 400 : null;
 }
 
-/**
- * A path as locations are matched with it: decoded, then with its slashes
- * merged and its dots resolved. Null if it cannot be decoded.
- */
+/** A path as locations are matched with it; null if it cannot be decoded. */
 function normalize(pathname: string): string | null {
-  let decoded: string;
   try {
-    decoded = decodeURIComponent(pathname);
+    const decoded = decodeURIComponent(pathname);
+    return decoded.includes("\0") ? null : posix.normalize(decoded);
   } catch {
     return null;
   }
-  if (decoded.includes("\0")) return null;
-  const segments: string[] = [];
-  for (const segment of decoded.replace(/\/{2,}/g, "/").split("/")) {
-    if (segment === "..") segments.pop();
-    else if (segment !== ".") segments.push(segment);
-  }
-  return `/${segments.join("/")}`.replace(/^\/+/, "/");
 }
 
 function errorPage(status: number): Response {
