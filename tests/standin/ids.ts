@@ -16,15 +16,12 @@ const LETTERS =
 
 /** Generates everything that is unique or secret. */
 export class Ids {
-  readonly #random: () => number;
   #steps = 0;
 
-  constructor(random: () => number) {
-    this.#random = random;
-  }
+  constructor(private readonly random: () => number) {}
 
   #oneOf(characters: string): string {
-    return characters.charAt(Math.floor(this.#random() * characters.length));
+    return characters.charAt(Math.floor(this.random() * characters.length));
   }
 
   /** A random UUID (version 4), in lower case. */

@@ -18,19 +18,14 @@ export function repr(value: Json): string {
   return String(value);
 }
 
-const ESCAPES: Record<string, string> = {
-  "\\": "\\\\",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-};
-
 function quote(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
   const body = text.replace(
-    /[\\\n\r\t\p{Cc}]/gu,
+    /[\\\p{Cc}]/gu,
     (char) =>
-      ESCAPES[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
+      /[\\\n\r\t]/.test(char)
+        ? JSON.stringify(char).slice(1, -1)
+        : `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
   return mark + (mark === "'" ? body.replaceAll("'", "\\'") : body) + mark;
 }
@@ -39,16 +34,10 @@ function quote(text: string): string {
 export function typeName(value: Json): string {
   if (value === null) return "NoneType";
   if (Array.isArray(value)) return "list";
-  switch (typeof value) {
-    case "boolean":
-      return "bool";
-    case "string":
-      return "str";
-    case "number":
-      return Number.isInteger(value) ? "int" : "float";
-    default:
-      return "dict";
-  }
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "string") return "str";
+  if (typeof value === "object") return "dict";
+  return Number.isInteger(value) ? "int" : "float";
 }
 
 /** `name in value`, for any JSON value. */

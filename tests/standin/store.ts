@@ -42,25 +42,17 @@ interface Source {
 
 /** All models of one kind. */
 export class Collection<D extends JsonObject> {
-  readonly #source: Source;
-  readonly #model: string;
-  readonly #defaultSort: Sort;
-  readonly #options: CollectionOptions<D>;
   readonly #versions = new Map<string, Version<D>[]>();
   readonly #taken = new Map<string, Map<unknown, string>>();
   readonly #undeleted: Table<Version<D>>;
   #seq = 0;
 
   constructor(
-    source: Source,
-    model: string,
-    defaultSort: Sort,
-    options: CollectionOptions<D> = {},
+    private readonly source: Source,
+    private readonly model: string,
+    private readonly defaultSort: Sort,
+    private readonly options: CollectionOptions<D> = {},
   ) {
-    this.#source = source;
-    this.#model = model;
-    this.#defaultSort = defaultSort;
-    this.#options = options;
     this.#undeleted = new Table(this.#field, defaultSort);
     for (const field of options.unique ?? []) {
       this.#taken.set(field, new Map());
@@ -97,7 +89,7 @@ export class Collection<D extends JsonObject> {
       (named.has("is_latest") || row.is_latest) &&
       (named.has("time_deleted") || row.time_deleted === 0)
     );
-    return new Table(this.#field, this.#defaultSort, rows).list(query);
+    return new Table(this.#field, this.defaultSort, rows).list(query);
   }
 
   /** The versions of one model, newest first. Filter and order are ignored. */
@@ -108,7 +100,7 @@ export class Collection<D extends JsonObject> {
   create(
     data: D,
     initiatorId: string | null,
-    id: string = this.#source.ids.uuid(),
+    id: string = this.source.ids.uuid(),
   ): Version<D> {
     this.#checkUnique(id, data, "ImpossibleToCreateSuchModel");
     return this.#insert(id, data, initiatorId, 0);
@@ -139,7 +131,7 @@ export class Collection<D extends JsonObject> {
   remove(current: Version<D>, data: D = current.data): Version<D> {
     this.checkAlive(current);
     const { model_id, initiator_id } = current;
-    return this.#insert(model_id, data, initiator_id, this.#source.seconds());
+    return this.#insert(model_id, data, initiator_id, this.source.seconds());
   }
 
   checkAlive(current: Version<D>): void {
@@ -163,7 +155,7 @@ export class Collection<D extends JsonObject> {
     if (before !== undefined) {
       this.#undeleted.delete(before);
       before.is_latest = false;
-      if (!this.#options.staysTaken) {
+      if (!this.options.staysTaken) {
         for (const [field, taken] of this.#taken) {
           taken.delete(before.data[field]);
         }
@@ -171,10 +163,10 @@ export class Collection<D extends JsonObject> {
     }
     const row: Version<D> = {
       seq: ++this.#seq,
-      model: this.#model,
+      model: this.model,
       model_id: id,
       version: versions.length + 1,
-      time_created: this.#source.seconds(),
+      time_created: this.source.seconds(),
       time_deleted: timeDeleted,
       initiator_id: initiatorId,
       is_latest: true,
@@ -191,7 +183,7 @@ export class Collection<D extends JsonObject> {
 
   readonly #field = (row: Version<D>, name: string): Value => {
     if (Object.hasOwn(COMMON, name)) return COMMON[name]!(row);
-    const own = this.#options.databaseFields?.(row.data) ?? row.data;
+    const own = this.options.databaseFields?.(row.data) ?? row.data;
     return name.includes(".") ? path(own, name.split(".")) : own[name];
   };
 }

@@ -27,14 +27,14 @@ const ID = {};
 
 /** A set of rows that keeps them sorted in each order until a row changes. */
 export class Table<R extends Row> {
-  readonly #field: Field<R>;
-  readonly #defaultSort: Sort;
   readonly #rows: Set<R>;
   readonly #sorted = new Map<string, R[]>();
 
-  constructor(field: Field<R>, defaultSort: Sort, rows?: Iterable<R>) {
-    this.#field = field;
-    this.#defaultSort = defaultSort;
+  constructor(
+    private readonly field: Field<R>,
+    private readonly defaultSort: Sort,
+    rows?: Iterable<R>,
+  ) {
     this.#rows = new Set(rows);
   }
 
@@ -53,13 +53,13 @@ export class Table<R extends Row> {
 
   list(query: Query): Page<R> {
     const conditions = query.filter();
-    const sort = query.sort.length > 0 ? query.sort : this.#defaultSort;
+    const sort = query.sort.length > 0 ? query.sort : this.defaultSort;
     const key = JSON.stringify(sort);
     const sorted = this.#sorted.get(key) ?? this.#sort(sort);
     this.#sorted.set(key, sorted);
     const rows = sorted.filter((row) =>
       conditions.every(({ field, test }) =>
-        test(field === "_id" ? ID : this.#field(row, field))
+        test(field === "_id" ? ID : this.field(row, field))
       )
     );
     return cut(rows, query);
@@ -71,7 +71,7 @@ export class Table<R extends Row> {
       for (const [name, direction] of sort) {
         const order = name === "_id"
           ? a.seq - b.seq
-          : compare(this.#field(a, name), this.#field(b, name));
+          : compare(this.field(a, name), this.field(b, name));
         if (order !== 0) return order * direction;
       }
       return a.seq - b.seq;
