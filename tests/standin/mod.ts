@@ -311,12 +311,7 @@ export type Controller = StandIn["controller"];
 
 /** A clock for tests that only moves when told to. */
 export class TestClock {
-  #now: number;
-
-  /** Starts at this time; default: 2026-01-01T00:00:00Z. */
-  constructor(start = Date.UTC(2026, 0, 1)) {
-    this.#now = start;
-  }
+  #now = Date.UTC(2026, 0, 1);
 
   /** The time, in milliseconds since 1970. Bound to this object. */
   readonly now = (): number => this.#now;

@@ -40,17 +40,14 @@ function rule(fits: (value: Json) => boolean, complaint: string): Schema {
   return (value) => fits(value) ? [] : [`${repr(value)} ${complaint}`];
 }
 
-const TYPES = {
-  null: (value: Json) => value === null,
-  boolean: (value: Json) => typeof value === "boolean",
-  number: (value: Json) => typeof value === "number",
-  string: (value: Json) => typeof value === "string",
-  array: (value: Json) => Array.isArray(value),
-  object: isObject,
-};
+function typeOf(value: Json): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value;
+}
 
-function type(name: keyof typeof TYPES): Schema {
-  return rule(TYPES[name], `is not of type ${repr(name)}`);
+function type(name: string): Schema {
+  const fits = (value: Json) => typeOf(value) === name;
+  return rule(fits, `is not of type ${repr(name)}`);
 }
 
 function textRule(fits: (text: string) => boolean, complaint: string): Schema {
@@ -76,52 +73,35 @@ function arrayOf(item: Schema): Schema {
   );
 }
 
-function properties(schemas: Record<string, Schema>): Schema {
-  return (value) =>
-    Object.entries(schemas).flatMap(([name, schema]) => {
-      const owner = isObject(value) && Object.hasOwn(value, name) && value;
-      return owner ? schema(owner[name] ?? null) : [];
-    });
-}
-
-function noOthers(known: Record<string, Schema>): Schema {
-  return (value) => {
-    const names = isObject(value) ? Object.keys(value) : [];
-    const extra = names.filter((name) => !Object.hasOwn(known, name));
-    const list = `${extra.map(repr).join(", ")} ${extra[1] ? "were" : "was"}`;
-    return extra.length === 0
-      ? []
-      : [`Additional properties are not allowed (${list} unexpected)`];
-  };
-}
-
-function required(names: readonly string[]): Schema {
-  return (value) =>
-    names.filter((name) => isObject(value) && !Object.hasOwn(value, name))
-      .map((name) => `${repr(name)} is a required property`);
-}
-
 /** An object with exactly these properties. */
 function object(
   schemas: Record<string, Schema>,
-  needed: readonly string[] = Object.keys(schemas),
+  required = Object.keys(schemas),
+  isEntry = false,
 ): Schema {
-  return all(
-    type("object"),
-    properties(schemas),
-    noOthers(schemas),
-    required(needed),
-  );
+  return (value) => {
+    if (!isObject(value)) return type("object")(value);
+    const invalid = Object.entries(schemas).flatMap(([name, schema]) =>
+      Object.hasOwn(value, name) ? schema(value[name] ?? null) : []
+    );
+    const extra = Object.keys(value)
+      .filter((name) => !Object.hasOwn(schemas, name));
+    const names = extra.map(repr).join(", ");
+    const verb = extra.length === 1 ? "was" : "were";
+    const others = extra.length === 0 ? [] : [
+      `Additional properties are not allowed (${names} ${verb} unexpected)`,
+    ];
+    const missing = required.filter((name) => !Object.hasOwn(value, name))
+      .map((name) => `${repr(name)} is a required property`);
+    return isEntry
+      ? [...missing, ...others, ...invalid]
+      : [...invalid, ...others, ...missing];
+  };
 }
 
-/** The same inside of another one: Decapod writes it in another order. */
+/** An object inside of another one: its messages have another order. */
 function entry(schemas: Record<string, Schema>): Schema {
-  return all(
-    type("object"),
-    required(Object.keys(schemas)),
-    noOthers(schemas),
-    properties(schemas),
-  );
+  return object(schemas, Object.keys(schemas), true);
 }
 
 const SHORT = textRule((text) => [...text].length <= 1024, "is too long");
