@@ -205,24 +205,20 @@ export class StandIn {
   /** Creates this many clusters. */
   seedClusters(
     count: number,
-    name: (index: number) => string = (index) =>
-      `cluster${String(index).padStart(6, "0")}`,
+    name = (index: number) => `cluster${sixDigits(index)}`,
   ): JsonObject[] {
     const { clusters } = this.#caughtUp();
-    return Array.from(
-      { length: count },
-      (_, index) =>
-        toModel(
-          clusters.create({ name: name(index), configuration: {} }, null),
-        ),
-    );
+    return Array.from({ length: count }, (_, index) => {
+      const data = { name: name(index), configuration: {} };
+      return toModel(clusters.create(data, null));
+    });
   }
 
   /** Creates this many users without a role, and sends no mails. */
   seedUsers(count: number): JsonObject[] {
     const { accounts } = this.#caughtUp();
     return Array.from({ length: count }, (_, index) => {
-      const login = `user${String(index).padStart(6, "0")}`;
+      const login = `user${sixDigits(index)}`;
       return toModel(accounts.users.create({
         login,
         email: `${login}@example.com`,
@@ -236,33 +232,26 @@ export class StandIn {
   seedExecution(options: SeedExecutionOptions = {}): JsonObject {
     const { servers = 3, steps = 30, duration = 60_000, delay = 0 } = options;
     const world = this.#caughtUp();
-    const number = ++this.#seeded;
-    const cluster = world.clusters.create({
-      name: `seeded${number}`,
-      configuration: {},
-    }, null);
+    const name = `seeded${++this.#seeded}`;
+    const cluster = world.clusters.create({ name, configuration: {} }, null);
     const ips = this.addServers(servers).map(({ id }) =>
       world.servers.latest(String(id))?.data.ip ?? null
     );
     const configuration = world.configurations.create({
-      name: `seeded${number}`,
+      name,
       playbook_id: "hello_world",
       cluster_id: cluster.model_id,
       configuration: { global_vars: {}, inventory: { servers: ips } },
     }, null);
     const count = Math.ceil(steps / servers);
-    const tasks = Array.from({ length: count }, (_, index): Task => ({
-      role: "seeded",
-      name: `task ${String(index + 1).padStart(6, "0")}`,
+    return toModel(world.executions.create(configuration, {
+      tasks: Array.from({ length: count }, (_, index) => ({
+        role: "seeded",
+        name: `task ${sixDigits(index + 1)}`,
+      })),
+      pace: { delay, task: duration / count },
+      failures: options.failures ?? [],
     }));
-    const pace = { delay, task: duration / count };
-    return toModel(
-      world.executions.create(configuration, {
-        tasks,
-        pace,
-        failures: options.failures ?? [],
-      }),
-    );
   }
 
   /** Makes executions that are created from now on fail. */
@@ -320,6 +309,10 @@ export class TestClock {
   advance(milliseconds: number): void {
     this.#now += milliseconds;
   }
+}
+
+function sixDigits(number: number): string {
+  return String(number).padStart(6, "0");
 }
 
 /** 10.0.0.1 for 0, 10.0.0.2 for 1, and so on. */
