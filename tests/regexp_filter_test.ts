@@ -7,7 +7,6 @@ import {
   type Listing,
   type ListOptions,
   type Page,
-  type V1Client,
 } from "../mod.ts";
 import type { ServerFields } from "../models.ts";
 import { StandIn, TestClock } from "./standin/mod.ts";
