@@ -25,7 +25,10 @@ const STANDARD = {
     400,
     "id, version, times and initiator are kept by the server: send them as they are now.",
   ],
-  ImpossibleToCreateSuchModel: [400, "A field that must be unique is taken."],
+  ImpossibleToCreateSuchModel: [
+    400,
+    "Such a model exists: a field that must be unique is taken.",
+  ],
   CannotUpdateModelWithSuchParameters: [400, "A unique field is taken."],
   CannotDeleteRoleWithActiveUsers: [400, "There are users with this role."],
   CannotDeleteClusterWithServers: [400, "Cluster still has servers"],

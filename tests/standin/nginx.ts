@@ -1,7 +1,5 @@
 /** What Decapod's own nginx does to requests and responses. */
 
-import { posix } from "node:path";
-
 /** The longest request line and the longest header line, in bytes. */
 const MAX_LINE = 4096;
 
@@ -38,10 +36,12 @@ export async function behindNginx(
   if (refused !== null) return page(refused);
   const { method } = request;
   const url = new URL(request.url);
-  const path = normalize(url.pathname);
-  if (path === null) return page(400);
+  const path = decode(url.pathname);
+  if (path === null || path.includes("\0")) return page(400);
+  // This resolves dots.
+  url.pathname = path.replace(/[%\\]/g, encodeURIComponent);
   if (method === "TRACE") return page(405);
-  if (!path.startsWith("/v1")) {
+  if (!url.pathname.startsWith("/v1")) {
     return method === "GET" || method === "HEAD"
       ? page(200, method)
       : page(405);
@@ -52,7 +52,6 @@ export async function behindNginx(
   }
   const body = request.body === null ? null : await request.arrayBuffer();
   if (body !== null && body.byteLength > MAX_BODY) return page(413);
-  url.pathname = path.split("/").map(encodeURIComponent).join("/");
   const { headers } = request;
   const response = await respond(new Request(url, { method, headers, body }));
   return compress(request, response);
@@ -68,11 +67,10 @@ function checkLines({ method, url, headers }: Request): 400 | 414 | null {
   return isLong ? 400 : null;
 }
 
-/** A path as locations are matched with it; null if it cannot be decoded. */
-function normalize(pathname: string): string | null {
+/** The path with its slashes merged; null if it cannot be decoded. */
+function decode(pathname: string): string | null {
   try {
-    const decoded = decodeURIComponent(pathname);
-    return decoded.includes("\0") ? null : posix.normalize(decoded);
+    return decodeURIComponent(pathname).replace(/\/+/g, "/");
   } catch {
     return null;
   }
@@ -80,7 +78,8 @@ function normalize(pathname: string): string | null {
 
 function page(status: keyof typeof TITLES, method = "GET"): Response {
   const title = TITLES[status];
-  const html = `<!doctype html>\n<title>${title}</title>\n<h1>${title}</h1>\n`;
+  const heading = `<title>${title}</title>\n<h1>${title}</h1>\n`;
+  const html = `<!doctype html>\n${heading}<hr>\nnginx\n`;
   return new Response(method === "HEAD" ? null : html, {
     status,
     headers: { "Content-Type": "text/html; charset=utf-8" },
