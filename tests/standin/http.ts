@@ -108,16 +108,16 @@ const NO_CACHE = "private, no-store, no-cache";
 /** A 200 with JSON. */
 export function jsonResponse(text: string): Response {
   const body = `${text}\n`;
-  const headers = new Headers({
+  const headers = {
     "Content-Type": "application/json",
     "Cache-Control": NO_CACHE,
-  });
+  };
   // Text beyond ASCII is sent in chunks, without Content-Length.
-  if (/\P{ASCII}/u.test(body)) {
-    return new Response(new Blob([body]).stream(), { headers });
-  }
-  headers.set("Content-Length", String(body.length));
-  return new Response(body, { headers });
+  return /\P{ASCII}/u.test(body)
+    ? new Response(new Blob([body]).stream(), { headers })
+    : new Response(body, {
+      headers: { ...headers, "Content-Length": String(body.length) },
+    });
 }
 
 /** The response to OPTIONS. */

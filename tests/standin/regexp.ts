@@ -151,18 +151,19 @@ class Translation {
   #escape(): void {
     const word = `[${this.#has("a") ? ASCII.w : UNICODE.w}]`;
     const edge = `(?<=${word})(?!${word})|(?<!${word})(?=${word})`;
-    const anchor = this.#take(/[AZbB]/y);
-    if (anchor === "A") this.source += "^";
-    else if (anchor === "Z") this.source += "$";
-    else if (anchor === "b") this.source += `(?=${edge})`;
-    else if (anchor === "B") this.source += `(?!${edge})`;
-    else {
-      const octal = this.#take(/0[0-7]{0,2}|[1-7][0-7]{2}/y);
-      const group = octal ?? this.#take(/[1-9]\d?/y);
-      if (octal !== undefined) this.#add(this.#octal(octal));
-      else if (group !== undefined) this.#refer(Number(group));
-      else this.#add(this.#escaped());
+    const anchors: Record<string, string> = {
+      ...{ A: "^", Z: "$", b: `(?=${edge})`, B: `(?!${edge})` },
+    };
+    const anchor = anchors[this.#take(/[AZbB]/y) ?? ""];
+    if (anchor !== undefined) {
+      this.source += anchor;
+      return;
     }
+    const octal = this.#take(/0[0-7]{0,2}|[1-7][0-7]{2}/y);
+    if (octal !== undefined) return this.#add(this.#octal(octal));
+    const group = this.#take(/[1-9]\d?/y);
+    if (group !== undefined) return this.#refer(Number(group));
+    this.#add(this.#escaped());
   }
 
   #octal(digits: string): string {

@@ -51,6 +51,7 @@ const ENDPOINTS = [...Map.groupBy(ROUTES, ({ path }) => path)].map(
     methods: new Map(routes.map((route) => [route.method, route])),
   }),
 );
+
 /** Responds to a request. */
 export async function respond(
   world: World,
