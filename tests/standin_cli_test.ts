@@ -13,9 +13,11 @@ function command(...args: string[]): Deno.Command {
   });
 }
 
-async function fails(...args: string[]): Promise<[code: number, text: string]> {
-  const { code, stderr } = await command(...args).output();
-  return [code, new TextDecoder().decode(stderr)];
+async function assertFails(args: string[], code: number, ...parts: string[]) {
+  const output = await command(...args).output();
+  const text = new TextDecoder().decode(output.stderr);
+  assertEquals(output.code, code, text);
+  for (const part of parts) assertStringIncludes(text, part);
 }
 
 Deno.test("stand-in program names a mistake on its command line", async () => {
@@ -27,58 +29,54 @@ Deno.test("stand-in program names a mistake on its command line", async () => {
     [["--insert-duration", "3s"], "Cannot use --insert-duration 3s"],
     [["extra"], "extra"],
   ];
-  for (const [args, complaint] of mistakes) {
-    const [code, text] = await fails(...args);
-    assertEquals(code, 2);
-    assertStringIncludes(text, complaint);
-    assertStringIncludes(text, "Usage:");
-  }
+  await Promise.all(
+    mistakes.map(([args, complaint]) =>
+      assertFails(args, 2, complaint, "Usage:")
+    ),
+  );
 });
 
 Deno.test("stand-in program names a port that is in use", async () => {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
-  const [code, text] = await fails("--port", String(port));
-  assertEquals(code, 1);
-  assertStringIncludes(text, `127.0.0.1:${port}`);
+  await assertFails(["--port", `${port}`], 1, `127.0.0.1:${port}`);
 });
 
 Deno.test("stand-in program serves, logs no secrets, and ends on Ctrl-C", async () => {
-  const program = command("--port", "0", "--servers", "2").spawn();
+  await using program = command("--port", "0", "--servers", "2").spawn();
   const errors = new Response(program.stderr).text();
-  const lines = program.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let output = "";
-  const readUntil = async (wanted: string) => {
-    while (!output.includes(wanted)) {
-      const { value, done } = await lines.read();
-      if (done) throw new Error(`Ended before "${wanted}": ${output}`);
-      output += value;
+  let token = "";
+  for await (
+    const text of program.stdout.pipeThrough(new TextDecoderStream())
+  ) {
+    output += text;
+    if (token !== "" || !output.includes("Ctrl-C")) continue;
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0];
+    const login = await fetch(`${url}/v1/auth/`, {
+      method: "POST",
+      body: JSON.stringify({ username: "root", password: "root" }),
+    });
+    token = (await login.json()).id;
+    const servers = await fetch(`${url}/v1/server/?filter=secret`, {
+      headers: { Authorization: token },
+    });
+    assertEquals((await servers.json()).total, 2);
+    for (const path of ["/password_reset/secret/", "password_reset/secret"]) {
+      await (await fetch(`${url}/v1/${path}`)).body?.cancel();
     }
-  };
-  await readUntil("Ctrl-C");
-  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0] ?? "";
-  assertStringIncludes(output, DISCOVERY_TOKEN);
-
-  const login = await fetch(`${url}/v1/auth/`, {
-    method: "POST",
-    body: JSON.stringify({ username: "root", password: "root" }),
-  });
-  const { id } = await login.json();
-  const servers = await fetch(`${url}/v1/server/?filter=secret`, {
-    headers: { Authorization: id },
-  });
-  assertEquals((await servers.json()).total, 2);
-  const reset = await fetch(`${url}/v1//password_reset/secret/`);
-  await reset.body?.cancel();
-  const again = await fetch(`${url}/v1/password_reset/secret`);
-  await again.body?.cancel();
-  await readUntil("GET /v1/password_reset/<token> 404");
-  assert(!output.includes(id) && !output.includes("secret"), output);
-  assertStringIncludes(output, "POST /v1/auth/ 200\nGET /v1/server/ 200\n");
-
-  program.kill("SIGINT");
-  await readUntil("Stopped");
+    program.kill("SIGINT");
+  }
+  for (
+    const part of [
+      DISCOVERY_TOKEN,
+      "POST /v1/auth/ 200\nGET /v1/server/ 200\n",
+      "GET /v1//password_reset/<token>/ 404\n",
+      "GET /v1/password_reset/<token> 404\n",
+      "Stopped",
+    ]
+  ) assertStringIncludes(output, part);
+  assert(!output.includes(token) && !output.includes("secret"), output);
   assertEquals((await program.status).code, 0);
   assertEquals(await errors, "");
-  await lines.cancel();
 });

@@ -3,13 +3,13 @@
 /** An error that becomes a response: `{"code", "error", "message"}`. */
 export class ApiError extends Error {
   override name = "ApiError";
-  readonly status: number;
-  readonly error: string;
 
-  constructor(status: number, error: string, message: string) {
+  constructor(
+    readonly status: number,
+    readonly error: string,
+    message: string,
+  ) {
     super(message);
-    this.status = status;
-    this.error = error;
   }
 }
 
@@ -29,10 +29,7 @@ const STANDARD = {
     400,
     "Such a model exists: a field that must be unique is taken.",
   ],
-  CannotUpdateModelWithSuchParameters: [
-    400,
-    "Another model exists with these values: a field that must be unique is taken.",
-  ],
+  CannotUpdateModelWithSuchParameters: [400, "A unique field is taken."],
   CannotDeleteRoleWithActiveUsers: [400, "There are users with this role."],
   CannotDeleteClusterWithServers: [400, "Cluster still has servers"],
   CannotConvertResultToJSONError: [

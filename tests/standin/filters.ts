@@ -1,14 +1,13 @@
 /** The query of a listing: page, filter, order. */
 import { crash } from "./errors.ts";
-import { Float, type Json, parseKeepingFloats, type Writable } from "./json.ts";
-import { compareText } from "./python.ts";
+import { isObject, type Json, type JsonObject } from "./json.ts";
 import { pythonRegExp } from "./regexp.ts";
 
 /** A value in the database; undefined for a missing field. */
 export type Value = Json | undefined;
 
 /** Whether a value passes a condition. */
-export type Test = (value: Value) => boolean;
+type Test = (value: Value) => boolean;
 
 /** The condition on one field. */
 export interface Condition {
@@ -19,7 +18,7 @@ export interface Condition {
 /** The order of a listing: fields, each ascending (1) or descending (-1). */
 export type Sort = readonly (readonly [field: string, direction: 1 | -1])[];
 
-/** The query of a listing. */
+/** The query of a listing. Its unreadable parts are ignored. */
 export interface Query {
   readonly page: number;
   readonly perPage: number;
@@ -30,17 +29,13 @@ export interface Query {
   readonly sort: Sort;
 }
 
-const PER_PAGE = 25;
-
-/** Reads the query of a listing. Unreadable parts are ignored. */
+/** Reads the query of a listing. */
 export function readQuery(params: URLSearchParams): Query {
-  const filter = readFilter(params.get("filter"));
   return {
     page: positiveInteger(params.get("page"), 1),
-    perPage: positiveInteger(params.get("per_page"), PER_PAGE),
+    perPage: positiveInteger(params.get("per_page"), 25),
     all: YES.test(params.get("all") ?? ""),
-    filter: () =>
-      filter.map(({ field, compile }) => ({ field, test: compile() })),
+    filter: () => readFilter(params.get("filter")),
     sort: readSort(params.get("sort_by")),
   };
 }
@@ -55,83 +50,69 @@ function positiveInteger(text: string | null, fallback: number): number {
 }
 
 function readSort(text: string | null): Sort {
-  const parsed = readObject(text);
-  const pairs = Object.entries(parsed ?? {});
   const sort: [string, 1 | -1][] = [];
-  for (const [field, direction] of pairs) {
+  for (const [field, direction] of readEntries(text)) {
     if (direction !== 1 && direction !== -1) return [];
     sort.push([field, direction]);
   }
   return sort;
 }
 
-function readObject(text: string | null): { [key: string]: Writable } | null {
-  if (text === null) return null;
+/** The entries of an object. Floats are null: neither is readable. */
+function readEntries(text: string | null): [string, Json][] {
   try {
-    const value = parseKeepingFloats(text);
-    return isFields(value) ? value : null;
+    const value: Json = JSON.parse(text ?? "");
+    const isFloat: unknown = JSON.parse(
+      text ?? "",
+      (_key, item, { source = "" }: { source?: string } = {}) =>
+        typeof item === "object" ? item : /^-?\d+[.e]/i.test(source),
+    );
+    if (!isObject(value) || !isObject(isFloat)) return [];
+    return Object.entries(value).map(([name, item]) => [
+      name,
+      isFloat[name] === true ? null : item,
+    ]);
   } catch {
-    return null;
+    return [];
   }
-}
-
-function isFields(value: Writable): value is { [key: string]: Writable } {
-  return typeof value === "object" && value !== null &&
-    !Array.isArray(value) && !(value instanceof Float);
-}
-
-type Compile = () => Test;
-
-interface RawCondition {
-  readonly field: string;
-  readonly compile: Compile;
 }
 
 /** One unreadable condition makes the whole filter unreadable. */
-function readFilter(text: string | null): RawCondition[] {
-  const conditions: RawCondition[] = [];
-  for (const [field, value] of Object.entries(readObject(text) ?? {})) {
+function readFilter(text: string | null): Condition[] {
+  const conditions: [field: string, compile: () => Test][] = [];
+  for (const [field, value] of readEntries(text)) {
     const compile = readCondition(field, value);
     if (compile === null) return [];
-    conditions.push({ field, compile });
+    conditions.push([field, compile]);
   }
-  return conditions;
+  return conditions.map(([field, compile]) => ({ field, test: compile() }));
 }
 
-function readCondition(field: string, value: Writable): Compile | null {
+function readCondition(field: string, value: Json): (() => Test) | null {
   if (field.startsWith("$") && !Array.isArray(value)) {
     return () => {
       throw crash(`The ${field} operator is not implemented in mongomock yet`);
     };
   }
-  if (isFields(value)) {
+  if (isObject(value)) {
     return "regexp" in value
       ? readRegExp(value.regexp)
       : () => compileOperators(value);
   }
-  if (
-    typeof value === "string" || typeof value === "number" ||
-    typeof value === "boolean"
-  ) {
-    return () => equals(value);
-  }
-  return null;
+  return value === null || Array.isArray(value) ? null : () => equals(value);
 }
 
-function readRegExp(pattern: Writable | undefined): Compile | null {
+function readRegExp(pattern: Value): (() => Test) | null {
   if (typeof pattern !== "string") return null;
   try {
-    const expression = pythonRegExp(pattern);
-    return () => (value) =>
-      some(value, (item) => typeof item === "string" && expression.test(item));
+    const { test } = pythonRegExp(pattern);
+    return () => some((item) => typeof item === "string" && test(item));
   } catch {
     return null;
   }
 }
 
-type Operator = (operand: Json) => Test;
-
-const OPERATORS: Record<string, Operator> = {
+const OPERATORS: Record<string, (operand: Json) => Test> = {
   eq: (operand) => equals(operand),
   ne: (operand) => not(equals(operand)),
   gt: (operand) => ordered(operand, (order) => order > 0),
@@ -142,27 +123,13 @@ const OPERATORS: Record<string, Operator> = {
   nin: (operand) => not(among(operand, "$nin")),
 };
 
-function compileOperators(operators: { [key: string]: Writable }): Test {
-  const entries = Object.entries(operators);
-  if (entries.length === 0) return () => false;
-  const tests = entries.map(([name, operand]) => {
-    if (!Object.hasOwn(OPERATORS, name)) {
-      throw crash(`unknown operator: $${name}`);
-    }
-    return OPERATORS[name]!(withoutFloats(operand));
+function compileOperators(operators: JsonObject): Test {
+  const tests = Object.entries(operators).map(([name, operand]) => {
+    const operator = Object.hasOwn(OPERATORS, name) && OPERATORS[name];
+    if (!operator) throw crash(`unknown operator: $${name}`);
+    return operator(operand);
   });
-  return (value) => tests.every((test) => test(value));
-}
-
-function withoutFloats(value: Writable): Json {
-  if (value instanceof Float) return value.value;
-  if (Array.isArray(value)) return value.map(withoutFloats);
-  if (isFields(value)) {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, withoutFloats(item)]),
-    );
-  }
-  return value;
+  return (value) => tests.length > 0 && tests.every((test) => test(value));
 }
 
 function not(test: Test): Test {
@@ -170,20 +137,15 @@ function not(test: Test): Test {
 }
 
 /** A list passes if one of its items does. */
-function some(value: Value, test: Test): boolean {
-  return test(value) || (Array.isArray(value) && value.some(test));
+function some(test: Test): Test {
+  return (value) => test(value) || (Array.isArray(value) && value.some(test));
 }
 
+/** A missing field equals null. */
 function equals(operand: Json): Test {
-  if (operand === null) {
-    return (value) =>
-      some(value, (item) => item === null || item === undefined);
-  }
-  if (typeof operand !== "object") {
-    return (value) => some(value, (item) => item === operand);
-  }
-  const wanted = JSON.stringify(operand);
-  return (value) => some(value, (item) => JSON.stringify(item) === wanted);
+  if (typeof operand !== "object") return some((item) => item === operand);
+  const text = JSON.stringify(operand);
+  return some((item) => JSON.stringify(item ?? null) === text);
 }
 
 function among(operand: Json, name: string): Test {
@@ -195,30 +157,22 @@ function among(operand: Json, name: string): Test {
 /** Only values of one type have an order; others do not pass. */
 function ordered(operand: Json, pass: (order: number) => boolean): Test {
   const type = typeof operand;
-  if (operand === null || (type !== "number" && type !== "string")) {
-    return () => false;
-  }
-  return (value) =>
-    some(value, (item) => typeof item === type && pass(compare(item, operand)));
+  if (type !== "number" && type !== "string") return () => false;
+  return some((item) => typeof item === type && pass(compare(item, operand)));
 }
 
-/** The order of values of different types. */
-const RANKS: Record<string, number> = {
-  undefined: 0,
-  number: 1,
-  string: 2,
-  object: 3,
-  boolean: 5,
-};
+/** The types of values in their order, after null. */
+const TYPES = ["number", "string", "object", "array", "boolean"];
 
 function rank(value: Value): number {
-  if (value === null) return 0;
-  return Array.isArray(value) ? 4 : RANKS[typeof value] ?? 3;
+  if (value === null) return -1;
+  return TYPES.indexOf(Array.isArray(value) ? "array" : typeof value);
 }
 
 /** Orders two values as the database does. */
 export function compare(a: Value, b: Value): number {
-  if (typeof a === "string" && typeof b === "string") return compareText(a, b);
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  return rank(a) - rank(b) || Number(a === true) - Number(b === true);
+  if (typeof a === "string" && typeof b === "string") {
+    return a < b ? -1 : Number(a > b);
+  }
+  return rank(a) - rank(b) || Number(a) - Number(b) || 0;
 }

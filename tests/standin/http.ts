@@ -18,24 +18,16 @@ export class Context {
   /** When that token expires, in seconds; sent as a response header. */
   tokenExpires: number | undefined;
 
-  readonly world: World;
-  readonly request: Request;
-  /** The query of the request. */
-  readonly params: URLSearchParams;
-  /** The variable parts of the path. */
-  readonly args: readonly string[];
-
+  /**
+   * @param params The query of the request.
+   * @param args The variable parts of the path.
+   */
   constructor(
-    world: World,
-    request: Request,
-    params: URLSearchParams,
-    args: readonly string[],
-  ) {
-    this.world = world;
-    this.request = request;
-    this.params = params;
-    this.args = args;
-  }
+    readonly world: World,
+    readonly request: Request,
+    readonly params: URLSearchParams,
+    readonly args: readonly string[],
+  ) {}
 
   /** The first variable part of the path, usually an id. */
   get id(): string {
@@ -116,16 +108,16 @@ const NO_CACHE = "private, no-store, no-cache";
 /** A 200 with JSON. */
 export function jsonResponse(text: string): Response {
   const body = `${text}\n`;
-  const headers = new Headers({
+  const headers = {
     "Content-Type": "application/json",
     "Cache-Control": NO_CACHE,
-  });
+  };
   // Text beyond ASCII is sent in chunks, without Content-Length.
-  if (/\P{ASCII}/u.test(body)) {
-    return new Response(new Blob([body]).stream(), { headers });
-  }
-  headers.set("Content-Length", String(body.length));
-  return new Response(body, { headers });
+  return /\P{ASCII}/u.test(body)
+    ? new Response(new Blob([body]).stream(), { headers })
+    : new Response(body, {
+      headers: { ...headers, "Content-Length": String(body.length) },
+    });
 }
 
 /** The response to OPTIONS. */

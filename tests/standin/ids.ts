@@ -16,28 +16,20 @@ const LETTERS =
 
 /** Generates everything that is unique or secret. */
 export class Ids {
-  readonly #random: () => number;
   #steps = 0;
 
-  constructor(random: () => number) {
-    this.#random = random;
-  }
+  constructor(private readonly random: () => number) {}
 
-  #hex(digits: number): string {
-    let text = "";
-    for (; digits > 0; digits -= 8) {
-      text += Math.floor(this.#random() * 4294967296).toString(16)
-        .padStart(8, "0").slice(0, digits);
-    }
-    return text;
+  #oneOf(characters: string): string {
+    return characters.charAt(Math.floor(this.random() * characters.length));
   }
 
   /** A random UUID (version 4), in lower case. */
   uuid(): string {
-    const hex = this.#hex(32);
-    const variant = "89ab"[Math.floor(this.#random() * 4)];
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-` +
-      `${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+    return "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx".replace(
+      /[xy]/g,
+      (char) => this.#oneOf(char === "x" ? "0123456789abcdef" : "89ab"),
+    );
   }
 
   /** The id of a step: 24 hex digits, ascending. */
@@ -48,10 +40,7 @@ export class Ids {
 
   /** `parts` groups of letters and digits, joined by dashes. */
   secret(length: number, parts = 1): string {
-    return Array.from({ length: parts }, () =>
-      Array.from(
-        { length },
-        () => LETTERS[Math.floor(this.#random() * LETTERS.length)],
-      ).join("")).join("-");
+    const form = Array(parts).fill("x".repeat(length)).join("-");
+    return form.replace(/x/g, () => this.#oneOf(LETTERS));
   }
 }

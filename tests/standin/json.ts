@@ -47,41 +47,19 @@ export function toJson(value: Writable): string {
   return JSON.stringify(value);
 }
 
-/**
- * Parses JSON and distinguishes floats from integers: `1.0` becomes a {@linkcode
- * Float}, `1` a number. Throws if the text is not JSON.
- */
-export function parseKeepingFloats(text: string): Writable {
-  return JSON.parse(
-    text,
-    (_key, value, context?: { source?: string }) =>
-      typeof value === "number" &&
-        (context?.source === undefined
-          ? !Number.isInteger(value)
-          : /[.eE]/.test(context.source))
-        ? new Float(value)
-        : value,
-  );
-}
-
-/** A string, or a word that only Python accepts as a number. */
-const STRING_OR_WORD = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g;
+/** A string, or a number that only Python accepts. */
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g;
 
 /**
  * Parses JSON as Python does, including numbers that are not finite. `NaN`
  * becomes `Infinity`: the schemas do not distinguish them.
  */
 export function parseJson(text: string): Json {
-  try {
-    return JSON.parse(text);
-  } catch {
-    const words: Record<string, string> = {
-      "NaN": "1e999",
-      "Infinity": "1e999",
-      "-Infinity": "-1e999",
-    };
-    return JSON.parse(
-      text.replace(STRING_OR_WORD, (match) => words[match] ?? match),
-    );
-  }
+  return JSON.parse(
+    text.replace(
+      STRING_OR_NUMBER,
+      (token) =>
+        token.startsWith('"') ? token : token.replace(/Infinity|NaN/, "1e999"),
+    ),
+  );
 }

@@ -23,10 +23,7 @@ const USAGE = `Usage: main.ts [options]
   --nginx               behave as behind Decapod's own nginx
   --help                print this`;
 
-/** A mistake on the command line. */
-class UsageError extends Error {}
-
-/** Options with a number: its default, the least and the most. */
+/** The options with a number: the default, the least and the most. */
 const NUMBERS = {
   port: [9999, 0, 65_535],
   servers: [5, 0, 100_000],
@@ -35,102 +32,80 @@ const NUMBERS = {
   "insert-duration": [0, 0, 60_000],
 } as const;
 
-const TEXT = { type: "string" } as const;
+/** What logs must not show of a path. */
+const RESET_TOKEN = /(?<=\/password_reset\/+)[^/]+/;
 
-function readArguments(args: string[]) {
-  const { values } = parseArguments(args);
-  const number = (name: keyof typeof NUMBERS) => {
-    const [otherwise, least, most] = NUMBERS[name];
-    const text = values[name] ?? String(otherwise);
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new UsageError(
-      `Cannot use --${name} ${text}: it takes a whole number from ${least} to ${most}`,
-    );
-  };
-  return {
-    ...values,
-    port: number("port"),
-    standIn: {
+function exit(code: number, message: string): never {
+  console.error(message);
+  process.exit(code);
+}
+
+function readOptions() {
+  const text = { type: "string" } as const;
+  try {
+    const { values } = parseArgs({
+      options: {
+        ...{ port: text, servers: text, pace: text },
+        ...{ "discovery-delay": text, "insert-duration": text },
+        host: { ...text, default: "127.0.0.1" },
+        fail: { ...text, multiple: true, default: [] },
+        nginx: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+    const number = (name: keyof typeof NUMBERS) => {
+      const [fallback, least, most] = NUMBERS[name];
+      const given = values[name] ?? `${fallback}`;
+      const value = /^\d+$/.test(given) ? Number(given) : -1;
+      if (value >= least && value <= most) return value;
+      const range = `a whole number from ${least} to ${most}`;
+      throw new Error(`Cannot use --${name} ${given}: it takes ${range}`);
+    };
+    const standIn = {
       servers: number("servers"),
       pace: number("pace"),
       discoveryDelay: number("discovery-delay"),
       insertDuration: number("insert-duration"),
       behindNginx: values.nginx,
-    },
-  };
-}
-
-function parseArguments(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        ...{ port: TEXT, servers: TEXT, pace: TEXT },
-        ...{ "discovery-delay": TEXT, "insert-duration": TEXT },
-        host: { ...TEXT, default: "127.0.0.1" },
-        fail: { ...TEXT, multiple: true, default: [] },
-        nginx: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
+    };
+    return { ...values, port: number("port"), standIn };
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : `${error}`);
+    const message = error instanceof Error ? error.message : error;
+    return exit(2, `${message}\n\n${USAGE}`);
   }
 }
 
-const RESET_TOKEN = /(?<=\/password_reset\/+)[^/]+/;
-
-function serve(options: ReturnType<typeof readArguments>): Deno.HttpServer {
-  const standIn = new StandIn(options.standIn);
-  for (const task of options.fail) standIn.failTask({ task });
-  return Deno.serve({
-    hostname: options.host,
-    port: options.port,
-    onListen: ({ hostname, port }) => {
-      const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-      console.log(`Stand-in Decapod: http://${host}:${port}`);
-      console.log("Login: root, password: root");
-      console.log(`Server discovery token: ${standIn.discoveryToken}`);
-      console.log("Press Ctrl-C to stop");
-    },
-  }, async (request) => {
+const { fail, help, host: hostname, port, ...options } = readOptions();
+if (help) {
+  console.log(USAGE);
+  process.exit();
+}
+const standIn = new StandIn(options.standIn);
+for (const task of fail) standIn.failTask({ task });
+const onListen = ({ hostname, port }: Deno.NetAddr) => {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  console.log(`Stand-in Decapod: http://${host}:${port}`);
+  console.log("Login: root, password: root");
+  console.log(`Server discovery token: ${standIn.discoveryToken}`);
+  console.log("Press Ctrl-C to stop");
+};
+try {
+  const server = Deno.serve({ hostname, port, onListen }, async (request) => {
     const response = await standIn.handler(request);
     const path = new URL(request.url).pathname.replace(RESET_TOKEN, "<token>");
     console.log(`${request.method} ${path} ${response.status}`);
     return response;
   });
+  const stop = () => void server.shutdown();
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  await server.finished;
+} catch (error) {
+  if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+  exit(
+    1,
+    `Cannot listen on ${hostname}:${port}: the port is in use. Choose another with --port`,
+  );
 }
-
-async function main(): Promise<number> {
-  let where = "";
-  try {
-    const options = readArguments(process.argv.slice(2));
-    where = `${options.host}:${options.port}`;
-    if (options.help) {
-      console.log(USAGE);
-      return 0;
-    }
-    const server = serve(options);
-    const stop = () => void server.shutdown();
-    process.once("SIGINT", stop);
-    process.once("SIGTERM", stop);
-    await server.finished;
-    console.log("Stopped");
-    return 0;
-  } catch (error) {
-    if (error instanceof UsageError) {
-      console.error(`${error.message}\n\n${USAGE}`);
-      return 2;
-    }
-    if (error instanceof Deno.errors.AddrInUse) {
-      console.error(
-        `Cannot listen on ${where}: the port is in use. Choose another with --port`,
-      );
-      return 1;
-    }
-    throw error;
-  }
-}
-
-if (import.meta.main) process.exit(await main());
+console.log("Stopped");
+process.exit();

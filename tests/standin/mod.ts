@@ -140,10 +140,8 @@ export class StandIn {
     const signal = init?.signal ??
       (input instanceof Request ? input.signal : undefined);
     signal?.throwIfAborted();
-    const request = new Request(input, init);
-    return signal
-      ? abortable(await rejectOnAbort(this.handler(request), signal), signal)
-      : await this.handler(request);
+    const response = this.handler(new Request(input, init));
+    return await (signal ? abortable(response, signal) : response);
   };
 
   /** Responds to a request: the handler of a server. Bound to this object. */
@@ -207,24 +205,20 @@ export class StandIn {
   /** Creates this many clusters. */
   seedClusters(
     count: number,
-    name: (index: number) => string = (index) =>
-      `cluster${String(index).padStart(6, "0")}`,
+    name = (index: number) => `cluster${sixDigits(index)}`,
   ): JsonObject[] {
     const { clusters } = this.#caughtUp();
-    return Array.from(
-      { length: count },
-      (_, index) =>
-        toModel(
-          clusters.create({ name: name(index), configuration: {} }, null),
-        ),
-    );
+    return Array.from({ length: count }, (_, index) => {
+      const data = { name: name(index), configuration: {} };
+      return toModel(clusters.create(data, null));
+    });
   }
 
   /** Creates this many users without a role, and sends no mails. */
   seedUsers(count: number): JsonObject[] {
     const { accounts } = this.#caughtUp();
     return Array.from({ length: count }, (_, index) => {
-      const login = `user${String(index).padStart(6, "0")}`;
+      const login = `user${sixDigits(index)}`;
       return toModel(accounts.users.create({
         login,
         email: `${login}@example.com`,
@@ -238,33 +232,26 @@ export class StandIn {
   seedExecution(options: SeedExecutionOptions = {}): JsonObject {
     const { servers = 3, steps = 30, duration = 60_000, delay = 0 } = options;
     const world = this.#caughtUp();
-    const number = ++this.#seeded;
-    const cluster = world.clusters.create({
-      name: `seeded${number}`,
-      configuration: {},
-    }, null);
+    const name = `seeded${++this.#seeded}`;
+    const cluster = world.clusters.create({ name, configuration: {} }, null);
     const ips = this.addServers(servers).map(({ id }) =>
       world.servers.latest(String(id))?.data.ip ?? null
     );
     const configuration = world.configurations.create({
-      name: `seeded${number}`,
+      name,
       playbook_id: "hello_world",
       cluster_id: cluster.model_id,
       configuration: { global_vars: {}, inventory: { servers: ips } },
     }, null);
     const count = Math.ceil(steps / servers);
-    const tasks = Array.from({ length: count }, (_, index): Task => ({
-      role: "seeded",
-      name: `task ${String(index + 1).padStart(6, "0")}`,
+    return toModel(world.executions.create(configuration, {
+      tasks: Array.from({ length: count }, (_, index) => ({
+        role: "seeded",
+        name: `task ${sixDigits(index + 1)}`,
+      })),
+      pace: { delay, task: duration / count },
+      failures: options.failures ?? [],
     }));
-    const pace = { delay, task: duration / count };
-    return toModel(
-      world.executions.create(configuration, {
-        tasks,
-        pace,
-        failures: options.failures ?? [],
-      }),
-    );
   }
 
   /** Makes executions that are created from now on fail. */
@@ -313,12 +300,7 @@ export type Controller = StandIn["controller"];
 
 /** A clock for tests that only moves when told to. */
 export class TestClock {
-  #now: number;
-
-  /** Starts at this time; default: 2026-01-01T00:00:00Z. */
-  constructor(start = Date.UTC(2026, 0, 1)) {
-    this.#now = start;
-  }
+  #now = Date.UTC(2026, 0, 1);
 
   /** The time, in milliseconds since 1970. Bound to this object. */
   readonly now = (): number => this.#now;
@@ -329,28 +311,29 @@ export class TestClock {
   }
 }
 
+function sixDigits(number: number): string {
+  return String(number).padStart(6, "0");
+}
+
 /** 10.0.0.1 for 0, 10.0.0.2 for 1, and so on. */
 function addressOfNumber(number: number): string {
   const parts = [Math.floor(number / 62500), Math.floor(number / 250) % 250];
   return `10.${parts.join(".")}.${number % 250 + 1}`;
 }
 
-/** Waits for a response until the signal is aborted. */
-function rejectOnAbort(
+/** A response that fails with the signal's reason, as its body does. */
+async function abortable(
   response: Promise<Response>,
   signal: AbortSignal,
 ): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    response.then(resolve, reject).finally(() =>
-      signal.removeEventListener("abort", abort)
-    );
-  });
-}
-
-/** A response whose body fails with the signal's reason. */
-function abortable(response: Response, signal: AbortSignal): Response {
-  const body = response.body?.pipeThrough(new TransformStream(), { signal });
-  return new Response(body ?? null, response);
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    const received = await Promise.race([response, aborted.promise]);
+    const body = received.body?.pipeThrough(new TransformStream(), { signal });
+    return new Response(body ?? null, received);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }

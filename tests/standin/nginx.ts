@@ -9,11 +9,13 @@ const MAX_BODY = 1024 * 1024;
 /** The smallest response that nginx compresses, in bytes. */
 const MIN_COMPRESSED = 1024;
 
-const REASONS: Record<number, string> = {
-  400: "Bad Request",
-  405: "Not Allowed",
-  413: "Request Entity Too Large",
-  414: "Request-URI Too Large",
+/** The titles of pages by status. */
+const TITLES = {
+  200: "Decapod",
+  400: "400 Bad Request",
+  405: "405 Not Allowed",
+  413: "413 Request Entity Too Large",
+  414: "414 Request-URI Too Large",
 };
 
 /** What browsers are told about requests from other origins. */
@@ -31,31 +33,32 @@ export async function behindNginx(
   respond: (request: Request) => Promise<Response>,
 ): Promise<Response> {
   const refused = checkLines(request);
-  if (refused !== null) return errorPage(refused);
+  if (refused !== null) return page(refused);
   const { method } = request;
   const url = new URL(request.url);
-  const path = normalize(url.pathname);
-  if (path === null) return errorPage(400);
-  if (method === "TRACE") return errorPage(405);
-  if (!path.startsWith("/v1")) {
+  const path = decode(url.pathname);
+  if (path === null || path.includes("\0")) return page(400);
+  // This resolves dots.
+  url.pathname = path.replace(/[%\\]/g, encodeURIComponent);
+  if (method === "TRACE") return page(405);
+  if (!url.pathname.startsWith("/v1")) {
     return method === "GET" || method === "HEAD"
-      ? page(200, "<title>Decapod</title><p>The web interface.</p>", method)
-      : errorPage(405);
+      ? page(200, method)
+      : page(405);
   }
   if (method === "OPTIONS") {
     const headers = { ...CORS, "Content-Type": "text/plain charset=UTF-8" };
     return new Response(null, { status: 204, headers });
   }
   const body = request.body === null ? null : await request.arrayBuffer();
-  if (body !== null && body.byteLength > MAX_BODY) return errorPage(413);
-  url.pathname = path.split("/").map(encodeURIComponent).join("/");
+  if (body !== null && body.byteLength > MAX_BODY) return page(413);
   const { headers } = request;
   const response = await respond(new Request(url, { method, headers, body }));
   return compress(request, response);
 }
 
 /** The status for a line that is too long, if there is one. */
-function checkLines({ method, url, headers }: Request): number | null {
+function checkLines({ method, url, headers }: Request): 400 | 414 | null {
   const target = url.replace(/^\w+:\/\/[^/?#]*/, "");
   if (`${method} ${target} HTTP/1.1\r\n`.length > MAX_LINE) return 414;
   const isLong = [...headers].some(([name, value]) =>
@@ -64,39 +67,20 @@ function checkLines({ method, url, headers }: Request): number | null {
   return isLong ? 400 : null;
 }
 
-/**
- * A path as locations are matched with it: decoded, then with its slashes
- * merged and its dots resolved. Null if it cannot be decoded.
- */
-function normalize(pathname: string): string | null {
-  let decoded: string;
+/** The path with its slashes merged; null if it cannot be decoded. */
+function decode(pathname: string): string | null {
   try {
-    decoded = decodeURIComponent(pathname);
+    return decodeURIComponent(pathname).replace(/\/+/g, "/");
   } catch {
     return null;
   }
-  if (decoded.includes("\0")) return null;
-  const segments: string[] = [];
-  for (const segment of decoded.replace(/\/{2,}/g, "/").split("/")) {
-    if (segment === "..") segments.pop();
-    else if (segment !== ".") segments.push(segment);
-  }
-  return `/${segments.join("/")}`.replace(/^\/+/, "/");
 }
 
-function errorPage(status: number): Response {
-  const title = `${status} ${REASONS[status] ?? ""}`;
-  return page(
-    status,
-    `<head><title>${title}</title></head>` +
-      `<body><center><h1>${title}</h1></center>` +
-      "<hr><center>nginx</center></body>",
-  );
-}
-
-function page(status: number, content: string, method = "GET"): Response {
-  const text = `<!doctype html>\n<html>${content}</html>\n`;
-  return new Response(method === "HEAD" ? null : text, {
+function page(status: keyof typeof TITLES, method = "GET"): Response {
+  const title = TITLES[status];
+  const heading = `<title>${title}</title>\n<h1>${title}</h1>\n`;
+  const html = `<!doctype html>\n${heading}<hr>\nnginx\n`;
+  return new Response(method === "HEAD" ? null : html, {
     status,
     headers: { "Content-Type": "text/html; charset=utf-8" },
   });

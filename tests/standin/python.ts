@@ -18,19 +18,14 @@ export function repr(value: Json): string {
   return String(value);
 }
 
-const ESCAPES: Record<string, string> = {
-  "\\": "\\\\",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-};
-
 function quote(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
   const body = text.replace(
-    /[\\\n\r\t\p{Cc}]/gu,
+    /[\\\p{Cc}]/gu,
     (char) =>
-      ESCAPES[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
+      /[\\\n\r\t]/.test(char)
+        ? JSON.stringify(char).slice(1, -1)
+        : `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
   return mark + (mark === "'" ? body.replaceAll("'", "\\'") : body) + mark;
 }
@@ -39,31 +34,10 @@ function quote(text: string): string {
 export function typeName(value: Json): string {
   if (value === null) return "NoneType";
   if (Array.isArray(value)) return "list";
-  switch (typeof value) {
-    case "boolean":
-      return "bool";
-    case "string":
-      return "str";
-    case "number":
-      return Number.isInteger(value) ? "int" : "float";
-    default:
-      return "dict";
-  }
-}
-
-/** Compares two strings by code point, as the database does. */
-export function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x === y) continue;
-    // A surrogate is part of a character above all other units.
-    const high = (unit: number) => unit >= 0xd800 && unit <= 0xdfff;
-    return high(x) === high(y) ? x - y : high(x) ? 1 : -1;
-  }
-  return a.length - b.length;
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "string") return "str";
+  if (typeof value === "object") return "dict";
+  return Number.isInteger(value) ? "int" : "float";
 }
 
 /** `name in value`, for any JSON value. */

@@ -1,490 +1,337 @@
 /**
- * Regular expressions of Python 3.6, which filters and schemas use. Errors are
- * exact: Decapod drops the whole filter if Python cannot compile a pattern.
+ * Regular expressions of Python 3.6, translated to JavaScript. Errors are exact:
+ * Decapod drops the whole filter if Python cannot compile a pattern.
  */
-import {
-  anchor,
-  backReference,
-  capture,
-  character,
-  type CharTest,
-  conditional,
-  either,
-  look,
-  type Part,
-  repeat,
-  sequence,
-} from "./matcher.ts";
-
-/** A compiled pattern. */
-export interface Pattern {
-  /** Whether the pattern matches somewhere in the text. */
-  test(text: string): boolean;
-}
 
 /** Compiles a pattern; throws a SyntaxError where Python raises an error. */
-export function pythonRegExp(pattern: string): Pattern {
-  let flags = "";
-  for (;;) {
-    try {
-      const { match } = new Parser(pattern, flags).parse();
-      return {
-        test(string) {
-          const text = [...string];
-          for (let start = 0; start <= text.length; start++) {
-            if (match({ text, groups: [] }, start, () => true)) return true;
-          }
-          return false;
-        },
-      };
-    } catch (error) {
-      if (!(error instanceof FlagsFound)) throw error;
-      flags += error.flags;
-    }
-  }
+export function pythonRegExp(pattern: string): { test(text: string): boolean } {
+  const { source, flags } = new Translation(pattern);
+  const regexp = new RegExp(source, flags.includes("i") ? "vi" : "v");
+  return { test: (text) => regexp.test(text) };
 }
 
-/** Flags for the whole pattern, which has to be parsed again with them. */
-class FlagsFound extends Error {
+/** The minimum and maximum number of characters that a part matches. */
+type Width = readonly [min: number, max: number];
+
+/** An open group, or the whole pattern. */
+interface Group {
+  /** The flags before it. */
   readonly flags: string;
-
-  constructor(flags: string) {
-    super();
-    this.flags = flags;
-  }
+  /** The widths of the parts of each branch. */
+  readonly branches: Width[][];
+  /** The number of a capturing group. */
+  readonly number?: number;
+  readonly look?: "ahead" | "behind";
+  /** The number of groups before it. */
+  readonly groupsBefore: number;
+  /** What starts the second branch of a condition. */
+  readonly otherwise?: string;
 }
 
-/** In Python, the separators among control characters are whitespace. */
-const SPACE = new RegExp(String.raw`[\s\x1c-\x1f\x85]`);
+/** The content of the classes `\w`, `\d` and `\s`. */
+const UNICODE = { w: "\\p{L}\\p{N}_", d: "\\p{Nd}", s: "\\s\\x1c-\\x1f\\x85" };
+const ASCII = { w: "a-zA-Z0-9_", d: "0-9", s: " \\t\\n\\r\\f\\v" };
 
-const KINDS: Record<string, (ascii: boolean) => RegExp> = {
-  w: (ascii) => ascii ? /[a-zA-Z0-9_]/ : /[\p{L}\p{N}_]/u,
-  d: (ascii) => ascii ? /[0-9]/ : /\p{Nd}/u,
-  s: (ascii) => ascii ? /[ \t\n\r\f\v]/ : SPACE,
+const QUANTIFIERS: Record<string, string> = {
+  "*": "{0,}",
+  "+": "{1,}",
+  "?": "{0,1}",
 };
-
-const CONTROLS: Record<string, string> = {
-  a: "\x07",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-  v: "\v",
-};
-
-const HEX_DIGITS: Record<string, RegExp> = {
-  x: /[\da-fA-F]{2}/y,
-  u: /[\da-fA-F]{4}/y,
-  U: /[\da-fA-F]{8}/y,
-};
-
-const FLAGS = "iLmsxatu";
-
-/** Flags that cannot be set for a part of a pattern. */
-const GLOBAL_FLAGS = /[aLtu]/;
-
-const IDENTIFIER = /^[\p{XID_Start}_]\p{XID_Continue}*$/u;
 
 /** The smallest number of repetitions that is too large. */
 const MAX_REPEAT = 2 ** 32 - 1;
 
-class Parser {
-  readonly #pattern: string;
-  /** The flags for the whole pattern. */
-  readonly #globalFlags: string;
+/**
+ * The translation of a pattern. It checks only what JavaScript would accept.
+ * A reference to a group that took no part matches, unlike in Python.
+ */
+class Translation {
+  source = "";
   /** The flags at the current position. */
-  #flags: string;
+  flags = "";
+  readonly #pattern: string;
   #at = 0;
+  /** The whole pattern and the open groups, the innermost last. */
+  #open: Group[] = [];
   /** The widths of the groups; undefined while a group is open. */
-  readonly #groups: (Part["width"] | undefined)[] = [[0, 0]];
+  #widths: (Width | undefined)[] = [];
   readonly #names = new Map<string, number>();
   /** The groups that conditions refer to, including later ones. */
-  readonly #conditions: number[] = [];
-  /** The number of groups before the outermost lookbehind. */
-  #lookbehindGroups: number | undefined;
+  #conditions: number[] = [];
 
-  constructor(pattern: string, flags: string) {
+  constructor(pattern: string) {
     this.#pattern = pattern;
-    this.#globalFlags = flags;
-    this.#flags = flags;
-  }
-
-  parse(): Part {
-    const part = this.#alternatives();
-    if (this.#at < this.#pattern.length) this.#fail("unbalanced parenthesis");
-    if (this.#conditions.some((group) => group >= this.#groups.length)) {
+    this.#start("");
+    while (this.#at < pattern.length) this.#next();
+    if (this.#open.length > 1) this.#fail("missing )");
+    if (this.#conditions.some((group) => group >= this.#widths.length)) {
       this.#fail("invalid group reference");
     }
-    if (this.#has("L")) this.#fail("flag L is for bytes");
-    if (this.#has("a") && this.#has("u")) this.#fail("flags a and u");
-    return part;
+    if (/L|a.*u|u.*a/.test(this.flags)) this.#fail("incompatible flags");
+  }
+
+  /** Starts, or starts again with flags for the whole pattern. */
+  #start(flags: string): void {
+    this.#at = 0;
+    this.source = "";
+    this.flags = flags;
+    this.#open = [{ flags, branches: [[]], groupsBefore: 0 }];
+    this.#widths = [[0, 0]];
+    this.#names.clear();
+    this.#conditions = [];
   }
 
   #has(flag: string): boolean {
-    return this.#flags.includes(flag);
+    return this.flags.includes(flag);
+  }
+
+  get #group(): Group {
+    return this.#open.at(-1) ?? this.#fail("unbalanced parenthesis");
   }
 
   #fail(why: string): never {
     throw new SyntaxError(`Cannot read the pattern: ${why} at ${this.#at}`);
   }
 
-  /** Consumes this text if it comes next. */
-  #take(text: string): boolean {
-    if (!this.#pattern.startsWith(text, this.#at)) return false;
-    this.#at += text.length;
-    return true;
-  }
-
-  #takeMatch(form: RegExp): string | undefined {
+  /** Consumes what comes next if it has this form. */
+  #take(form: RegExp): string | undefined {
     form.lastIndex = this.#at;
-    const [text] = form.exec(this.#pattern) ?? [];
+    const [text, ...captured] = form.exec(this.#pattern) ?? [];
     this.#at += text?.length ?? 0;
-    return text;
+    return captured.find((part) => part !== undefined) ?? text;
   }
 
-  /** Consumes the next character. */
-  #char(missing: string): string {
-    return this.#takeMatch(/[^]/uy) ?? this.#fail(missing);
+  /** Adds a part, which can be repeated. */
+  #add(source: string, width: Width = [1, 1]): void {
+    this.source += source;
+    this.#group.branches.at(-1)?.push(width);
   }
 
-  #until(end: string): string {
-    const index = this.#pattern.indexOf(end, this.#at);
-    if (index < 0) this.#fail(`missing ${end}`);
-    const text = this.#pattern.slice(this.#at, index);
-    this.#at = index + end.length;
-    return text;
-  }
-
-  #alternatives(): Part {
-    const parts = [this.#sequence()];
-    while (this.#take("|")) parts.push(this.#sequence());
-    const [only] = parts;
-    return parts.length === 1 && only ? only : either(parts);
-  }
-
-  #sequence(): Part {
-    const parts: Part[] = [];
-    for (;;) {
-      const next = this.#pattern[this.#at];
-      if (next === undefined || next === "|" || next === ")") break;
-      if (this.#has("x") && this.#takeMatch(/[ \t\n\r\f\v]+|#[^\n]*/y)) {
-        continue;
-      }
-      const times = this.#times();
-      if (times === undefined) {
-        const part = this.#part();
-        if (part !== undefined) parts.push(part);
-        continue;
-      }
-      const part = parts.pop();
-      if (part === undefined || part.kind === "anchor") {
-        this.#fail("nothing to repeat");
-      }
-      if (part.kind === "repeat") this.#fail("multiple repeat");
-      parts.push(repeat(part, ...times, this.#take("?")));
-    }
-    return sequence(parts);
-  }
-
-  #times(): [min: number, max: number] | undefined {
-    const text = this.#takeMatch(/[*+?]|\{\d+\}|\{\d*,\d*\}/y);
-    if (text === undefined) return undefined;
-    if (this.#has("t")) this.#fail("a template has no repetitions");
-    if (text === "*") return [0, Infinity];
-    if (text === "+") return [1, Infinity];
-    if (text === "?") return [0, 1];
-    const [low = "", high = low] = text.slice(1, -1).split(",");
-    const min = Number(low);
-    const max = high === "" ? Infinity : Number(high);
-    if ([min, Number(high)].some((number) => number >= MAX_REPEAT)) {
-      this.#fail("the repetition number is too large");
-    }
-    if (max < min) this.#fail("min repeat greater than max repeat");
-    return [min, max];
-  }
-
-  /** One part; undefined for a comment or flags. */
-  #part(): Part | undefined {
-    const char = this.#char("nothing");
+  #next(): void {
+    if (this.#has("x") && this.#take(/[ \t\n\r\f\v]+|#[^\n]*/y)) return;
+    const times = this.#take(/[*+?]|\{\d+\}|\{\d*,\d*\}/y);
+    if (times !== undefined) return this.#repeat(times);
+    const char = this.#take(/[^]/uy) ?? "";
     switch (char) {
+      case "(":
+        return this.#openGroup();
+      case ")":
+        return this.#closeGroup();
+      case "|":
+        return this.#branch();
+      case "[":
+        return this.#add(this.#class());
       case "\\":
         return this.#escape();
-      case "[":
-        return this.#class();
-      case "(":
-        return this.#group();
       case ".":
-        return character(this.#has("s") ? () => true : (c) => c !== "\n");
+        return this.#add(this.#has("s") ? "[^]" : "[^\\n]");
       case "^":
-        return this.#has("m")
-          ? anchor((text, at) => at === 0 || text[at - 1] === "\n")
-          : anchor((_text, at) => at === 0);
+        this.source += this.#has("m") ? "(?<![^\\n])" : "^";
+        return;
       case "$":
-        return this.#has("m")
-          ? anchor((text, at) => at === text.length || text[at] === "\n")
-          : anchor((text, at) =>
-            at === text.length ||
-            (at === text.length - 1 && text[at] === "\n")
-          );
+        this.source += this.#has("m") ? "(?![^\\n])" : "(?=\\n?$)";
+        return;
       default:
-        return this.#literal(char);
+        return this.#add(literal(char));
     }
   }
 
-  #literal(char: string): Part {
-    return character(this.#inAnyCase((other) => other === char));
-  }
-
-  /** The test; with the flag `i`, it ignores case. */
-  #inAnyCase(test: CharTest): CharTest {
-    if (!this.#has("i")) return test;
-    return (char) =>
-      test(char) || test(char.toLowerCase()) || test(char.toUpperCase());
-  }
-
-  #escape(): Part {
-    const digits = this.#takeMatch(/0[0-7]{0,2}|[1-9]\d?/y);
-    if (digits !== undefined) return this.#number(digits);
-    const char = this.#char("bad escape");
-    const kind = this.#kind(char);
-    if (kind) return character(kind);
-    const word = this.#kind("w") ?? (() => false);
-    const isWord = (char: string | undefined) =>
-      char !== undefined && word(char);
-    const atEdge = (text: readonly string[], at: number) =>
-      isWord(text[at - 1]) !== isWord(text[at]);
-    switch (char) {
-      case "A":
-        return anchor((_text, at) => at === 0);
-      case "Z":
-        return anchor((text, at) => at === text.length);
-      case "b":
-        return anchor(atEdge);
-      case "B":
-        return anchor((text, at) => !atEdge(text, at));
-      default:
-        return this.#literal(this.#escaped(char));
+  #repeat(times: string): void {
+    const [min = 0, width = 0] = this.#group.branches.at(-1)?.pop() ?? [];
+    const range = QUANTIFIERS[times] ?? times.replace("{,", "{0,");
+    const [low = "", high = low] = range.slice(1, -1).split(",");
+    const most = high === "" ? Infinity : Number(high);
+    if (Number(low) >= MAX_REPEAT || Number(high) >= MAX_REPEAT) {
+      this.#fail("the repetition number is too large");
     }
+    const max = width === 0 || most === 0 ? 0 : width * most;
+    this.#add(range + (this.#take(/\?/y) ?? ""), [min * Number(low), max]);
   }
 
-  /** The test for `\w`, `\d`, `\s` or their complements. */
-  #kind(char: string): CharTest | undefined {
-    const make = KINDS[char.toLowerCase()];
-    if (make === undefined) return undefined;
-    const form = make(this.#has("a"));
-    return char === char.toLowerCase()
-      ? (other) => form.test(other)
-      : (other) => !form.test(other);
-  }
-
-  /** `\1`, `\12`, `\012`, `\123`: a back reference or an octal character. */
-  #number(digits: string): Part {
-    if (digits.startsWith("0")) return this.#literal(octal(digits));
-    const third = /^[0-7]{2}$/.test(digits) && this.#takeMatch(/[0-7]/y);
-    if (third) {
-      if (parseInt(digits + third, 8) > 0o377) this.#fail("octal out of range");
-      return this.#literal(octal(digits + third));
+  #escape(): void {
+    const word = `[${this.#has("a") ? ASCII.w : UNICODE.w}]`;
+    const edge = `(?<=${word})(?!${word})|(?<!${word})(?=${word})`;
+    const anchors: Record<string, string> = {
+      ...{ A: "^", Z: "$", b: `(?=${edge})`, B: `(?!${edge})` },
+    };
+    const anchor = anchors[this.#take(/[AZbB]/y) ?? ""];
+    if (anchor !== undefined) {
+      this.source += anchor;
+      return;
     }
-    return this.#reference(Number(digits));
+    const octal = this.#take(/0[0-7]{0,2}|[1-7][0-7]{2}/y);
+    if (octal !== undefined) return this.#add(this.#octal(octal));
+    const group = this.#take(/[1-9]\d?/y);
+    if (group !== undefined) return this.#refer(Number(group));
+    this.#add(this.#escaped());
   }
 
-  #reference(group: number): Part {
-    const width = this.#groups[group];
-    if (width === undefined) this.#fail("unknown or open group");
-    this.#checkLookbehind(group);
-    const ignoreCase = this.#has("i");
-    return backReference(
-      group,
-      width,
-      (a, b) => a === b || (ignoreCase && a.toLowerCase() === b.toLowerCase()),
+  #octal(digits: string): string {
+    const code = parseInt(digits, 8);
+    if (code > 0o377) this.#fail("octal out of range");
+    return literal(String.fromCodePoint(code));
+  }
+
+  /** A character or class after a backslash. */
+  #escaped(): string {
+    const kind = this.#take(/[wWdDsS]/y);
+    if (kind !== undefined) {
+      const { w, d, s } = this.#has("a") ? ASCII : UNICODE;
+      const content = /w/i.test(kind) ? w : /d/i.test(kind) ? d : s;
+      return /[a-z]/.test(kind) ? `[${content}]` : `[^${content}]`;
+    }
+    const hex = this.#take(
+      /x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})/y,
     );
+    if (hex !== undefined) return `\\u{${hex}}`;
+    const char = this.#take(/[afnrtv]|[^a-zA-Z]/uy) ?? this.#fail("bad escape");
+    if (char === "a") return "\\x07";
+    return /[fnrtv]/.test(char) ? `\\${char}` : literal(char);
   }
 
-  /** A lookbehind can only refer to groups before it. */
+  #class(): string {
+    let source = this.#take(/\^/y) ? "[^" : "[";
+    // A bracket in first place is a literal.
+    do {
+      source += this.#classItem();
+      if (this.#take(/-(?=\])/y)) source += "\\-";
+      else if (this.#take(/-/y)) source += `-${this.#classItem()}`;
+    } while (!this.#take(/\]/y));
+    return `${source}]`;
+  }
+
+  #classItem(): string {
+    const char = this.#take(/[^]/uy) ?? this.#fail("unterminated class");
+    if (char !== "\\") return literal(char);
+    if (this.#take(/b/y)) return "\\x08";
+    const octal = this.#take(/[0-7]{1,3}/y);
+    if (octal !== undefined) return this.#octal(octal);
+    return this.#take(/[89]/y) ? this.#fail("bad escape") : this.#escaped();
+  }
+
+  #refer(group: number): void {
+    const width = this.#widths[group] ?? this.#fail("unknown or open group");
+    this.#checkLookbehind(group);
+    this.#add(`\\k<g${group}>`, width);
+  }
+
+  /** A lookbehind can only refer to groups that have ended before it. */
   #checkLookbehind(group: number): void {
-    if (this.#lookbehindGroups === undefined) return;
+    const outer = this.#open.find(({ look }) => look === "behind");
+    if (outer === undefined) return;
+    if (!this.#widths[group] || group >= outer.groupsBefore) {
+      this.#fail("group of the same lookbehind");
+    }
+  }
+
+  #begin(source: string, group: Partial<Group> = {}, flags = this.flags): void {
+    this.source += source;
+    const groupsBefore = this.#widths.length;
+    this.#open.push({
+      ...{ flags: this.flags, branches: [[]], groupsBefore },
+      ...group,
+    });
+    this.flags = flags;
+  }
+
+  #openGroup(): void {
+    if (!this.#take(/\?/y)) return this.#capture();
+    if (this.#take(/#[^)]*\)/y)) return;
+    const look = this.#take(/<?[=!]/y);
+    if (look !== undefined) {
+      // Python can repeat it.
+      const behind = look.startsWith("<");
+      return this.#begin(`(?:(?${look}`, { look: behind ? "behind" : "ahead" });
+    }
+    if (this.#take(/P</y)) {
+      const name = this.#name(/([^>]*)>/y);
+      if (this.#names.has(name)) this.#fail("redefinition of a group name");
+      this.#names.set(name, this.#widths.length);
+      return this.#capture();
+    }
+    if (this.#take(/P=/y)) {
+      const group = this.#names.get(this.#name(/([^)]*)\)/y));
+      return this.#refer(group ?? this.#fail("unknown group name"));
+    }
+    if (this.#take(/\(/y)) return this.#condition();
+    const on = this.#take(/[a-zA-Z]+/y) ?? "";
+    if (on !== "" && this.#take(/\)/y)) return this.#setFlags(on);
+    const off = this.#take(/-([a-zA-Z]+)/y) ?? "";
+    if (!this.#take(/:/y)) this.#fail("unknown extension");
     if (
-      this.#groups[group] === undefined || group >= this.#lookbehindGroups
-    ) this.#fail("group of the same lookbehind");
-  }
-
-  /** The character that an escape stands for. */
-  #escaped(char: string): string {
-    if (CONTROLS[char] !== undefined) return CONTROLS[char];
-    const form = HEX_DIGITS[char];
-    if (form !== undefined) {
-      const code = parseInt(this.#takeMatch(form) ?? "", 16);
-      if (!(code <= 0x10ffff)) this.#fail(`bad escape \\${char}`);
-      return String.fromCodePoint(code);
+      /[^imsx]/.test(on + off) || [...on].some((flag) => off.includes(flag))
+    ) {
+      this.#fail("unusable flags");
     }
-    if (/[a-zA-Z]/.test(char)) this.#fail(`bad escape \\${char}`);
-    return char;
+    const flags = (this.flags + on).replaceAll(new RegExp(`[${off}]`, "g"), "");
+    this.#begin(flags.includes("i") ? "(?i:" : "(?-i:", {}, flags);
   }
 
-  #class(): Part {
-    const negative = this.#take("^");
-    const tests: CharTest[] = [];
-    for (let first = true;; first = false) {
-      // A bracket in first place is a literal.
-      if (!first && this.#take("]")) break;
-      const low = this.#classItem();
-      if (!this.#take("-")) {
-        tests.push(testFor(low));
-        continue;
-      }
-      if (this.#take("]")) {
-        tests.push(testFor(low), (char) => char === "-");
-        break;
-      }
-      const high = this.#classItem();
-      if (typeof low !== "string" || typeof high !== "string") {
-        this.#fail("bad character range");
-      }
-      const [from, to] = [codePoint(low), codePoint(high)];
-      if (from > to) this.#fail("bad character range");
-      tests.push((char) => codePoint(char) >= from && codePoint(char) <= to);
-    }
-    const test = this.#inAnyCase((char) => tests.some((test) => test(char)));
-    return character(negative ? (char) => !test(char) : test);
+  #name(form: RegExp): string {
+    const name = this.#take(form) ?? "";
+    return /^[\p{XID_Start}_]\p{XID_Continue}*$/u.test(name)
+      ? name
+      : this.#fail("bad group name");
   }
 
-  #classItem(): string | CharTest {
-    const char = this.#char("unterminated character set");
-    if (char !== "\\") return char;
-    const digits = this.#takeMatch(/[0-7]{1,3}/y);
-    if (digits !== undefined) {
-      if (parseInt(digits, 8) > 0o377) this.#fail("octal out of range");
-      return octal(digits);
-    }
-    const escaped = this.#char("bad escape");
-    if (/[89]/.test(escaped)) this.#fail("bad escape");
-    if (escaped === "b") return "\b";
-    return this.#kind(escaped) ?? this.#escaped(escaped);
+  /** The group `r1` is the rest of the text where the group 1 starts. */
+  #capture(): void {
+    const number = this.#widths.push(undefined) - 1;
+    this.#begin(`(?<g${number}>(?=(?<r${number}>[^]*))`, { number });
   }
 
-  #group(): Part | undefined {
-    if (!this.#take("?")) return this.#captured();
-    const char = this.#char("unexpected end of pattern");
-    switch (char) {
-      case "P":
-        return this.#named();
-      case ":":
-        return this.#closed(() => this.#alternatives());
-      case "#":
-        this.#until(")");
-        return undefined;
-      case "=":
-      case "!":
-        return this.#look(false, char);
-      case "<": {
-        const kind = this.#char("unexpected end of pattern");
-        if (kind !== "=" && kind !== "!") this.#fail("unknown extension ?<");
-        return this.#look(true, kind);
-      }
-      case "(":
-        return this.#condition();
-      default:
-        return this.#flagged(char);
-    }
-  }
-
-  /** The content of parentheses up to the closing one. */
-  #closed(content: () => Part): Part {
-    const { match, width } = content();
-    if (!this.#take(")")) this.#fail("missing )");
-    // A group can be repeated, whatever it contains.
-    return { match, width };
-  }
-
-  #captured(name?: string): Part {
-    const group = this.#groups.push(undefined) - 1;
-    if (name !== undefined) this.#names.set(name, group);
-    const part = this.#closed(() => this.#alternatives());
-    this.#groups[group] = part.width;
-    return capture(part, group);
-  }
-
-  #named(): Part {
-    const isReference = this.#take("=");
-    if (!isReference && !this.#take("<")) this.#fail("unknown extension ?P");
-    const name = this.#until(isReference ? ")" : ">");
-    if (!IDENTIFIER.test(name)) this.#fail("bad group name");
-    const known = this.#names.get(name);
-    if (isReference) {
-      return this.#reference(known ?? this.#fail("unknown group name"));
-    }
-    if (known !== undefined) this.#fail("redefinition of a group name");
-    return this.#captured(name);
-  }
-
-  #look(behind: boolean, kind: "=" | "!"): Part {
-    const outer = this.#lookbehindGroups;
-    if (behind) this.#lookbehindGroups ??= this.#groups.length;
-    const part = this.#closed(() => this.#alternatives());
-    this.#lookbehindGroups = outer;
-    if (behind && part.width[0] !== part.width[1]) {
-      this.#fail("look-behind requires fixed-width pattern");
-    }
-    return look(part, behind, kind === "!");
-  }
-
-  #condition(): Part {
-    const name = this.#until(")");
+  /** In JavaScript, a reference to a group that is not set matches. */
+  #condition(): void {
+    const name = this.#take(/([^)]*)\)/y) ?? "";
     const group = this.#names.get(name) ??
       (/^\d+$/.test(name) ? Number(name) : this.#fail("unknown group name"));
     if (group === 0) this.#fail("bad group number");
     this.#checkLookbehind(group);
     this.#conditions.push(group);
-    return this.#closed(() => {
-      const yes = this.#sequence();
-      const no = this.#take("|") ? this.#sequence() : sequence([]);
-      return conditional(group, yes, no);
-    });
+    const rest = `\\k<r${group}>`;
+    this.#begin(`(?:(?!${rest})`, { otherwise: `|(?=${rest})` });
   }
 
-  /** Flags: `(?i)` for the whole pattern, `(?i-m:…)` for a part of it. */
-  #flagged(first: string): Part | undefined {
-    this.#at -= first.length;
-    const on = this.#takeMatch(/[a-zA-Z]+/y) ?? "";
-    if (on !== "" && this.#take(")")) {
-      this.#checkFlags(on);
-      const fresh = [...on].filter((flag) => !this.#globalFlags.includes(flag));
-      if (fresh.length > 0) throw new FlagsFound(fresh.join(""));
-      return undefined;
-    }
-    const off = this.#take("-")
-      ? this.#takeMatch(/[a-zA-Z]+/y) ?? this.#fail("missing flag")
-      : "";
-    if (on + off === "" || !this.#take(":")) this.#fail("unknown extension");
-    this.#checkFlags(on + off);
-    if (GLOBAL_FLAGS.test(on + off)) this.#fail("a flag for the whole pattern");
-    if ([...on].some((flag) => off.includes(flag))) {
-      this.#fail("flag turned on and off");
-    }
-    const outer = this.#flags;
-    this.#flags = [...outer + on].filter((flag) => !off.includes(flag)).join(
-      "",
-    );
-    const part = this.#closed(() => this.#alternatives());
-    this.#flags = outer;
-    return part;
+  /** Flags for the whole pattern, which has to be read again with them. */
+  #setFlags(flags: string): void {
+    if (/[^iLmsxatu]/.test(flags)) this.#fail("unknown flag");
+    const [{ flags: known } = this.#group] = this.#open;
+    const fresh = [...flags].filter((flag) => !known.includes(flag));
+    if (fresh.length > 0) this.#start(known + fresh.join(""));
   }
 
-  #checkFlags(flags: string): void {
-    if ([...flags].some((flag) => !FLAGS.includes(flag))) {
-      this.#fail("unknown flag");
+  #branch(): void {
+    const { branches, otherwise } = this.#group;
+    if (otherwise !== undefined && branches.length === 2) {
+      this.#fail("a third branch");
     }
+    this.source += otherwise ?? "|";
+    branches.push([]);
+  }
+
+  #closeGroup(): void {
+    if (this.#open.length === 1) this.#fail("unbalanced parenthesis");
+    const { otherwise, branches, flags, look, number } = this.#group;
+    if (otherwise !== undefined && branches.length === 1) this.#branch();
+    this.#open.pop();
+    this.flags = flags;
+    const widths = branches.map((parts): Width => [
+      parts.reduce((sum, [min]) => sum + min, 0),
+      parts.reduce((sum, [, max]) => sum + max, 0),
+    ]);
+    const width: Width = [
+      Math.min(...widths.map(([min]) => min)),
+      Math.max(...widths.map(([, max]) => max)),
+    ];
+    if (number !== undefined) this.#widths[number] = width;
+    if (look === "behind" && width[0] !== width[1]) {
+      this.#fail("look-behind requires fixed-width pattern");
+    }
+    this.#add(look ? "))" : ")", look ? [0, 0] : width);
   }
 }
 
-function testFor(item: string | CharTest): CharTest {
-  return typeof item === "string" ? (char) => char === item : item;
-}
-
-function codePoint(char: string): number {
-  return char.codePointAt(0) ?? 0;
-}
-
-function octal(digits: string): string {
-  return String.fromCodePoint(parseInt(digits, 8));
+/** A character that stands for itself, in a class too. */
+function literal(char: string): string {
+  return `\\u{${char.codePointAt(0)?.toString(16)}}`;
 }

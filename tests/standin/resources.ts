@@ -1,6 +1,12 @@
 /** The seven routes that every versioned model has. */
 import { ApiError, crash, standard } from "./errors.ts";
-import { type Context, pageText, type Route, route } from "./http.ts";
+import {
+  type Access,
+  type Context,
+  pageText,
+  type Route,
+  route,
+} from "./http.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { ApiPermission } from "./playbooks.ts";
 import { subscript } from "./python.ts";
@@ -36,94 +42,82 @@ export interface Resource<D extends JsonObject> {
 
 /** The routes of a resource, except POST. */
 export function routesOf<D extends JsonObject>(
-  resource: Resource<D>,
+  { model, collection, view, change, remove, ...resource }: Resource<D>,
 ): Route[] {
-  const { model, view, viewVersions, change, remove } = resource;
-  const viewVersion = resource.viewVersion ?? [viewVersions];
-  const item = `/${model}/{id}`;
-  const all = ({ world }: Context) => resource.collection(world);
-  const routes: Route[] = [
+  const viewVersions = [...view, resource.viewVersions];
+  const viewVersion = resource.viewVersion
+    ? [...view, ...resource.viewVersion]
+    : viewVersions;
+  const get = (
+    path: string,
+    access: Access,
+    read: (models: Collection<D>, context: Context) => string,
+  ) =>
     route(
-      `GET /${model}`,
-      view,
-      (context) => pageText(all(context).list(context.query)),
-    ),
-    route(
-      `GET ${item}`,
-      view,
-      (context) => modelText(find(all(context), context.id)),
-    ),
-    route(
-      `GET ${item}/version`,
-      [...view, viewVersions],
-      (context) =>
-        pageText(all(context).listVersions(context.id, context.query)),
-    ),
-    route(
-      `GET ${item}/version/{number}`,
-      [...view, ...viewVersion],
-      (context) => {
-        const [id = "", number = ""] = context.args;
-        checkInteger(Number(number));
-        const found = all(context).version(id, Number(number));
-        if (found === undefined) throw standard("NotFound");
-        return modelText(found);
-      },
-    ),
+      `GET /${model}${path}`,
+      access,
+      (context) => read(collection(context.world), context),
+    );
+  const routes = [
+    get("", view, (models, { query }) => pageText(models.list(query))),
+    get("/{id}", view, (models, { id }) => modelText(find(models, id))),
+    get("/{id}/version", viewVersions, (models, { id, query }) => {
+      return pageText(models.listVersions(id, query));
+    }),
+    get("/{id}/version/{number}", viewVersion, (models, { id, args }) => {
+      const number = Number(args[1]);
+      checkInteger(number);
+      const found = models.version(id, number);
+      if (found === undefined) throw standard("NotFound");
+      return modelText(found);
+    }),
   ];
   if (change !== undefined) {
-    const save = async (
-      models: Collection<D>,
-      current: Version<D>,
-      sent: Json,
-      context: Context,
-    ) => {
-      const data = change.apply(current.data, sent);
+    const access = [...view, change.permission];
+    const put = route(`PUT /${model}/{id}`, access, async (context) => {
+      const models = collection(context.world);
+      find(models, context.id);
+      const json = await context.json();
+      // The model may have changed while the body was read.
+      const current = find(models, context.id);
+      const sent = checkObject(json, change.schema);
+      checkManagedFields(current, sent);
+      const data = change.apply(current.data, sent.data ?? null);
+      const { insertDuration } = context.world.settings;
+      if (insertDuration > 0) {
+        await new Promise((resolve) => setTimeout(resolve, insertDuration));
+      }
       try {
-        const { insertDuration } = context.world.settings;
-        if (insertDuration > 0) {
-          await new Promise((resolve) => setTimeout(resolve, insertDuration));
-        }
         // Another PUT of this version may have been faster: then the number of
         // the next version is taken.
-        if (models.latest(current.model_id) !== current) {
+        if (models.latest(context.id) !== current) {
           throw standard("CannotUpdateModelWithSuchParameters");
         }
-        return models.save(current, data, context.userId);
+        const changed = models.save(current, data, context.userId);
+        change.then?.(context, changed);
+        return modelText(changed);
       } catch (error) {
         const duplicate = error instanceof ApiError &&
           error.error === "CannotUpdateModelWithSuchParameters";
         // The server logs this field, and crashes if it is missing.
-        if (duplicate && change.naming) subscript(sent, change.naming);
+        if (duplicate && change.naming) {
+          subscript(sent.data ?? null, change.naming);
+        }
         throw error;
       }
-    };
-    routes.push(
-      route(`PUT ${item}`, [...view, change.permission], async (context) => {
-        const models = all(context);
-        find(models, context.id);
-        const json = await context.json();
-        // The model may have changed while the body was read.
-        const current = find(models, context.id);
-        const sent = checkObject(json, change.schema);
-        checkManagedFields(current, sent);
-        const changed = await save(models, current, sent.data ?? null, context);
-        change.then?.(context, changed);
-        return modelText(changed);
-      }),
-    );
+    });
+    routes.push(put);
   }
   if (remove !== undefined) {
-    routes.push(
-      route(`DELETE ${item}`, [...view, remove.permission], (context) => {
-        const models = all(context);
-        const current = find(models, context.id);
-        remove.check?.(context, current);
-        const removed = models.remove(current);
-        remove.then?.(context, removed);
-        return modelText(removed);
-      }),
-    );
+    const access = [...view, remove.permission];
+    routes.push(route(`DELETE /${model}/{id}`, access, (context) => {
+      const models = collection(context.world);
+      const current = find(models, context.id);
+      remove.check?.(context, current);
+      const removed = models.remove(current);
+      remove.then?.(context, removed);
+      return modelText(removed);
+    }));
   }
   return routes;
 }

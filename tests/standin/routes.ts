@@ -7,7 +7,6 @@ import { executionRoutes } from "./executions.ts";
 import {
   Context,
   errorResponse,
-  type HandlerResult,
   jsonResponse,
   optionsResponse,
   type Route,
@@ -42,25 +41,16 @@ const FORMS: Record<string, string> = {
   "{text}": "([^/]+)",
 };
 
-interface Endpoint {
-  readonly path: string;
-  readonly form: RegExp;
-  readonly methods: Map<string, Route>;
-}
-
 /** The routes by path. No path matches two endpoints. */
-const ENDPOINTS: readonly Endpoint[] = [
-  ...new Set(ROUTES.map(({ path }) => path)),
-].map((path) => ({
-  path,
-  form: new RegExp(
-    `^/v1${path.replace(/\{\w+\}/g, (name) => FORMS[name] ?? name)}/?$`,
-  ),
-  methods: new Map(
-    ROUTES.filter((route) => route.path === path)
-      .map((route) => [route.method, route]),
-  ),
-}));
+const ENDPOINTS = [...Map.groupBy(ROUTES, ({ path }) => path)].map(
+  ([path, routes]) => ({
+    path,
+    form: new RegExp(
+      `^/v1${path.replace(/\{\w+\}/g, (name) => FORMS[name] ?? name)}/?$`,
+    ),
+    methods: new Map(routes.map((route) => [route.method, route])),
+  }),
+);
 
 /** Responds to a request. */
 export async function respond(
@@ -71,16 +61,18 @@ export async function respond(
   let response: Response;
   try {
     const { pathname, searchParams } = new URL(request.url);
-    const [endpoint, args] = findEndpoint(pathname);
+    const { methods, args } = findEndpoint(pathname);
     if (request.method === "OPTIONS") {
-      return optionsResponse(methodsOf(endpoint));
+      const names = [...methods.keys(), "OPTIONS"];
+      if (methods.has("GET")) names.push("HEAD");
+      return optionsResponse(names.sort());
     }
     const method = request.method === "HEAD" ? "GET" : request.method;
-    const route = endpoint.methods.get(method);
+    const route = methods.get(method);
     if (route === undefined) throw routingError(405);
     context = new Context(world, request, searchParams, args);
     checkAccess(context, route);
-    const result: HandlerResult = await route.handle(context);
+    const result = await route.handle(context);
     response = typeof result === "string" ? jsonResponse(result) : result;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -94,19 +86,17 @@ export async function respond(
   return new Response(null, response);
 }
 
-function findEndpoint(pathname: string): [Endpoint, string[]] {
+function findEndpoint(pathname: string) {
   const path = decode(pathname).replace(/^\/+/, "/");
   for (const endpoint of ENDPOINTS) {
-    const match = endpoint.form.exec(path);
-    if (match === null) continue;
-    const args = match.slice(1);
-    return [
-      endpoint,
-      // Ids are converted to lower case.
-      endpoint.path.includes("{id}")
-        ? args.map((arg) => arg.toLowerCase())
-        : args,
-    ];
+    const [match, ...args] = endpoint.form.exec(path) ?? [];
+    if (match === undefined) continue;
+    // Ids are converted to lower case.
+    const isLower = endpoint.path.includes("{id}");
+    return {
+      methods: endpoint.methods,
+      args: isLower ? args.map((arg) => arg.toLowerCase()) : args,
+    };
   }
   throw routingError(404);
 }
@@ -119,25 +109,14 @@ function decode(pathname: string): string {
   }
 }
 
-function methodsOf({ methods }: Endpoint): string[] {
-  const names = [...methods.keys(), "OPTIONS"];
-  if (methods.has("GET")) names.push("HEAD");
-  return names;
-}
-
 function checkAccess(context: Context, { access }: Route): void {
   if (access === "public") return;
-  if (access === "token") {
-    authenticate(context);
-    return;
-  }
-  if ("discoveryTokenOr" in access) {
+  let permissions = access === "token" ? [] : access;
+  if ("discoveryTokenOr" in permissions) {
     const header = context.request.headers.get("Authorization");
     if (header === context.world.settings.discoveryToken) return;
-    authenticate(context);
-    authorize(context, access.discoveryTokenOr);
-    return;
+    permissions = permissions.discoveryTokenOr;
   }
   authenticate(context);
-  authorize(context, access);
+  authorize(context, permissions);
 }

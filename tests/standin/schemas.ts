@@ -5,206 +5,156 @@ import { repr } from "./python.ts";
 import { pythonRegExp } from "./regexp.ts";
 
 /**
- * A schema: the keywords of JSON Schema (draft 4) that Decapod uses. They are
- * checked in the order of the object, with one message each.
+ * A schema, as Decapod writes it in JSON Schema (draft 4): the messages for what
+ * is invalid, in its order.
  */
-export interface Schema {
-  readonly type?: Type;
-  readonly enum?: readonly Json[];
-  readonly format?: "email" | "hostname" | "ipv4" | "ipv6";
-  readonly pattern?: string;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly multipleOf?: number;
-  readonly minimum?: number;
-  readonly items?: Schema;
-  readonly allOf?: readonly Schema[];
-  readonly anyOf?: readonly Schema[];
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly additionalProperties?: false;
-  readonly required?: readonly string[];
+export type Schema = (value: Json) => string[];
+
+/** The messages for an invalid value. */
+export function validate(value: Json, schema: Schema): string[] {
+  return schema(value);
 }
 
-type Type = "null" | "boolean" | "number" | "string" | "array" | "object";
-
-/** Throws InvalidJSONError, with one message a line, for an invalid value. */
-export function checkSchema(value: Json, schema: Schema): void {
-  const messages = [...validate(value, schema)];
+/** Returns an object; throws InvalidJSONError with all messages for it. */
+export function checkObject(value: Json, schema: Schema): JsonObject {
+  const messages = schema(value);
   if (messages.length > 0) {
     throw badRequest("InvalidJSONError", messages.join("\n"));
   }
-}
-
-/** The same for an object, which is returned. */
-export function checkObject(value: Json, schema: Schema): JsonObject {
-  checkSchema(value, schema);
   if (!isObject(value)) throw new TypeError("The schema is not of an object");
   return value;
 }
 
-/** The messages for an invalid value. */
-export function* validate(value: Json, schema: Schema): Generator<string> {
-  for (const keyword of Object.keys(schema)) {
-    if (isKeyword(keyword)) yield* KEYWORDS[keyword](value, schema);
-  }
+function all(...schemas: Schema[]): Schema {
+  return (value) => schemas.flatMap((schema) => schema(value));
 }
 
-function isKeyword(name: string): name is keyof Schema {
-  return Object.hasOwn(KEYWORDS, name);
+function anyOf(...schemas: Schema[]): Schema {
+  return rule(
+    (value) => schemas.some((schema) => schema(value).length === 0),
+    "is not valid under any of the given schemas",
+  );
 }
 
-function fits(value: Json, schema: Schema): boolean {
-  return validate(value, schema).next().done === true;
+function rule(fits: (value: Json) => boolean, complaint: string): Schema {
+  return (value) => fits(value) ? [] : [`${repr(value)} ${complaint}`];
 }
 
-const TYPES: Record<Type, (value: Json) => boolean> = {
-  null: (value) => value === null,
-  boolean: (value) => typeof value === "boolean",
-  number: (value) => typeof value === "number",
-  string: (value) => typeof value === "string",
-  array: (value) => Array.isArray(value),
-  object: isObject,
-};
-
-const KEYWORDS: Record<
-  keyof Schema,
-  (value: Json, schema: Schema) => Iterable<string>
-> = {
-  *type(value, { type }) {
-    if (type !== undefined && !TYPES[type](value)) {
-      yield `${repr(value)} is not of type ${repr(type)}`;
-    }
-  },
-  *enum(value, { enum: allowed = [] }) {
-    if (!allowed.includes(value)) {
-      yield `${repr(value)} is not one of ${repr([...allowed])}`;
-    }
-  },
-  *format(value, { format }) {
-    if (typeof value === "string" && format && !FORMATS[format](value)) {
-      yield `${repr(value)} is not a ${repr(format)}`;
-    }
-  },
-  *pattern(value, { pattern = "" }) {
-    if (typeof value === "string" && !pythonRegExp(pattern).test(value)) {
-      yield `${repr(value)} does not match ${repr(pattern)}`;
-    }
-  },
-  *minLength(value, { minLength = 0 }) {
-    if (typeof value === "string" && length(value) < minLength) {
-      yield `${repr(value)} is too short`;
-    }
-  },
-  *maxLength(value, { maxLength = Infinity }) {
-    if (typeof value === "string" && length(value) > maxLength) {
-      yield `${repr(value)} is too long`;
-    }
-  },
-  *multipleOf(value, { multipleOf = 1 }) {
-    if (typeof value === "number" && value % multipleOf !== 0) {
-      yield `${repr(value)} is not a multiple of ${multipleOf.toFixed(1)}`;
-    }
-  },
-  *minimum(value, { minimum = -Infinity }) {
-    if (typeof value === "number" && value < minimum) {
-      yield `${repr(value)} is less than the minimum of ${minimum}`;
-    }
-  },
-  *items(value, { items = {} }) {
-    if (!Array.isArray(value)) return;
-    for (const item of value) yield* validate(item, items);
-  },
-  *allOf(value, { allOf = [] }) {
-    for (const schema of allOf) yield* validate(value, schema);
-  },
-  *anyOf(value, { anyOf = [] }) {
-    if (!anyOf.some((schema) => fits(value, schema))) {
-      yield `${repr(value)} is not valid under any of the given schemas`;
-    }
-  },
-  *properties(value, { properties = {} }) {
-    if (!isObject(value)) return;
-    for (const [name, schema] of Object.entries(properties)) {
-      const item = Object.hasOwn(value, name) ? value[name] : undefined;
-      if (item !== undefined) yield* validate(item, schema);
-    }
-  },
-  *additionalProperties(value, { properties = {} }) {
-    if (!isObject(value)) return;
-    const extra = Object.keys(value).filter((name) =>
-      !Object.hasOwn(properties, name)
-    );
-    if (extra.length > 0) {
-      const names = extra.map(repr).join(", ");
-      const verb = extra.length === 1 ? "was" : "were";
-      yield `Additional properties are not allowed (${names} ${verb} unexpected)`;
-    }
-  },
-  *required(value, { required = [] }) {
-    if (!isObject(value)) return;
-    for (const name of required) {
-      if (!Object.hasOwn(value, name)) {
-        yield `${repr(name)} is a required property`;
-      }
-    }
-  },
-};
-
-/** The number of characters, not of UTF-16 units. */
-function length(text: string): number {
-  return [...text].length;
+function typeOf(value: Json): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value;
 }
 
-const FORMATS: Record<
-  NonNullable<Schema["format"]>,
-  (text: string) => boolean
-> = {
-  email: (text) => text.includes("@"),
-  hostname: (text) =>
-    /^[A-Za-z0-9][A-Za-z0-9.-]{1,255}$/.test(text) &&
-    text.split(".").every((label) => label.length <= 63),
-  ipv4: (text) =>
-    /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) &&
-    text.split(".").every((part) => Number(part) <= 255),
-  ipv6: (text) => text.includes(":") && URL.canParse(`http://[${text}]/`),
-};
+function type(name: string): Schema {
+  const fits = (value: Json) => typeOf(value) === name;
+  return rule(fits, `is not of type ${repr(name)}`);
+}
 
-const ANY_TEXT: Schema = { type: "string", maxLength: 1024 };
+function textRule(fits: (text: string) => boolean, complaint: string): Schema {
+  return rule((value) => typeof value !== "string" || fits(value), complaint);
+}
 
-const TEXT: Schema = { type: "string", minLength: 1, maxLength: 1024 };
+function numberRule(fits: (number: number) => boolean, complaint: string) {
+  return rule((value) => typeof value !== "number" || fits(value), complaint);
+}
 
-const UUID4: Schema = {
-  type: "string",
-  pattern:
-    "^[a-f0-9]{8}-?[a-f0-9]{4}-?4[a-f0-9]{3}-?[89ab][a-f0-9]{3}-?[a-f0-9]{12}$",
-};
+function pattern(text: string): Schema {
+  return textRule(pythonRegExp(text).test, `does not match ${repr(text)}`);
+}
 
-/** Ids of servers come from their boards: not all are UUIDs. */
-const SERVER_ID: Schema = {
-  type: "string",
-  pattern: "^[a-fA-F0-9-]{32,38}$",
-};
+function format(name: string, fits: (text: string) => boolean): Schema {
+  return all(type("string"), textRule(fits, `is not a ${repr(name)}`));
+}
 
-const COUNT: Schema = { type: "number", multipleOf: 1, minimum: 0 };
+function arrayOf(item: Schema): Schema {
+  return all(
+    type("array"),
+    (value) => Array.isArray(value) ? value.flatMap(item) : [],
+  );
+}
 
 /** An object with exactly these properties. */
 function object(
-  properties: Record<string, Schema>,
-  required: readonly string[] = Object.keys(properties),
+  schemas: Record<string, Schema>,
+  required = Object.keys(schemas),
+  isEntry = false,
 ): Schema {
-  return { type: "object", properties, additionalProperties: false, required };
+  return (value) => {
+    if (!isObject(value)) return type("object")(value);
+    const invalid = Object.entries(schemas).flatMap(([name, schema]) =>
+      Object.hasOwn(value, name) ? schema(value[name] ?? null) : []
+    );
+    const extra = Object.keys(value)
+      .filter((name) => !Object.hasOwn(schemas, name));
+    const names = extra.map(repr).join(", ");
+    const verb = extra.length === 1 ? "was" : "were";
+    const others = extra.length === 0 ? [] : [
+      `Additional properties are not allowed (${names} ${verb} unexpected)`,
+    ];
+    const missing = required.filter((name) => !Object.hasOwn(value, name))
+      .map((name) => `${repr(name)} is a required property`);
+    return isEntry
+      ? [...missing, ...others, ...invalid]
+      : [...invalid, ...others, ...missing];
+  };
 }
 
+/** An object inside of another one: its messages have another order. */
+function entry(schemas: Record<string, Schema>): Schema {
+  return object(schemas, Object.keys(schemas), true);
+}
+
+const SHORT = textRule((text) => [...text].length <= 1024, "is too long");
+const ANY_TEXT = all(type("string"), SHORT);
+const TEXT = all(
+  type("string"),
+  textRule((text) => text !== "", "is too short"),
+  SHORT,
+);
+
+const UUID4 = all(
+  type("string"),
+  pattern(
+    "^[a-f0-9]{8}-?[a-f0-9]{4}-?4[a-f0-9]{3}-?[89ab][a-f0-9]{3}-?[a-f0-9]{12}$",
+  ),
+);
+
+/** Ids of servers come from their boards: not all are UUIDs. */
+const SERVER_ID = all(type("string"), pattern("^[a-fA-F0-9-]{32,38}$"));
+
+const COUNT = all(
+  type("number"),
+  numberRule((number) => number % 1 === 0, "is not a multiple of 1.0"),
+  numberRule((number) => !(number < 0), "is less than the minimum of 0"),
+);
+
+const EMAIL = all(
+  format("email", (text) => text.includes("@")),
+  type("string"),
+  pattern("^[a-zA-Z0-9_.+-]+@[a-zA-Z0-9-]+\\.[a-zA-Z0-9-.]+$"),
+);
+
+const HOST = anyOf(
+  format("hostname", (text) =>
+    /^[A-Za-z0-9][A-Za-z0-9.-]{1,255}$/.test(text) &&
+    text.split(".").every((label) => label.length <= 63)),
+  // Addresses in four decimal parts are such names too.
+  format(
+    "ipv6",
+    (text) => text.includes(":") && URL.canParse(`http://[${text}]/`),
+  ),
+);
+
 /** A whole model, as PUT accepts it. Its data is not validated. */
-function modelSchema(model: string, id: Schema = UUID4): Schema {
+function modelSchema(model: string, id = UUID4): Schema {
   return object({
     id,
-    model: { enum: [model] },
+    model: rule((value) => value === model, `is not one of ${repr([model])}`),
     time_updated: COUNT,
     time_deleted: COUNT,
     version: COUNT,
-    initiator_id: { anyOf: [{ type: "null" }, UUID4] },
-    data: {},
+    initiator_id: anyOf(type("null"), UUID4),
+    data: all(),
   });
 }
 
@@ -215,7 +165,7 @@ export const MODELS = {
   cluster: modelSchema("cluster"),
   server: modelSchema("server", SERVER_ID),
   playbook_configuration: modelSchema("playbook_configuration"),
-} satisfies Record<string, Schema>;
+};
 
 /** The bodies of POST, by what they create. */
 export const BODIES = {
@@ -224,78 +174,34 @@ export const BODIES = {
   newPassword: object({ password: TEXT }),
   user: object({
     login: TEXT,
-    email: {
-      allOf: [
-        { type: "string", format: "email" },
-        {
-          type: "string",
-          pattern: "^[a-zA-Z0-9_.+-]+@[a-zA-Z0-9-]+\\.[a-zA-Z0-9-.]+$",
-        },
-      ],
-    },
+    email: EMAIL,
     full_name: TEXT,
-    role_id: { anyOf: [UUID4, { type: "null" }] },
+    role_id: anyOf(UUID4, type("null")),
   }),
   role: object({
     name: TEXT,
-    permissions: {
-      type: "array",
-      items: {
-        type: "object",
-        required: ["name", "permissions"],
-        additionalProperties: false,
-        properties: {
-          name: TEXT,
-          permissions: { type: "array", items: TEXT },
-        },
-      },
-    },
+    permissions: arrayOf(entry({ name: TEXT, permissions: arrayOf(TEXT) })),
   }),
   cluster: object({
-    name: { type: "string", pattern: "^[a-zA-Z0-9]+$", maxLength: 1024 },
+    name: all(type("string"), pattern("^[a-zA-Z0-9]+$"), SHORT),
   }),
-  server: object({
-    host: {
-      anyOf: [
-        { type: "string", format: "hostname" },
-        { type: "string", format: "ipv4" },
-        { type: "string", format: "ipv6" },
-      ],
-    },
-    username: TEXT,
-    id: SERVER_ID,
-    // A missing property crashes the server later.
-  }, []),
+  // A missing property crashes the server later.
+  server: object({ host: HOST, username: TEXT, id: SERVER_ID }, []),
   playbookConfiguration: object(
     {
       name: TEXT,
       cluster_id: UUID4,
       playbook_id: TEXT,
-      server_ids: { type: "array", items: SERVER_ID },
-      hints: {
-        type: "array",
-        items: {
-          type: "object",
-          required: ["id", "value"],
-          additionalProperties: false,
-          properties: {
-            id: TEXT,
-            value: {
-              anyOf: [ANY_TEXT, COUNT, { type: "boolean" }, { type: "array" }],
-            },
-          },
-        },
-      },
-      run: { type: "boolean" },
+      server_ids: arrayOf(SERVER_ID),
+      hints: arrayOf(entry({
+        id: TEXT,
+        value: anyOf(ANY_TEXT, COUNT, type("boolean"), type("array")),
+      })),
+      run: type("boolean"),
     },
     ["name", "cluster_id", "playbook_id", "server_ids", "hints"],
   ),
   execution: object({
-    playbook_configuration: {
-      type: "object",
-      additionalProperties: false,
-      required: ["id", "version"],
-      properties: { id: UUID4, version: COUNT },
-    },
+    playbook_configuration: entry({ id: UUID4, version: COUNT }),
   }),
-} satisfies Record<string, Schema>;
+};

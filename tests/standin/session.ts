@@ -61,34 +61,27 @@ export class Session {
     return [response.status, error];
   }
 
-  async #ok(method: string, path: string, body?: Json) {
+  async #ok<T = Model>(
+    method: string,
+    path: string,
+    body?: Json,
+  ): Promise<T> {
     const response = await this.send(method, path, body);
     const received = await response.json();
     assertEquals(response.status, 200, JSON.stringify(received));
     return received;
   }
 
-  get(path: string): Promise<Model> {
-    return this.#ok("GET", path);
-  }
-
-  post(path: string, body: Json): Promise<Model> {
-    return this.#ok("POST", path, body);
-  }
-
-  put(path: string, body: Json): Promise<Model> {
-    return this.#ok("PUT", path, body);
-  }
-
-  delete(path: string): Promise<Model> {
-    return this.#ok("DELETE", path);
-  }
+  readonly get = (path: string) => this.#ok("GET", path);
+  readonly post = (path: string, body: Json) => this.#ok("POST", path, body);
+  readonly put = (path: string, body: Json) => this.#ok("PUT", path, body);
+  readonly delete = (path: string) => this.#ok("DELETE", path);
 
   /** The items of a listing. */
   async list(path: string, query: Record<string, string> = {}) {
-    const page = await this.#ok("GET", `${path}?${new URLSearchParams(query)}`);
-    const items: Model[] = page.items;
-    return items;
+    const search = new URLSearchParams(query);
+    const page = await this.#ok<{ items: Model[] }>("GET", `${path}?${search}`);
+    return page.items;
   }
 
   /** Queues a deployment of the first three servers. */

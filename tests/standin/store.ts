@@ -1,9 +1,9 @@
 /** Versioned models: a change or a deletion creates a new version. */
-import { standard } from "./errors.ts";
+import { standard, type StandardError } from "./errors.ts";
 import type { Query, Sort, Value } from "./filters.ts";
 import type { Ids } from "./ids.ts";
 import { isObject, type JsonObject, toJson } from "./json.ts";
-import { cut, filterRows, orderBy, type Page, Table } from "./table.ts";
+import { cut, type Page, Table } from "./table.ts";
 
 /** One version of one model, as the database has it. */
 export interface Version<D extends JsonObject = JsonObject> {
@@ -42,25 +42,17 @@ interface Source {
 
 /** All models of one kind. */
 export class Collection<D extends JsonObject> {
-  readonly #source: Source;
-  readonly #model: string;
-  readonly #defaultSort: Sort;
-  readonly #options: CollectionOptions<D>;
   readonly #versions = new Map<string, Version<D>[]>();
   readonly #taken = new Map<string, Map<unknown, string>>();
   readonly #undeleted: Table<Version<D>>;
   #seq = 0;
 
   constructor(
-    source: Source,
-    model: string,
-    defaultSort: Sort,
-    options: CollectionOptions<D> = {},
+    private readonly source: Source,
+    private readonly model: string,
+    private readonly defaultSort: Sort,
+    private readonly options: CollectionOptions<D> = {},
   ) {
-    this.#source = source;
-    this.#model = model;
-    this.#defaultSort = defaultSort;
-    this.#options = options;
     this.#undeleted = new Table(this.#field, defaultSort);
     for (const field of options.unique ?? []) {
       this.#taken.set(field, new Map());
@@ -89,24 +81,15 @@ export class Collection<D extends JsonObject> {
   }
 
   list(query: Query): Page<Version<D>> {
-    const conditions = query.filter();
-    const wide = conditions.some(({ field }) =>
-      field === "is_latest" || field === "time_deleted"
-    );
-    if (!wide) return this.#undeleted.list(query);
-    const sort = query.sort.length > 0 ? query.sort : this.#defaultSort;
-    const named = new Set(conditions.map(({ field }) => field));
-    const rows: Version<D>[] = [];
-    for (const versions of this.#versions.values()) {
-      for (const row of versions) {
-        if (
-          (named.has("is_latest") || row.is_latest) &&
-          (named.has("time_deleted") || row.time_deleted === 0)
-        ) rows.push(row);
-      }
+    const named = new Set(query.filter().map(({ field }) => field));
+    if (!named.has("is_latest") && !named.has("time_deleted")) {
+      return this.#undeleted.list(query);
     }
-    rows.sort(orderBy(sort, this.#field));
-    return cut(filterRows(rows, conditions, this.#field), query);
+    const rows = [...this.#versions.values()].flat().filter((row) =>
+      (named.has("is_latest") || row.is_latest) &&
+      (named.has("time_deleted") || row.time_deleted === 0)
+    );
+    return new Table(this.#field, this.defaultSort, rows).list(query);
   }
 
   /** The versions of one model, newest first. Filter and order are ignored. */
@@ -117,7 +100,7 @@ export class Collection<D extends JsonObject> {
   create(
     data: D,
     initiatorId: string | null,
-    id: string = this.#source.ids.uuid(),
+    id: string = this.source.ids.uuid(),
   ): Version<D> {
     this.#checkUnique(id, data, "ImpossibleToCreateSuchModel");
     return this.#insert(id, data, initiatorId, 0);
@@ -130,39 +113,32 @@ export class Collection<D extends JsonObject> {
     initiatorId: string | null = current.initiator_id,
   ): Version<D> {
     this.checkAlive(current);
-    this.#checkUnique(
-      current.model_id,
-      data,
-      "CannotUpdateModelWithSuchParameters",
-    );
-    return this.#insert(current.model_id, data, initiatorId, 0);
+    return this.restore(current, data, initiatorId);
   }
 
-  /** Restores a deleted model as its next version. */
-  restore(current: Version<D>, data: D): Version<D> {
-    const { model_id: id, initiator_id } = current;
-    this.#checkUnique(id, data, "CannotUpdateModelWithSuchParameters");
-    return this.#insert(id, data, initiator_id, 0);
+  /** Creates the next version even if the model is deleted. */
+  restore(
+    current: Version<D>,
+    data: D,
+    initiatorId: string | null = current.initiator_id,
+  ): Version<D> {
+    const { model_id } = current;
+    this.#checkUnique(model_id, data, "CannotUpdateModelWithSuchParameters");
+    return this.#insert(model_id, data, initiatorId, 0);
   }
 
   /** Creates a version that marks the model as deleted. */
   remove(current: Version<D>, data: D = current.data): Version<D> {
     this.checkAlive(current);
     const { model_id, initiator_id } = current;
-    return this.#insert(model_id, data, initiator_id, this.#source.seconds());
+    return this.#insert(model_id, data, initiator_id, this.source.seconds());
   }
 
   checkAlive(current: Version<D>): void {
     if (current.time_deleted !== 0) throw standard("CannotUpdateDeletedModel");
   }
 
-  #checkUnique(
-    id: string,
-    data: D,
-    error:
-      | "ImpossibleToCreateSuchModel"
-      | "CannotUpdateModelWithSuchParameters",
-  ): void {
+  #checkUnique(id: string, data: D, error: StandardError): void {
     for (const [field, taken] of this.#taken) {
       if ((taken.get(data[field]) ?? id) !== id) throw standard(error);
     }
@@ -179,7 +155,7 @@ export class Collection<D extends JsonObject> {
     if (before !== undefined) {
       this.#undeleted.delete(before);
       before.is_latest = false;
-      if (!this.#options.staysTaken) {
+      if (!this.options.staysTaken) {
         for (const [field, taken] of this.#taken) {
           taken.delete(before.data[field]);
         }
@@ -187,10 +163,10 @@ export class Collection<D extends JsonObject> {
     }
     const row: Version<D> = {
       seq: ++this.#seq,
-      model: this.#model,
+      model: this.model,
       model_id: id,
       version: versions.length + 1,
-      time_created: this.#source.seconds(),
+      time_created: this.source.seconds(),
       time_deleted: timeDeleted,
       initiator_id: initiatorId,
       is_latest: true,
@@ -207,7 +183,7 @@ export class Collection<D extends JsonObject> {
 
   readonly #field = (row: Version<D>, name: string): Value => {
     if (Object.hasOwn(COMMON, name)) return COMMON[name]!(row);
-    const own = this.#options.databaseFields?.(row.data) ?? row.data;
+    const own = this.options.databaseFields?.(row.data) ?? row.data;
     return name.includes(".") ? path(own, name.split(".")) : own[name];
   };
 }
