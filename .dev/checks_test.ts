@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import { pathToFileURL } from "node:url";
-import { difference } from "./api.ts";
 import {
   checkCoverage,
   quickChecks,
@@ -205,9 +204,4 @@ end_of_record
   );
   assertEquals(check("never_imported.ts").failed, 1);
   assertEquals(checkCoverage(output(1, lcov), ["auth.ts"]).failed, 1);
-});
-
-Deno.test("difference() shows the lines that only one report has", () => {
-  assertEquals(difference("a\nb\nc\n", "a\nb\nc\n"), []);
-  assertEquals(difference("a\nb\nc\n", "a\nB\nc\nd\n"), ["- b", "+ B", "+ d"]);
 });
