@@ -83,8 +83,8 @@ export async function provideProgram(name: Program): Promise<string> {
   return file;
 }
 
-/** Creates a folder with these packages, once. */
-function install(
+/** Creates a folder with these packages of npm, once. */
+export function install(
   name: string,
   dependencies: Record<string, string>,
 ): Promise<string> {
