@@ -134,9 +134,9 @@ Abort
   await connect(silent).getInfo({ signal });
 Logout during a call
   const leaving = connect(url);
-  const calls = [leaving.getUserSelf(), leaving.logout()];
-  const [call] = await Promise.allSettled(calls);
-  throw call.reason;
+  const error = leaving.getUserSelf().catch((error) => error);
+  await leaving.logout();
+  throw await error;
 `;
 
 /** Creates a client without retries. */
