@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import { pathToFileURL } from "node:url";
-import { difference } from "./api.ts";
 import {
   checkCoverage,
   runtimesSummary,
@@ -10,37 +9,26 @@ import {
 import { checkExamples } from "./documented.ts";
 import { checkImports } from "./imports.ts";
 import { ROOT } from "./process.ts";
-import { checkPublished } from "./published.ts";
 import { TARGETS } from "../tests/runtimes/targets.ts";
 
-const output = (code: number, stdout: string, stderr = "") => ({
-  code,
-  stdout,
-  stderr,
-});
+const output = (code: number, stdout: string) => ({ code, stdout, stderr: "" });
 
 Deno.test("stages() are steps of the workflow", async () => {
-  const workflow = await Deno.readTextFile(
-    `${ROOT}.github/workflows/test.yml`,
-  );
+  const workflow = await Deno.readTextFile(`${ROOT}.github/workflows/test.yml`);
   const [checks = "", runtimes = ""] = workflow.split("\n  runtimes:\n");
-  const steps = [...checks.matchAll(/deno task check (.+)/g)]
-    .flatMap(([, names = ""]) => names.split(" "));
-  const names = stages("").flat().map(({ name }) => name);
-  assertEquals([...steps, "runtimes"].sort(), names.sort());
-  const matrix = [...runtimes.matchAll(/^ +- (\S+)$/gm)];
+  const found = (text: string, pattern: RegExp) =>
+    [...text.matchAll(pattern)].map(([, name = ""]) => name);
+  const names = (list: { name: string }[]) => list.map(({ name }) => name);
+  const steps = found(checks, /deno task check (.+)/g).join(" ").split(" ");
   assertEquals(
-    matrix.map(([, name]) => name),
-    TARGETS.map(({ name }) => name),
+    [...steps, "runtimes"].sort(),
+    names(stages("").flat()).sort(),
   );
+  assertEquals(found(runtimes, /^ +- (\S+)$/gm), names(TARGETS));
 });
 
 Deno.test("testSummary() and runtimesSummary() count the last summary of a run", () => {
-  const runtimes = (counts: number[]) =>
-    `  deno\nruntimes | ${counts[0]} passed | ${counts[1]} failed | ${
-      counts[2]
-    } skipped\n`;
-  const cases: [number, string, number, number, number][] = [
+  const cases: [number, string, passed: number, failed: number, number][] = [
     [0, "ok | 2 passed | 0 failed (7ms)\n", 2, 0, 0],
     [0, "ok | 9 passed (2 steps) | 0 failed | 3 ignored (1s)\n", 9, 0, 3],
     [1, "FAILED | 1 passed (2 steps) | 4 failed (1 step) (1m2s)\n", 1, 4, 0],
@@ -49,10 +37,10 @@ Deno.test("testSummary() and runtimesSummary() count the last summary of a run",
     [1, "", 0, 1, 0],
     [1, "ok | 2 passed | 0 failed (7ms)\n", 2, 1, 0],
     [0, "ok | 0 passed | 0 failed (0ms)\n", 0, 1, 0],
-    [0, runtimes([9, 0, 1]), 9, 0, 1],
-    [1, runtimes([9, 2, 0]), 9, 2, 0],
-    [1, runtimes([9, 0, 0]), 9, 1, 0],
-    [0, runtimes([0, 0, 0]), 0, 1, 0],
+    [0, "  deno\nruntimes | 9 passed | 0 failed | 1 skipped\n", 9, 0, 1],
+    [1, "  deno\nruntimes | 9 passed | 2 failed | 0 skipped\n", 9, 2, 0],
+    [1, "  deno\nruntimes | 9 passed | 0 failed | 0 skipped\n", 9, 1, 0],
+    [0, "  deno\nruntimes | 0 passed | 0 failed | 0 skipped\n", 0, 1, 0],
   ];
   for (const [code, text, passed, failed, skipped] of cases) {
     const read = text.includes("runtimes") ? runtimesSummary : testSummary;
@@ -67,43 +55,20 @@ Deno.test("testSummary() and runtimesSummary() count the last summary of a run",
   assertEquals(details, "▸ 9 cells\n▸ 8 runs");
 });
 
-Deno.test("checkPublished() rejects files that are not the library", () => {
-  const simulated = (...files: string[]) =>
-    output(
-      0,
-      "",
-      "Simulating publish of @decapod/decapodlib@1.0.0 with files:\n" +
-        files.map((file) => `   file:///home/u/${file} (1.05KB)\n`).join(""),
-    );
-  const good = ["LICENSE", "internal/path.ts", "deno.json", "mod.ts"];
-  assertEquals(checkPublished(simulated(...good)).failed, 0);
-  for (const bad of ["tests/a.ts", ".dev/run.ts", "a.md", "deno.lock"]) {
-    const { failed, details = "" } = checkPublished(simulated(...good, bad));
-    assertEquals([failed, details.includes(bad)], [1, true]);
-  }
-  // Published alone, the README links to pages that are missing.
-  assertEquals(checkPublished(simulated(...good, "README.md")).failed, 1);
-  assertEquals(checkPublished(simulated()).failed, 1);
-  assertEquals(checkPublished({ ...simulated(...good), code: 1 }).failed, 1);
-});
-
 Deno.test("checkImports() applies the import rules and finds circles", () => {
-  const url = (path: string) => pathToFileURL(ROOT + path).href;
-  const problems = (graph: Record<string, string[]>) => {
+  const url = (path: string) =>
+    path.endsWith(".ts") ? pathToFileURL(ROOT + path).href : path;
+  const check = (graph: Record<string, string[]>) => {
     const modules = Object.entries(graph).map(([module, imports]) => ({
       specifier: url(module),
       dependencies: imports.map((specifier) => ({
         specifier,
-        code: { specifier: specifier.endsWith(".ts") ? url(specifier) : "" },
+        code: { specifier: url(specifier) },
       })),
     }));
-    const { failed, details } = checkImports(
-      output(0, JSON.stringify({ modules })),
-    );
-    assertEquals(failed, details === undefined ? 0 : 1);
-    return details;
+    return checkImports(output(0, JSON.stringify({ modules }))).details;
   };
-  const good = {
+  const allowed = {
     "mod.ts": ["client.ts", "cloud_config.ts"],
     "client.ts": ["errors.ts", "internal/transport.ts"],
     "cloud_config.ts": ["@std/yaml/stringify"],
@@ -111,8 +76,8 @@ Deno.test("checkImports() applies the import rules and finds circles", () => {
     "models.ts": [],
     "internal/transport.ts": ["@std/async/delay", "errors.ts", "models.ts"],
   };
-  assertEquals(problems(good), undefined);
-  const cases: [module: string, target: string][] = [
+  assertEquals(check(allowed), undefined);
+  const forbidden: [module: string, target: string][] = [
     ["client.ts", "mod.ts"],
     ["client.ts", "@std/assert"],
     ["errors.ts", "internal/transport.ts"],
@@ -122,46 +87,43 @@ Deno.test("checkImports() applies the import rules and finds circles", () => {
     ["internal/transport.ts", "npm:a"],
     ["models.ts", "@std/yaml/stringify"],
   ];
-  for (const [module, target] of cases) {
-    const found = problems({ ...good, [module]: [target] });
-    assertEquals(found?.includes(`${module} must not import ${target}`), true);
+  for (const [module, target] of forbidden) {
+    const problem = `${module} must not import ${target}`;
+    assertEquals(check({ [module]: [target] }), problem);
   }
   assertEquals(
-    problems({
+    check({
       "internal/a.ts": ["internal/b.ts"],
       "internal/b.ts": ["internal/c.ts"],
-      "internal/c.ts": ["internal/b.ts"],
+      "internal/c.ts": ["internal/b.ts", "models.ts"],
+      "models.ts": [],
     }),
-    "circle: internal/b.ts → internal/c.ts → internal/b.ts",
+    "import cycle: internal/b.ts, internal/c.ts",
   );
   assertEquals(
-    problems({ "new/a.ts": [] }),
-    "new/a.ts: add it to the import rules, .dev/imports.ts",
+    check({ "new/a.ts": [] }),
+    "new/a.ts: add it to .dev/imports.ts",
   );
-  assertEquals(checkImports(output(1, "")).failed, 1);
 });
 
 Deno.test("checkExamples() names what has no documentation or example", () => {
+  const doc = (...tags: object[]) => ({ doc: "A thing.", tags });
   const example = { kind: "example", doc: "```ts\nnew Thing(1);\n```" };
   const ignored = { kind: "example", doc: "```ts ignore\nnew Thing(1);\n```" };
-  const doc = (...tags: object[]) => ({ doc: "A thing.", tags });
+  const internal = { kind: "internal" };
   const literal = (jsDoc?: object) => ({
     kind: "typeAlias",
     def: { tsType: { value: [{ properties: [{ name: "time", jsDoc }] }] } },
   });
+  const noExample = "a.ts: Thing: no example";
   const cases: [file: string, object, object, problem?: string][] = [
     ["a.ts", {}, {}],
     ["mod.ts", doc(), {}, "mod.ts: no example"],
     ["mod.ts", doc(example), {}],
-    ["a.ts", doc(), { kind: "class" }, "a.ts: Thing: no @example"],
-    [
-      "a.ts",
-      doc(),
-      { kind: "function", jsDoc: doc(ignored) },
-      "a.ts: Thing: no @example",
-    ],
+    ["a.ts", doc(), { kind: "class" }, noExample],
+    ["a.ts", doc(), { kind: "function", jsDoc: doc(ignored) }, noExample],
     ["a.ts", doc(), { kind: "function", jsDoc: doc(example) }],
-    ["a.ts", doc(), { kind: "class", jsDoc: doc({ kind: "internal" }) }],
+    ["a.ts", doc(), { kind: "class", jsDoc: doc(internal) }],
     ["a.ts", doc(), { kind: "interface", jsDoc: doc() }],
     ["a.ts", doc(), literal(), "a.ts: Thing.time: no documentation"],
     ["a.ts", doc(), literal(doc())],
@@ -172,39 +134,28 @@ Deno.test("checkExamples() names what has no documentation or example", () => {
     const { details } = checkExamples(output(0, JSON.stringify({ nodes })));
     assertEquals(details, problem);
   }
-  assertEquals(checkExamples(output(1, "")).failed, 1);
 });
 
 Deno.test("checkCoverage() names each line that was not run", () => {
-  const lcov = `SF:${ROOT}client.ts
-DA:1,3
-DA:2,0
-DA:3,0
-BRDA:4,1,0,5
-BRDA:4,1,1,0
-DA:4,5
-DA:5,1
-DA:6,0
-end_of_record
-SF:${ROOT}auth.ts
-DA:1,1
-end_of_record
-SF:/elsewhere/std.js
-DA:1,0
-end_of_record
-`;
-  const check = (...modules: string[]) =>
-    checkCoverage(output(0, lcov), modules);
-  assertEquals(check("auth.ts", "models.ts").failed, 0);
+  const lcov = [
+    `SF:${ROOT}client.ts`,
+    ...["DA:1,3", "DA:2,0", "DA:3,0", "BRDA:4,1,0,5", "BRDA:4,1,1,0", "DA:4,5"],
+    ...["DA:5,1", "DA:6,0", "end_of_record"],
+    ...[`SF:${ROOT}auth.ts`, "DA:1,1", "end_of_record"],
+    ...["SF:/elsewhere/std.js", "DA:1,0", "end_of_record", ""],
+  ].join("\n");
+  const check = (module: string) => checkCoverage(output(0, lcov), [module]);
+  assertEquals(check("auth.ts").failed, 0);
+  assertEquals(check("models.ts").failed, 0); // has no code
   assertEquals(
-    check("auth.ts", "client.ts").details,
+    check("client.ts").details,
     "client.ts: not covered: 2, 3, 4, 6",
   );
   assertEquals(check("never_imported.ts").failed, 1);
-  assertEquals(checkCoverage(output(1, lcov), ["auth.ts"]).failed, 1);
 });
 
-Deno.test("difference() shows the lines that only one report has", () => {
-  assertEquals(difference("a\nb\nc\n", "a\nb\nc\n"), []);
-  assertEquals(difference("a\nb\nc\n", "a\nB\nc\nd\n"), ["- b", "+ B", "+ d"]);
+Deno.test("checkImports(), checkExamples() and checkCoverage() fail if their command did", () => {
+  for (const check of [checkImports, checkExamples, checkCoverage]) {
+    assertEquals(check(output(1, ""), []).failed, 1);
+  }
 });

@@ -12,19 +12,13 @@ interface JsDoc {
   tags?: { kind: string; doc?: string }[];
 }
 
-interface Declaration {
-  kind: string;
-  jsDoc?: JsDoc;
-  def?: unknown;
-}
-
 interface Module {
   module_doc?: JsDoc;
-  symbols: { name: string; declarations: Declaration[] }[];
+  symbols: {
+    name: string;
+    declarations: { kind: string; jsDoc?: JsDoc; def?: unknown }[];
+  }[];
 }
-
-/** Kinds of symbols that need an example. */
-const NEED_EXAMPLE = ["class", "function"];
 
 /** Reads `deno doc --json`. */
 export function checkExamples(output: Output): Verdict {
@@ -35,30 +29,27 @@ export function checkExamples(output: Output): Verdict {
   const problems = new Set<string>();
   for (const [url, { module_doc, symbols }] of Object.entries(nodes)) {
     const file = url.slice(url.lastIndexOf("/") + 1);
-    if (file === "mod.ts" && !hasExample(module_doc)) {
-      problems.add(`${file}: no example`);
-    }
+    if (file === "mod.ts") checkExample(file, module_doc);
     for (const { name, declarations } of symbols) {
       for (const { kind, jsDoc, def } of declarations) {
-        const place = `${file}: ${name}`;
-        if (kind === "typeAlias") {
-          for (const member of undocumented(def)) {
-            problems.add(`${place}.${member}: no documentation`);
-          }
+        if (kind === "class" || kind === "function") {
+          checkExample(`${file}: ${name}`, jsDoc);
         }
-        const internal = jsDoc?.tags?.some(({ kind }) => kind === "internal");
-        if (!NEED_EXAMPLE.includes(kind) || internal) continue;
-        if (!hasExample(jsDoc)) problems.add(`${place}: no @example`);
+        if (kind !== "typeAlias") continue;
+        for (const member of undocumented(def)) {
+          problems.add(`${file}: ${name}.${member}: no documentation`);
+        }
       }
     }
   }
   return noProblems([...problems]);
-}
 
-/** Whether there is an example that the doc tests run. */
-function hasExample({ doc = "", tags = [] }: JsDoc = {}): boolean {
-  return [doc, ...tags.map(({ doc = "" }) => doc)]
-    .some((text) => /^```ts\n/m.test(text));
+  /** Requires an example that the doc tests run. */
+  function checkExample(place: string, { doc, tags = [] }: JsDoc = {}) {
+    if (tags.some(({ kind }) => kind === "internal")) return;
+    const texts = [doc, ...tags.map(({ doc }) => doc)].join("\n");
+    if (!/^```ts\n/m.test(texts)) problems.add(`${place}: no example`);
+  }
 }
 
 /** The undocumented properties of type literals, however deep in a type. */

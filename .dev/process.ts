@@ -1,4 +1,5 @@
 /** Starts other processes. */
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 /** The project's folder. */
@@ -20,7 +21,7 @@ export interface RunOptions {
   /** Stops the process. */
   signal?: AbortSignal;
   /** Called with each chunk of stdout. */
-  onOutput?: (chunk: string) => void;
+  onOutput?: (chunk: string, child: Deno.ChildProcess) => void;
 }
 
 /** Runs `deno` and returns what it prints, without colours. */
@@ -43,24 +44,14 @@ export async function run(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const [stdout, stderr, { code }] = await Promise.all([
-    readText(child.stdout, onOutput),
-    readText(child.stderr),
-    child.status,
-  ]);
-  return { code, stdout, stderr };
-}
-
-async function readText(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  onChunk?: (chunk: string) => void,
-): Promise<string> {
-  let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    onChunk?.(chunk);
+  const stderr = child.stderr.text();
+  let stdout = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    stdout += chunk;
+    onOutput?.(chunk, child);
   }
-  return text;
+  const { code } = await child.status;
+  return { code, stdout, stderr: await stderr };
 }
 
 /**
@@ -70,32 +61,11 @@ async function readText(
  * process waits for the child.
  */
 export async function denoInFront(args: string[]): Promise<number> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args,
-    cwd: ROOT,
-    stdin: "inherit",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).spawn();
-  const listeners: [Deno.Signal, () => void][] = [["SIGINT", () => {}]];
-  if (Deno.build.os !== "windows") {
-    listeners.push(["SIGTERM", () => stop(child)]);
-  }
-  for (const [signal, listener] of listeners) {
-    Deno.addSignalListener(signal, listener);
-  }
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).spawn();
+  const wait = () => {};
+  const stop = () => child.kill("SIGTERM");
+  process.on("SIGINT", wait).on("SIGTERM", stop);
   const { code } = await child.status;
-  for (const [signal, listener] of listeners) {
-    Deno.removeSignalListener(signal, listener);
-  }
+  process.off("SIGINT", wait).off("SIGTERM", stop);
   return code;
-}
-
-/** Stops a process that may have ended already. */
-function stop(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGTERM");
-  } catch {
-    // It has ended.
-  }
 }

@@ -1,16 +1,17 @@
 /**
- * Provides `jsr:@std/…` imports on machines that cannot connect to jsr.io.
+ * Packages from npm, and from them `jsr:@std/…` on machines that cannot connect
+ * to jsr.io.
  *
  * Deno reads a JSR registry from a folder as well as from a server. Some npm
  * packages that were built from Deno projects contain the compiled files of
  * std; this module extracts them once into such a folder.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { tempFolder, untar } from "./files.ts";
-import { deno } from "./process.ts";
+import { deno, type Output } from "./process.ts";
 
 /** The npm packages that contain packages of std. */
 const SOURCES = [
@@ -33,9 +34,6 @@ const SOURCES = [
     std: ["async@1.0.9"],
   },
 ];
-
-/** npm, run by Deno: no Node is required. */
-export const NPM = "npm:npm@11.6.2";
 
 /** The module that imports all required packages of std. */
 const STD = ".dev/std.ts";
@@ -74,18 +72,12 @@ async function jsrResponds(): Promise<boolean> {
 /** The folder of the stand-in registry, created if it does not exist. */
 export async function standInRegistry(): Promise<string> {
   // A changed module creates another folder, so no stale files are used.
-  const recipe = await Deno.readFile(new URL(import.meta.url));
-  const key = createHash("sha256").update(recipe).digest("hex").slice(0, 12);
+  const recipe = await Deno.readTextFile(new URL(import.meta.url));
+  const key = hash("sha256", recipe).slice(0, 12);
   return await makeOnce(`std-${key}`, async (folder) => {
-    using scratch = tempFolder();
-    const tarballs = await downloadTarballs(scratch.path);
-    for (const { integrity, npm, std } of SOURCES) {
-      const tarball = tarballs.get(integrity);
-      if (!tarball) {
-        throw new Error(`Cannot use ${npm}: its checksum is not ${integrity}`);
-      }
-      const files = stdFiles(await untar(tarball));
-      for (const name of std) await writePackage(folder, name, files);
+    for (const { npm, integrity, std } of SOURCES) {
+      const files = await download(npm, integrity);
+      for (const name of std) writePackage(folder, name, files);
     }
   });
 }
@@ -121,52 +113,70 @@ export async function makeOnce(
   return folder;
 }
 
-/** Downloads the npm packages and returns them by checksum. */
-async function downloadTarballs(
-  scratch: string,
-): Promise<Map<string, Uint8Array>> {
-  const packed = join(scratch, "packed");
-  await Deno.mkdir(packed);
-  const pack = ["run", "-A", NPM, "pack"];
-  const to = ["--pack-destination", packed];
-  const npm = await deno([...pack, ...to, ...SOURCES.map(({ npm }) => npm)], {
-    env: {
-      DENO_DIR: join(scratch, "deno"),
-      npm_config_cache: join(scratch, "npm"),
-    },
-  });
-  if (npm.code !== 0) {
-    throw new Error(
-      "Cannot download @std from jsr.io or the npm registry. " +
-        "Connect to one of them, or set NPM_CONFIG_REGISTRY to the URL of an npm registry " +
-        "or JSR_URL to the URL of a JSR registry. Output of npm:\n" +
-        npm.stderr.trim().replace(/^/gm, "  "),
-    );
-  }
-  const tarballs = new Map<string, Uint8Array>();
-  for await (const { name } of Deno.readDir(packed)) {
-    const bytes = await Deno.readFile(join(packed, name));
-    const hash = createHash("sha512").update(bytes).digest("base64");
-    tarballs.set(`sha512-${hash}`, bytes);
-  }
-  return tarballs;
+/** Runs npm, with this project's cache; requires no Node. */
+export async function npm(
+  args: string[],
+  { cwd }: { cwd?: string } = {},
+): Promise<Output> {
+  const program = ["run", "-A", "--no-config", "--no-lock", "npm:npm@11.6.2"];
+  const quiet = ["--no-audit", "--no-fund", "--no-update-notifier"];
+  const env = { npm_config_cache: join(await cacheFolder(), "npm") };
+  const output = await deno([...program, ...args, ...quiet], { env, cwd });
+  if (output.code === 0) return output;
+  throw new Error(
+    `Cannot run npm ${args.join(" ")}. Connect to an npm registry, or set ` +
+      "NPM_CONFIG_REGISTRY to its URL. The output:\n" +
+      output.stderr.trim().replace(/^/gm, "  "),
+  );
 }
 
-/** The files of std in an archive: `yaml@1.0.10` → `mod.js` → text. */
-function stdFiles(
-  archive: Iterable<[path: string, text: string]>,
-): Map<string, Map<string, string>> {
-  const packages = new Map<string, Map<string, string>>();
-  for (const [path, text] of archive) {
-    const [, name, version, file] = path.match(
-      /^package\/\w+\/deps\/jsr\.io\/@std\/([^/]+)\/([^/]+)\/(.+\.(?:js|d\.ts))$/,
-    ) ?? [];
-    if (!name || !file) continue;
-    const key = `${name}@${version}`;
-    const files = packages.get(key) ?? new Map<string, string>();
-    packages.set(key, files.set(file, asPublished(file, text)));
+/** The files of an npm package, by path. */
+async function download(
+  name: string,
+  integrity: string,
+): Promise<Map<string, string>> {
+  using folder = tempFolder();
+  const { stdout } = await npm(["pack", name], { cwd: folder.path });
+  const archive = await Deno.readFile(join(folder.path, stdout.trim()));
+  if (integrity !== `sha512-${hash("sha512", archive, "base64")}`) {
+    throw new Error(`Cannot use ${name}: its checksum is not ${integrity}`);
   }
-  return packages;
+  return await untar(archive);
+}
+
+/** Writes one package of std, `yaml@1.0.10`, in the layout of a JSR registry. */
+function writePackage(
+  registry: string,
+  nameAndVersion: string,
+  files: Map<string, string>,
+): void {
+  const [name = "", version = ""] = nameAndVersion.split("@");
+  const folder = join(registry, "@std", name);
+  const write = (path: string, text: string) => {
+    const file = join(folder, path);
+    Deno.mkdirSync(dirname(file), { recursive: true });
+    Deno.writeTextFileSync(file, text);
+  };
+  const exports: Record<string, string> = {};
+  const manifest: Record<string, { size: number; checksum: string }> = {};
+  for (const [path, built] of files) {
+    const [, file] = path.split(`/deps/jsr.io/@std/${name}/${version}/`);
+    if (!file?.match(/\.(js|d\.ts)$/)) continue;
+    const text = asPublished(file, built);
+    write(`${version}/${file}`, text);
+    manifest[`/${file}`] = {
+      size: new TextEncoder().encode(text).length,
+      checksum: `sha256-${hash("sha256", text)}`,
+    };
+    if (file.endsWith(".js") && !/(^|\/)_/.test(file)) {
+      const module = file === "mod.js" ? "" : "/" + file.slice(0, -3);
+      exports["." + exportName(module)] = `./${file}`;
+    }
+  }
+  const versions = { [version]: {} };
+  const meta = { scope: "std", name, latest: version, versions };
+  write(`${version}_meta.json`, JSON.stringify({ manifest, exports }));
+  write("meta.json", JSON.stringify(meta));
 }
 
 /** Reverts the changes of the npm build to a file of std. */
@@ -184,7 +194,7 @@ function asPublished(file: string, text: string): string {
       (_, name, version, module) =>
         `"jsr:@std/${name}@^${version}/${exportName(module)}"`,
     );
-  const types = file.slice(file.lastIndexOf("/") + 1).replace(/js$/, "d.ts");
+  const types = basename(file).replace(/js$/, "d.ts");
   return file.endsWith(".js")
     ? `// @ts-self-types="./${types}"\n${restored}`
     : restored;
@@ -192,43 +202,4 @@ function asPublished(file: string, text: string): string {
 
 function exportName(module: string): string {
   return module.replaceAll("_", "-");
-}
-
-/** Writes one package in the layout of a JSR registry. */
-async function writePackage(
-  registry: string,
-  nameAndVersion: string,
-  packages: Map<string, Map<string, string>>,
-): Promise<void> {
-  const [name = "", version = ""] = nameAndVersion.split("@");
-  const files = packages.get(nameAndVersion);
-  if (!files) {
-    throw new Error(`Cannot find @std/${nameAndVersion} in its npm package`);
-  }
-  const folder = join(registry, "@std", name);
-  const exports: Record<string, string> = {};
-  const manifest: Record<string, { size: number; checksum: string }> = {};
-  for (const [file, text] of files) {
-    const path = join(folder, version, file);
-    await Deno.mkdir(dirname(path), { recursive: true });
-    await Deno.writeTextFile(path, text);
-    const bytes = new TextEncoder().encode(text);
-    manifest[`/${file}`] = {
-      size: bytes.length,
-      checksum: "sha256-" + createHash("sha256").update(bytes).digest("hex"),
-    };
-    if (file.endsWith(".js") && !/(^|\/)_/.test(file)) {
-      const module = file === "mod.js" ? "" : "/" + file.slice(0, -3);
-      exports["." + exportName(module)] = `./${file}`;
-    }
-  }
-  const write = (file: string, json: unknown) =>
-    Deno.writeTextFile(join(folder, file), JSON.stringify(json));
-  await write(`${version}_meta.json`, { manifest, exports });
-  await write("meta.json", {
-    scope: "std",
-    name,
-    latest: version,
-    versions: { [version]: {} },
-  });
 }

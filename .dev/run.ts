@@ -18,7 +18,6 @@ const CLIENT_PERMISSIONS = [
 /** Tasks that run one script, with the task's arguments. */
 const SCRIPTS: Record<string, string[]> = {
   api: ["-A", ".dev/api.ts"],
-  lines: ["-A", ".dev/lines.ts"],
   matrix: ["-A", "tests/faults/report.ts"],
   runtimes: ["-A", "tests/runtimes/run.ts"],
   size: ["-A", ".dev/jsr/size.ts"],

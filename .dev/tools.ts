@@ -2,11 +2,12 @@
  * Other runtimes, compilers and clients, from npm, at fixed versions. They are
  * installed on first use, in Deno's cache and never in the checkout.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { deno } from "./process.ts";
-import { cacheFolder, makeOnce, NPM } from "./registry.ts";
+import { makeOnce, npm } from "./registry.ts";
+
+export { npm };
 
 const { os, arch } = Deno.build;
 const EXE = os === "windows" ? ".exe" : "";
@@ -82,37 +83,19 @@ export async function provideProgram(name: Program): Promise<string> {
   return file;
 }
 
-/** Creates a folder with these packages, once. */
-function install(
+/** Creates a folder with these packages of npm, once. */
+export function install(
   name: string,
   dependencies: Record<string, string>,
 ): Promise<string> {
   const manifest = JSON.stringify({ private: true, dependencies });
-  const key = createHash("sha256").update(manifest).digest("hex").slice(0, 12);
+  const key = hash("sha256", manifest).slice(0, 12);
   return makeOnce(`${name}-${key}`, async (scratch) => {
     await Deno.writeTextFile(join(scratch, "package.json"), manifest);
     await npm(["install", "--ignore-scripts", "--install-strategy=hoisted"], {
       cwd: scratch,
     });
   });
-}
-
-/** Runs npm in a folder, with this project's cache. */
-export async function npm(
-  args: string[],
-  { cwd }: { cwd: string },
-): Promise<void> {
-  const quiet = ["--no-audit", "--no-fund", "--no-update-notifier"];
-  const output = await deno(
-    ["run", "-A", "--no-config", "--no-lock", NPM, ...args, ...quiet],
-    { env: { npm_config_cache: join(await cacheFolder(), "npm") }, cwd },
-  );
-  if (output.code !== 0) {
-    throw new Error(
-      `Cannot run npm ${args.join(" ")} in ${cwd}. Its output:\n` +
-        output.stderr.trim().replace(/^/gm, "  "),
-    );
-  }
 }
 
 /** Loads one of the libraries. */

@@ -1,5 +1,4 @@
 /** Tests of leaving an iterator while its next() is pending. */
-
 import { assertEquals } from "@std/assert";
 import type { V1Client } from "../mod.ts";
 import { ID } from "./support/execution.ts";
@@ -16,22 +15,19 @@ type Iterator = AsyncGenerator<unknown, void, undefined>;
 const ITERATORS: Record<string, (client: V1Client) => Iterator> = {
   "Listing": (client) => client.getUsers()[Symbol.asyncIterator](),
   "Listing with a regexp": (client) =>
-    client.getUsers({ filter: { login: { regexp: "^a" } } })
-      [Symbol.asyncIterator](),
+    client.getUsers({ filter: { login: { regexp: "^a" } } }).pages(),
   "Listing.pages()": (client) => client.getUsers().pages(),
-  "getUserVersions()": (client) =>
-    client.getUserVersions(ID)[Symbol.asyncIterator](),
-  "getExecutionSteps()": (client) =>
-    client.getExecutionSteps(ID)[Symbol.asyncIterator](),
+  "getUserVersions()": (client) => client.getUserVersions(ID).pages(),
+  "getExecutionSteps()": (client) => client.getExecutionSteps(ID).pages(),
   "streamExecutionLog()": (client) => client.streamExecutionLog(ID),
   "followExecution()": (client) => client.followExecution(ID),
 };
 
-/** The pending result of next(), and how to leave the iterator. */
-type Leaving = [next: Promise<unknown>, leave: () => PromiseLike<unknown>];
-
-/** The ways to leave an iterator. */
-const WAYS: Record<string, (iterator: Iterator) => Leaving> = {
+/** Ways to leave an iterator: the pending result of next(), and how to leave. */
+const WAYS: Record<
+  string,
+  (iterator: Iterator) => [Promise<unknown>, () => PromiseLike<unknown>]
+> = {
   "return()": (iterator) => [iterator.next(), () => iterator.return()],
   "asyncDispose": (iterator) => [
     iterator.next(),
