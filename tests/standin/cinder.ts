@@ -27,16 +27,15 @@ export function cinderOf(clusterId: string): Cinder {
 
 /** The files by path under `root`; the configuration refers to all of them. */
 function filesUnder(root: string, { config, keyrings }: Cinder): JsonObject {
-  const base = root.replace(/\/+$/, "");
-  const path = (name: string) =>
-    base === "" && !root.startsWith("/") ? name : `${base}/${name}`;
+  const folder = root.replace(/\/*$/, root && "/");
   const files: JsonObject = {};
   let text = config;
   for (const [name, content] of Object.entries(keyrings)) {
-    files[path(name)] = content;
-    text += `\n${content.split("\n", 1)[0]}\nkeyring = ${path(name)}\n`;
+    const path = folder + name;
+    files[path] = content;
+    text += `\n${content.split("\n", 1)[0]}\nkeyring = ${path}\n`;
   }
-  files[path("ceph.conf")] = text;
+  files[`${folder}ceph.conf`] = text;
   return files;
 }
 

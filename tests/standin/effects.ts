@@ -6,7 +6,8 @@ import { GROUPS, hostsByGroup, hostVariablesOf } from "./inventory.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
 import type { World } from "./world.ts";
 
-type Effect = (world: World, configuration: ConfigurationData) => void;
+/** A change of clusters, servers or files. */
+export type Effect = (world: World, configuration: ConfigurationData) => void;
 
 /** What a run changes, apart from the state of its execution. */
 export interface Effects {

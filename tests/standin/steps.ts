@@ -14,14 +14,14 @@ export interface Step {
   readonly seq: number;
   readonly id: string;
   readonly fields: {
-    readonly execution_id: string;
-    readonly role: string;
-    readonly name: string;
-    readonly result: StepResult;
-    readonly error: JsonObject;
-    readonly server_id: string;
-    readonly time_started: number;
-    readonly time_finished: number;
+    execution_id: string;
+    role: string;
+    name: string;
+    result: StepResult;
+    error: JsonObject;
+    server_id: string;
+    time_started: number;
+    time_finished: number;
   };
   /** The JSON text, written when it is first needed. */
   text?: string;
@@ -37,22 +37,14 @@ export function stepTable(): Table<Step> {
 
 function stepField({ fields }: Step, name: string): Value {
   if (name === "result") return RESULTS[fields.result];
-  const [first = "", ...rest] = name.split(".");
-  if (!Object.hasOwn(STEP_FIELDS, first)) return undefined;
-  let value: Value = STEP_FIELDS[first]!(fields);
-  for (const key of rest) value = isObject(value) ? value[key] : undefined;
+  let value: Value = fields;
+  for (const key of name.split(".")) {
+    value = isObject(value) && Object.hasOwn(value, key)
+      ? value[key]
+      : undefined;
+  }
   return value;
 }
-
-const STEP_FIELDS: Record<string, (fields: Step["fields"]) => Value> = {
-  execution_id: (fields) => fields.execution_id,
-  role: (fields) => fields.role,
-  name: (fields) => fields.name,
-  error: (fields) => fields.error,
-  server_id: (fields) => fields.server_id,
-  time_started: (fields) => fields.time_started,
-  time_finished: (fields) => fields.time_finished,
-};
 
 /** A step as the API shows it. */
 export function stepText(step: Step): string {
