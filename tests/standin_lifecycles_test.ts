@@ -4,62 +4,17 @@
  * `fixtures/lifecycles.jsonl` holds one scenario a line, recorded from a Decapod
  * 1.2. Each begins with an empty server. Between requests, the controller is
  * told what to do. The first `$name` in a response binds the value, later ones
- * stand for it; `$time` is any time but 0, `$any` anything but null. A body
- * names the members that matter, `$keys` all keys of an object; in a
- * `configuration`, all members are named, and lists have any order.
+ * stand for it; `$time` is any time but 0, `$any` anything but null, or any end
+ * of a text. A response names the members that matter, `$keys` all keys of an
+ * object; in a `configuration`, all members are named, and lists have any order.
  */
 import { assert, assertEquals, equal } from "@std/assert";
-import { request as httpRequest } from "node:http";
+import { type IncomingMessage, request as httpRequest } from "node:http";
+import { once } from "node:events";
 import { text as readText } from "node:stream/consumers";
 import { isObject, type Json, type JsonObject } from "./standin/json.ts";
 import { type Controller, StandIn, TestClock } from "./standin/mod.ts";
 import { fields } from "./standin/session.ts";
-
-interface ControllerStep {
-  controller: "mail" | keyof Controller;
-  execution?: string;
-  /** The symbol for the reset token of the last mail. */
-  binds?: string;
-}
-
-interface ScenarioRequest {
-  method: string;
-  path: string;
-  /** The login of the sender; default: root. */
-  as?: string;
-  query?: JsonObject;
-  headers?: Record<string, string>;
-  /** `"$name"` is the whole model as last received. */
-  body?: Json;
-  /** The text of the body, sent as it is. */
-  raw?: string;
-  /** Changes to the body, by path. */
-  tamper?: JsonObject;
-  /** How many such requests are sent at the same time; `$i` is the index. */
-  at_once?: number;
-}
-
-interface ScenarioResponse {
-  status: number;
-  /** The name of the error, or its beginning. */
-  error?: string;
-  /** The content type; default: JSON. */
-  type?: string;
-  body?: Json;
-  /** `null` for an absent header. */
-  headers?: Record<string, string | null>;
-}
-
-/** How many responses have which status, and the possible errors. */
-interface ManyResponses {
-  statuses: Record<string, number>;
-  errors: string[];
-}
-
-interface RequestStep {
-  request: ScenarioRequest;
-  response: ScenarioResponse | ManyResponses;
-}
 
 /** One line of the fixture. */
 interface Scenario {
@@ -68,12 +23,42 @@ interface Scenario {
   /** Whether Decapod's nginx is in front. */
   nginx?: boolean;
   symbols?: Record<string, string>;
-  steps: (ControllerStep | RequestStep)[];
+  steps: (Action | Exchange)[];
+}
+
+interface Action {
+  controller: "mail" | keyof Controller;
+  execution?: string;
+  /** The symbol for the reset token of the last mail. */
+  binds?: string;
+}
+
+interface Exchange {
+  request: {
+    method: string;
+    path: string;
+    /** The login of the sender; default: root. */
+    as?: string;
+    query?: Record<string, string>;
+    headers?: Record<string, string>;
+    /** `"$name"` is the whole model as last received. */
+    body?: Json;
+    /** The text of the body, sent as it is. */
+    raw?: string;
+    /** Changes to the model in the body. */
+    change?: JsonObject & { data?: JsonObject };
+    /** How many such requests are sent at the same time; `$i` is the index. */
+    at_once?: number;
+  };
+  response:
+    | { status: number; headers?: JsonObject; body?: Json }
+    /** How many responses have which status, and the possible errors. */
+    | { statuses: Record<string, number>; errors: string[] };
 }
 
 interface Received {
   status: number;
-  headers: Headers;
+  headers: IncomingMessage["headers"];
   body: Json;
 }
 
@@ -93,14 +78,14 @@ class Player {
     this.#tokens.set("discovery", standIn.discoveryToken);
   }
 
-  async login(username: string, password: string): Promise<void> {
+  async logIn(username: string, password: string): Promise<void> {
     const body = { username, password };
     const request = { method: "POST", path: "/v1/auth/", as: "nobody", body };
     const token = fields((await this.#send(request)).body);
     this.#symbols.set(`$${username}`, String(token.initiator_id));
   }
 
-  control({ controller: action, execution = "", binds = "" }: ControllerStep) {
+  act({ controller: action, execution = "", binds = "" }: Action): void {
     const { controller, mails } = this.#standIn;
     if (action === "mail") {
       this.#symbols.set(binds, mails.at(-1)?.resetToken ?? "");
@@ -108,67 +93,75 @@ class Player {
   }
 
   /** Sends the request, or many at once, and checks the responses. */
-  async play({ request, response }: RequestStep, what: string): Promise<void> {
+  async exchange({ request, response }: Exchange, what: string): Promise<void> {
     if ("status" in response) {
-      const received = this.#seen(await this.#send(request), response);
-      assertEquals(received, { type: "application/json", ...response }, what);
+      const headers = {
+        "content-type": "application/json",
+        ...response.headers,
+      };
+      const expected = { ...response, headers };
+      const received = await this.#send(request);
+      const found = Object.keys(headers).map((name) => [
+        name,
+        received.headers[name] ?? null,
+      ]);
+      const actual = { ...received, headers: Object.fromEntries(found) };
+      assertEquals(this.#match(expected, actual), expected, what);
       return;
     }
-    const all = await Promise.all(
-      Array.from(
-        { length: request.at_once ?? 1 },
-        (_, index) => this.#send(request, index),
-      ),
-    );
+    const indexes = Array.from({ length: request.at_once ?? 1 }, (_, i) => i);
     const statuses: Record<string, number> = {};
-    for (const { status, body } of all) {
+    for (
+      const { status, body } of await Promise.all(
+        indexes.map((index) => this.#send(request, index)),
+      )
+    ) {
       statuses[status] = (statuses[status] ?? 0) + 1;
-      const { error } = fields(body);
-      assert(status === 200 || response.errors.includes(`${error}`), what);
+      const error = String(fields(body).error);
+      assert(status === 200 || response.errors.includes(error), what);
     }
     assertEquals(statuses, response.statuses, what);
   }
 
-  async #send(request: ScenarioRequest, index = 0): Promise<Received> {
-    const { method, as = "root", query = {} } = request;
-    const headers = new Headers(
-      Object.entries(request.headers ?? {})
-        .map(([name, value]) => [name, this.#fill(value)]),
+  /** Sends a request of any method, with the path as it is. */
+  async #send(template: Exchange["request"], index = 0): Promise<Received> {
+    this.#symbols.set("$i", String(index));
+    const request: Exchange["request"] = JSON.parse(
+      this.#fill(JSON.stringify(template)),
     );
+    const { method, as = "root", query, raw, change } = request;
+    let { body, path } = request;
+    if (typeof body === "string") body = fields(this.#models.get(body));
+    if (change && isObject(body)) {
+      const data = { ...fields(body.data), ...change.data };
+      body = { ...body, ...change, data };
+    }
+    if (query) path += `?${new URLSearchParams(query)}`;
     const token = this.#tokens.get(as);
-    if (token !== undefined) headers.set("Authorization", token);
-    const body = this.#body(request, index);
-    if (body !== undefined && !headers.has("Content-Type")) {
-      headers.set("Content-Type", "application/json");
-    }
-    const pairs = Object.entries(query).map(([name, value]) => {
-      const text = isObject(value) ? JSON.stringify(value) : String(value);
-      return `${name}=${encodeURIComponent(this.#fill(text))}`;
+    const text = raw ?? (body && JSON.stringify(body));
+    const sent = httpRequest({
+      ...{ host: "127.0.0.1", port: this.#port, method, path, agent: false },
+      headers: {
+        ...(token && { "Authorization": token }),
+        ...(text && {
+          "Content-Type": "application/json",
+          "Content-Length": new TextEncoder().encode(text).length,
+        }),
+        ...request.headers,
+      },
     });
-    const path = this.#fill(request.path) +
-      (pairs.length > 0 ? `?${pairs.join("&")}` : "");
-    const received = await send(this.#port, method, path, headers, body);
-    this.#remember(received.body, request.body ?? null);
-    return received;
-  }
-
-  #body({ body, raw, tamper = {} }: ScenarioRequest, index: number) {
-    if (raw !== undefined || body === undefined) return raw;
-    const model = typeof body === "string"
-      ? this.#models.get(this.#fill(body))
-      : body;
-    const sent: Json = JSON.parse(this.#fill(JSON.stringify(model)));
-    for (const [path, value] of Object.entries(tamper)) {
-      const text = JSON.stringify(value).replaceAll("$i", String(index));
-      const names = path.split(".");
-      const last = names.pop() ?? "";
-      const parent = names.reduce(
-        (item, name) => fields(item[name]),
-        fields(sent),
-      );
-      parent[last] = JSON.parse(this.#fill(text));
+    sent.end(text);
+    const [response]: IncomingMessage[] = await once(sent, "response");
+    assert(response);
+    const { statusCode = 0, headers } = response;
+    const content = await readText(response);
+    const isJson = headers["content-type"] === "application/json";
+    const received: Json = isJson && content ? JSON.parse(content) : content;
+    if (isObject(received) && typeof received.id === "string") {
+      if (received.model !== "token") this.#models.set(received.id, received);
+      else this.#tokens.set(String(fields(body).username), received.id);
     }
-    return JSON.stringify(sent);
+    return { status: statusCode, headers, body: received };
   }
 
   /** The text with all bound symbols replaced by their values. */
@@ -177,34 +170,6 @@ class Player {
       /\$[a-z]\w*/g,
       (symbol) => this.#symbols.get(symbol) ?? symbol,
     );
-  }
-
-  #remember(body: Json, sent: Json): void {
-    if (!isObject(body) || typeof body.id !== "string") return;
-    if (body.model !== "token") this.#models.set(body.id, body);
-    else if (isObject(sent)) this.#tokens.set(String(sent.username), body.id);
-  }
-
-  /** What a response is expected to tell, as it was received. */
-  #seen(
-    { status, headers, body }: Received,
-    expected: ScenarioResponse,
-  ): JsonObject {
-    const seen: JsonObject = { status, type: headers.get("Content-Type") };
-    if (expected.error !== undefined) {
-      const error = isObject(body) ? String(body.error) : "";
-      seen.error = error.slice(0, expected.error.length);
-    }
-    if (expected.headers !== undefined) {
-      seen.headers = {};
-      for (const [name, value] of Object.entries(expected.headers)) {
-        seen.headers[name] = this.#match(value, headers.get(name));
-      }
-    }
-    if (expected.body !== undefined) {
-      seen.body = this.#match(expected.body, body);
-    }
-    return seen;
   }
 
   /** The parts of `actual` that are named, as `expected` where they match. */
@@ -242,47 +207,14 @@ class Player {
   #fits(expected: string, actual: Json): boolean {
     if (expected === "$time") return Number.isInteger(actual) && actual !== 0;
     if (expected === "$any") return actual !== null;
-    if (
-      /^\$[a-z]\w*$/.test(expected) && !this.#symbols.has(expected) &&
-      typeof actual === "string"
-    ) this.#symbols.set(expected, actual);
-    return this.#fill(expected) === actual;
-  }
-}
-
-/** Sends a request of any method, with the path as it is. */
-async function send(
-  port: number,
-  method: string,
-  path: string,
-  headers: Headers,
-  body = "",
-): Promise<Received> {
-  if (body !== "") {
-    headers.set("Content-Length", String(new Blob([body]).size));
-  }
-  const options = { host: "127.0.0.1", port, method, path, agent: false };
-  const request = httpRequest({
-    ...options,
-    headers: Object.fromEntries(headers),
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<Received>();
-  request.on("error", reject);
-  request.on("response", async (response) => {
-    const received = new Headers();
-    for (const [name, value] of Object.entries(response.headers)) {
-      received.set(name, String(value));
+    if (typeof actual !== "string") return false;
+    if (/^\$[a-z]\w*$/.test(expected) && !this.#symbols.has(expected)) {
+      this.#symbols.set(expected, actual);
     }
-    const text = await readText(response);
-    const isJson = received.get("Content-Type") === "application/json";
-    resolve({
-      status: response.statusCode ?? 0,
-      headers: received,
-      body: isJson && text !== "" ? JSON.parse(text) : text,
-    });
-  });
-  request.end(body);
-  return await promise;
+    return expected.endsWith("$any")
+      ? actual.startsWith(expected.slice(0, -"$any".length))
+      : this.#fill(expected) === actual;
+  }
 }
 
 const fixture = new URL("./fixtures/lifecycles.jsonl", import.meta.url);
@@ -302,12 +234,12 @@ for (const line of (await Deno.readTextFile(fixture)).trimEnd().split("\n")) {
       standIn.handler,
     );
     const player = new Player(standIn, server.addr.port, scenario);
-    await player.login("root", "root");
+    await player.logIn("root", "root");
     for (const [index, step] of scenario.steps.entries()) {
-      if ("controller" in step) player.control(step);
+      if ("controller" in step) player.act(step);
       else {
         const { method, path } = step.request;
-        await player.play(step, `${index} ${method} ${path}`);
+        await player.exchange(step, `${index} ${method} ${path}`);
       }
     }
   });
