@@ -63,19 +63,19 @@ interface Received {
 }
 
 class Player {
-  readonly #standIn: StandIn;
-  readonly #port: number;
   readonly #symbols: Map<string, string>;
   /** The models as they were last received, by id. */
   readonly #models = new Map<string, JsonObject>();
   /** By login. */
-  readonly #tokens = new Map<string, string>();
+  readonly #tokens: Map<string, string>;
 
-  constructor(standIn: StandIn, port: number, { symbols = {} }: Scenario) {
-    this.#standIn = standIn;
-    this.#port = port;
+  constructor(
+    private readonly standIn: StandIn,
+    private readonly port: number,
+    { symbols = {} }: Scenario,
+  ) {
     this.#symbols = new Map(Object.entries(symbols));
-    this.#tokens.set("discovery", standIn.discoveryToken);
+    this.#tokens = new Map([["discovery", standIn.discoveryToken]]);
   }
 
   async logIn(username: string, password: string): Promise<void> {
@@ -86,7 +86,7 @@ class Player {
   }
 
   act({ controller: action, execution = "", binds = "" }: Action): void {
-    const { controller, mails } = this.#standIn;
+    const { controller, mails } = this.standIn;
     if (action === "mail") {
       this.#symbols.set(binds, mails.at(-1)?.resetToken ?? "");
     } else controller[action](this.#fill(execution));
@@ -140,7 +140,7 @@ class Player {
     const token = this.#tokens.get(as);
     const text = raw ?? (body && JSON.stringify(body));
     const sent = httpRequest({
-      ...{ host: "127.0.0.1", port: this.#port, method, path, agent: false },
+      ...{ host: "127.0.0.1", port: this.port, method, path, agent: false },
       headers: {
         ...(token && { "Authorization": token }),
         ...(text && {

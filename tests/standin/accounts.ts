@@ -50,13 +50,11 @@ export class Accounts {
   readonly users: Collection<UserData>;
   readonly roles: Collection<RoleData>;
   readonly mails: Mail[] = [];
-  readonly #world: World;
   readonly #passwords = new Map<string, string>();
   readonly #tokens = new Map<string, Grant>();
   readonly #resets = new Map<string, Grant>();
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(private readonly world: World) {
     this.users = new Collection(world, "user", [["full_name", 1]], {
       unique: ["login", "email"],
     });
@@ -87,7 +85,7 @@ export class Accounts {
   /** Creates a user with a random password, and mails it. */
   createUser(data: UserData, initiatorId: string | null): UserVersion {
     const user = this.users.create(data, initiatorId);
-    const password = this.#world.ids.secret(10);
+    const password = this.world.ids.secret(10);
     this.setPassword(user, password);
     this.mails.push({
       to: String(data.email),
@@ -103,7 +101,7 @@ export class Accounts {
   logIn(login: string, password: string): string | undefined {
     const user = this.byLogin(login);
     if (!user || this.#passwords.get(user.model_id) !== password) return;
-    const id = this.#world.ids.uuid();
+    const id = this.world.ids.uuid();
     this.#tokens.set(id, { userId: user.model_id, expires: Infinity });
     return id;
   }
@@ -113,14 +111,14 @@ export class Accounts {
     const token = this.#valid(this.#tokens, id);
     const user = token && this.users.latest(token.userId);
     if (token === undefined || user?.time_deleted !== 0) return undefined;
-    const { time, settings } = this.#world;
+    const { time, settings } = this.world;
     token.expires = time + settings.tokenLifetime * 1000;
     return { user, expires: Math.floor(token.expires / 1000) };
   }
 
   #valid(grants: Map<string, Grant>, id: string): Grant | undefined {
     const grant = grants.get(id);
-    return grant && grant.expires > this.#world.time ? grant : undefined;
+    return grant && grant.expires > this.world.time ? grant : undefined;
   }
 
   revokeToken(id: string): void {
@@ -141,8 +139,8 @@ export class Accounts {
 
   /** Mails a token for setting a new password. */
   requestReset({ model_id, data }: UserVersion): void {
-    const resetToken = this.#world.ids.secret(16, 4);
-    const expires = this.#world.time + RESET_LIFETIME;
+    const resetToken = this.world.ids.secret(16, 4);
+    const expires = this.world.time + RESET_LIFETIME;
     this.#resets.set(resetToken, { userId: model_id, expires });
     this.mails.push({
       to: String(data.email),

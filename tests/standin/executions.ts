@@ -3,7 +3,7 @@ import { authorizePlaybook } from "./accounts.ts";
 import { type Effect, effectsOf } from "./effects.ts";
 import { ApiError, badRequest, crash, standard } from "./errors.ts";
 import type { Query } from "./filters.ts";
-import { listText, type Route, route } from "./http.ts";
+import { pageText, type Route, route } from "./http.ts";
 import { hostsByGroup } from "./inventory.ts";
 import { isObject, type JsonObject } from "./json.ts";
 import { endOfLog, type Log, logResponse, stepsLog } from "./logs.ts";
@@ -11,32 +11,23 @@ import type { ConfigurationData } from "./playbook_configurations.ts";
 import { checkInteger, find, routesOf } from "./resources.ts";
 import { BODIES } from "./schemas.ts";
 import type { ServerData } from "./servers.ts";
-import { type Step, stepTable, stepText } from "./steps.ts";
+import { type Step, stepTable } from "./steps.ts";
 import { Collection, modelText, type Version } from "./store.ts";
 import type { Page, Table } from "./table.ts";
 import { type Task, tasksOf } from "./tasks.ts";
 import type { Process, World } from "./world.ts";
 
-/** The states of an execution. */
-export type ExecutionState =
-  | "created"
-  | "started"
-  | "completed"
-  | "canceling"
-  | "canceled"
-  | "failed";
-
 /** How a run can end. */
 export type Outcome = "completed" | "failed" | "canceled";
 
 /** The data of an execution. */
-export type ExecutionData = {
+type ExecutionData = {
   playbook_configuration: {
     id: string;
     playbook_name: string;
     version: number;
   };
-  state: ExecutionState;
+  state: "created" | "started" | "canceling" | Outcome;
 };
 
 /** Which executions fail, and where. */
@@ -49,19 +40,12 @@ export interface Failure {
   readonly server?: string;
 }
 
-/** The timing of a run. */
-interface Pace {
-  /** From the creation to the start, in milliseconds. */
-  readonly delay: number;
-  /** From task to task, in milliseconds. */
-  readonly task: number;
-}
-
 /** How a run goes. */
 interface Plan {
   readonly tasks: readonly Task[];
   readonly failures: readonly Failure[];
-  readonly pace: Pace;
+  /** Milliseconds from the creation to the start, and from task to task. */
+  readonly pace: { delay: number; task: number };
 }
 
 /** The queued task behind an execution. */
@@ -94,22 +78,22 @@ export class Executions {
   readonly failures: Failure[] = [];
   /** Tasks that replace those of a playbook, by its id or `*`. */
   readonly tasks = new Map<string, readonly Task[]>();
-  readonly #world: World;
   readonly #runs = new Map<string, Run>();
   readonly #locked = new Set<string>();
   #stepSeq = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(private readonly world: World) {
     this.collection = new Collection(
       world,
       "execution",
       [["time_created", -1]],
       {
-        databaseFields: ({ state, playbook_configuration }) => ({
+        databaseFields: (
+          { state, playbook_configuration: { id, version } },
+        ) => ({
           state,
-          pc_model_id: playbook_configuration.id,
-          pc_version: playbook_configuration.version,
+          pc_model_id: id,
+          pc_version: version,
         }),
       },
     );
@@ -146,12 +130,12 @@ export class Executions {
       state: "created",
     }, null);
     const hosts = new Set([...hostsByGroup(inventory).values()].flat());
-    const { pace } = this.#world;
+    const { pace } = this.world;
     const run: Run = {
       id: execution.model_id,
       configuration,
       servers: [...hosts]
-        .flatMap((ip) => this.#world.servers.holder("ip", ip) ?? [])
+        .flatMap((ip) => this.world.servers.holder("ip", ip) ?? [])
         .sort((a, b) => a.seq - b.seq),
       tasks: this.tasks.get(id) ?? this.tasks.get("*") ?? tasksOf(id),
       failures: this.failures.filter(({ playbook = id }) => playbook === id),
@@ -167,12 +151,12 @@ export class Executions {
 
   /** Replaces what a run does by itself. */
   #continue(run: Run, process: Process): void {
-    if (run.process) this.#world.stop(run.process);
-    run.process = this.#world.run(process);
+    if (run.process) this.world.stop(run.process);
+    run.process = this.world.run(process);
   }
 
   *#queue(run: Run): Process {
-    yield this.#world.time + run.pace.delay;
+    yield this.world.time + run.pace.delay;
     run.phase = "waiting";
     this.#startWaiting();
   }
@@ -242,7 +226,7 @@ export class Executions {
       run.log ??= stepsLog(steps, hosts) +
         endOfLog(id, data.playbook_id, state);
     }
-    if (run.process) this.#world.stop(run.process);
+    if (run.process) this.world.stop(run.process);
     run.phase = "ended";
     this.#set(id, state);
     this.#startWaiting();
@@ -251,7 +235,7 @@ export class Executions {
   /** Applies an effect; false if the server refused it. */
   #apply(effect: Effect = () => {}, configuration: ConfigurationData): boolean {
     try {
-      effect(this.#world, configuration);
+      effect(this.world, configuration);
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -262,7 +246,7 @@ export class Executions {
   /** The tasks of a run that is not disturbed, and its end. */
   *#work(run: Run): Process {
     const { servers, tasks, failures, pace } = run;
-    let start = this.#world.time;
+    let start = this.world.time;
     for (const task of tasks) {
       const fails = ({ model_id }: Version<ServerData>) =>
         failures.some((
@@ -283,7 +267,7 @@ export class Executions {
     this.#finish(run, "completed");
   }
 
-  #set(id: string, state: ExecutionState): void {
+  #set(id: string, state: ExecutionData["state"]): void {
     const execution = find(this.collection, id);
     this.collection.save(execution, { ...execution.data, state });
   }
@@ -301,11 +285,17 @@ export class Executions {
     started: number,
     fails: boolean,
   ): void {
-    const seconds = this.#world.seconds();
+    const seconds = this.world.seconds();
     steps.add({
       seq: ++this.#stepSeq,
-      id: this.#world.ids.step(seconds),
-      fields: {
+      model: "execution_step",
+      model_id: this.world.ids.step(seconds),
+      version: 1,
+      time_created: seconds,
+      time_deleted: 0,
+      initiator_id: id,
+      is_latest: true,
+      data: {
         execution_id: id,
         role,
         name,
@@ -322,20 +312,20 @@ export class Executions {
    * Cancels an execution; a finished one stays as it is. The queued task of an
    * execution that has not started is not removed: it still runs.
    */
-  cancel(execution: Version<ExecutionData>): Version<ExecutionData> {
-    const { model_id: id, data: { state } } = execution;
-    if (state === "created") {
-      this.#set(id, "canceled");
-    } else if (state === "started") {
+  cancel(id: string): Version<ExecutionData> {
+    const { state } = find(this.collection, id).data;
+    if (state === "created") this.#set(id, "canceled");
+    if (state === "started") {
       this.#set(id, "canceling");
-      this.#continue(this.#run(id), this.#end(this.#run(id)));
+      const run = this.#run(id);
+      this.#continue(run, this.#end(run));
     }
     return find(this.collection, id);
   }
 
   /** The end of a run that is being canceled. */
   *#end(run: Run): Process {
-    yield this.#world.time + this.#world.pace;
+    yield this.world.time + this.world.pace;
     this.#finish(run, "canceled");
   }
 
@@ -401,18 +391,12 @@ export const executionRoutes: readonly Route[] = [
   route(
     "DELETE /execution/{id}",
     ["view_execution", "delete_execution"],
-    ({ world, id }) =>
-      modelText(
-        world.executions.cancel(find(world.executions.collection, id)),
-      ),
+    ({ world, id }) => modelText(world.executions.cancel(id)),
   ),
   route(
     "GET /execution/{id}/steps",
     ["view_execution", "view_execution_steps"],
-    ({ world, id, query }) => {
-      const page = world.executions.steps(id, query);
-      return listText(page.rows.map(stepText), page);
-    },
+    ({ world, id, query }) => pageText(world.executions.steps(id, query)),
   ),
   route(
     "GET /execution/{id}/log",

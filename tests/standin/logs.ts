@@ -22,7 +22,7 @@ export function stepsLog(
   let log = "Using /etc/ansible/ansible.cfg as config file\n" +
     `\nPLAY [all] ${"*".repeat(60)}\n`;
   let current: string | undefined;
-  for (const { fields: { role, name, result, error, server_id } } of steps) {
+  for (const { data: { role, name, result, error, server_id } } of steps) {
     const task = role === "" ? name : `${role} : ${name}`;
     if (task !== current) log += `\nTASK [${task}] ${"*".repeat(40)}\n`;
     current = task;
