@@ -36,8 +36,6 @@ export interface Failure {
   readonly playbook?: string;
   /** The name of the task that fails; default: the last one. */
   readonly task?: string;
-  /** The id of the server on which it fails; default: every server. */
-  readonly server?: string;
 }
 
 /** How a run goes. */
@@ -245,20 +243,36 @@ export class Executions {
 
   /** The tasks of a run that is not disturbed, and its end. */
   *#work(run: Run): Process {
-    const { servers, tasks, failures, pace } = run;
+    const { id, servers, tasks, failures, pace, steps } = run;
     let start = this.world.time;
-    for (const task of tasks) {
-      const fails = ({ model_id }: Version<ServerData>) =>
-        failures.some((
-          { task: name = tasks.at(-1)?.name, server = model_id },
-        ) => name === task.name && server === model_id);
-      for (const [place, server] of servers.entries()) {
+    for (const { role, name, result = "ok" } of tasks) {
+      const fails = failures.some(({ task = tasks.at(-1)?.name }) =>
+        task === name
+      );
+      for (const [place, { model_id: server_id }] of servers.entries()) {
         // The servers finish one after another, near the end of the task.
         yield start + pace.task * (0.8 + 0.15 * (place + 1) / servers.length);
-        this.#addStep(run, task, server, start, fails(server));
+        const seconds = this.world.seconds();
+        steps.add({
+          seq: ++this.#stepSeq,
+          model: "execution_step",
+          model_id: this.world.ids.step(seconds),
+          version: 1,
+          time_created: seconds,
+          time_deleted: 0,
+          initiator_id: id,
+          is_latest: true,
+          data: {
+            ...{ execution_id: id, role, name, server_id },
+            result: fails ? "error" : result,
+            error: fails ? ERROR : {},
+            time_started: Math.floor(start / 1000),
+            time_finished: seconds,
+          },
+        });
       }
       start += pace.task;
-      if (servers.some(fails)) {
+      if (fails) {
         yield start;
         return this.#finish(run, "failed");
       }
@@ -276,36 +290,6 @@ export class Executions {
     const run = this.#runs.get(id);
     if (run === undefined) throw standard("NotFound");
     return run;
-  }
-
-  #addStep(
-    { id, steps }: Run,
-    { role, name, result = "ok" }: Task,
-    { model_id: server_id }: Version<ServerData>,
-    started: number,
-    fails: boolean,
-  ): void {
-    const seconds = this.world.seconds();
-    steps.add({
-      seq: ++this.#stepSeq,
-      model: "execution_step",
-      model_id: this.world.ids.step(seconds),
-      version: 1,
-      time_created: seconds,
-      time_deleted: 0,
-      initiator_id: id,
-      is_latest: true,
-      data: {
-        execution_id: id,
-        role,
-        name,
-        result: fails ? "error" : result,
-        error: fails ? ERROR : {},
-        server_id,
-        time_started: Math.floor(started / 1000),
-        time_finished: seconds,
-      },
-    });
   }
 
   /**
