@@ -80,34 +80,25 @@ Deno.test("toJson() sorts keys at every depth", () => {
 
 Deno.test("validate() yields a message for each mistake, in order", () => {
   const user = {
-    login: "x".repeat(1025),
     email: "nobody",
     full_name: "",
+    role_id: 5,
     other: 1,
     more: 2,
   };
   assertEquals([...validate(user, BODIES.user)], [
-    `'${user.login}' is too long`,
     "'nobody' is not a 'email'",
     "'nobody' does not match '^[a-zA-Z0-9_.+-]+@[a-zA-Z0-9-]+\\\\.[a-zA-Z0-9-.]+$'",
     "'' is too short",
+    "5 is not valid under any of the given schemas",
     "Additional properties are not allowed ('other', 'more' were unexpected)",
-    "'role_id' is a required property",
+    "'login' is a required property",
   ]);
-  const model = {
-    id: "c9fe8583-3f39-37b8-f651-b93268fa7fb3",
-    model: "server",
-    time_updated: -1,
-    time_deleted: 0.5,
-    version: true,
-    initiator_id: "x",
-    data: {},
-  };
-  assertEquals([...validate(model, MODELS.server)], [
+  const model = { time_updated: -1, time_deleted: 0.5, version: true };
+  assertEquals([...validate(model, MODELS.server)].slice(0, 3), [
     "-1 is less than the minimum of 0",
     "0.5 is not a multiple of 1.0",
     "True is not of type 'number'",
-    "'x' is not valid under any of the given schemas",
   ]);
 });
 

@@ -2,7 +2,6 @@
 import { authorizePlaybook } from "./accounts.ts";
 import { type Effect, effectsOf } from "./effects.ts";
 import { ApiError, badRequest, crash, standard } from "./errors.ts";
-import type { Query } from "./filters.ts";
 import { pageText, type Route, route } from "./http.ts";
 import { hostsByGroup } from "./inventory.ts";
 import { isObject, type JsonObject } from "./json.ts";
@@ -13,7 +12,7 @@ import { BODIES } from "./schemas.ts";
 import type { ServerData } from "./servers.ts";
 import { type Step, stepTable } from "./steps.ts";
 import { Collection, modelText, type Version } from "./store.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table } from "./table.ts";
 import { type Task, tasksOf } from "./tasks.ts";
 import type { Process, World } from "./world.ts";
 
@@ -172,7 +171,7 @@ export class Executions {
 
   /** Starts a run, even if it was canceled before. */
   start(id: string): void {
-    const run = this.#run(id);
+    const run = this.run(id);
     if (run.phase === "working" || run.phase === "ended") {
       throw new Error(`Cannot start execution ${id}: it is ${run.phase}`);
     }
@@ -195,7 +194,7 @@ export class Executions {
 
   /** Ends a run that is working. */
   finish(id: string, outcome: Outcome): void {
-    const run = this.#run(id);
+    const run = this.run(id);
     if (run.phase !== "working") {
       throw new Error(`Cannot end execution ${id}: it is ${run.phase}`);
     }
@@ -204,7 +203,7 @@ export class Executions {
 
   /** Starts a run if necessary and lets it end by itself. */
   complete(id: string): void {
-    const run = this.#run(id);
+    const run = this.run(id);
     if (run.phase === "queued") this.start(id);
     if (run.phase === "working") this.#finish(run, "completed");
   }
@@ -286,7 +285,8 @@ export class Executions {
     this.collection.save(execution, { ...execution.data, state });
   }
 
-  #run(id: string): Run {
+  /** The run of an execution, or 404. */
+  run(id: string): Run {
     const run = this.#runs.get(id);
     if (run === undefined) throw standard("NotFound");
     return run;
@@ -301,7 +301,7 @@ export class Executions {
     if (state === "created") this.#set(id, "canceled");
     if (state === "started") {
       this.#set(id, "canceling");
-      const run = this.#run(id);
+      const run = this.run(id);
       this.#continue(run, this.#end(run));
     }
     return find(this.collection, id);
@@ -313,22 +313,8 @@ export class Executions {
     this.#finish(run, "canceled");
   }
 
-  /** The steps of one execution; a filter cannot select another one. */
-  steps(id: string, query: Query): Page<Step> {
-    return this.#run(id).steps.list({
-      ...query,
-      filter: () =>
-        query.filter().filter(({ field }) => field !== "execution_id"),
-    });
-  }
-
-  /** The log; undefined until the run has ended. */
-  log(id: string): Log | undefined {
-    return this.#run(id).log;
-  }
-
   replaceLog(id: string, log: Log): void {
-    this.#run(id).log = log;
+    this.run(id).log = log;
   }
 }
 
@@ -380,15 +366,22 @@ export const executionRoutes: readonly Route[] = [
   route(
     "GET /execution/{id}/steps",
     ["view_execution", "view_execution_steps"],
-    ({ world, id, query }) => pageText(world.executions.steps(id, query)),
+    ({ world, id, query }) => {
+      // A filter cannot select the steps of another execution.
+      const filter = () =>
+        query.filter().filter(({ field }) => field !== "execution_id");
+      return pageText(
+        world.executions.run(id).steps.list({ ...query, filter }),
+      );
+    },
   ),
   route(
     "GET /execution/{id}/log",
     ["view_execution", "view_execution_steps"],
-    async (context) => {
-      const log = context.world.executions.log(context.id);
+    (context) => {
+      const { log } = context.world.executions.run(context.id);
       if (log === undefined) throw standard("NotFound");
-      return await logResponse(context, log);
+      return logResponse(context, log);
     },
   ),
 ];
