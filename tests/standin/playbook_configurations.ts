@@ -1,10 +1,10 @@
 /** Playbook configurations: a playbook configured for a cluster. */
 import { authorizePlaybook } from "./accounts.ts";
-import { type ClusterData, isDeployed } from "./clusters.ts";
+import { isDeployed } from "./clusters.ts";
 import { badRequest, crash } from "./errors.ts";
 import { type Route, route } from "./http.ts";
 import { makeConfiguration } from "./inventory.ts";
-import { isObject, type Json, type JsonObject, toJson } from "./json.ts";
+import { type Json, type JsonObject, toJson } from "./json.ts";
 import { type Playbook, PLAYBOOKS, readHints } from "./playbooks.ts";
 import { contains, repr, subscript } from "./python.ts";
 import { routesOf } from "./resources.ts";
