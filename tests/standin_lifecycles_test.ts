@@ -101,21 +101,21 @@ class Player {
       };
       const expected = { ...response, headers };
       const received = await this.#send(request);
-      const found = Object.keys(headers).map((name) => [
-        name,
-        received.headers[name] ?? null,
-      ]);
-      const actual = { ...received, headers: Object.fromEntries(found) };
+      const found = Object.fromEntries(
+        Object.keys(headers).map((
+          name,
+        ) => [name, received.headers[name] ?? null]),
+      );
+      const actual = { ...received, headers: found };
       assertEquals(this.#match(expected, actual), expected, what);
       return;
     }
-    const indexes = Array.from({ length: request.at_once ?? 1 }, (_, i) => i);
+    const indexes = Array(request.at_once).keys().toArray();
+    const all = await Promise.all(
+      indexes.map((index) => this.#send(request, index)),
+    );
     const statuses: Record<string, number> = {};
-    for (
-      const { status, body } of await Promise.all(
-        indexes.map((index) => this.#send(request, index)),
-      )
-    ) {
+    for (const { status, body } of all) {
       statuses[status] = (statuses[status] ?? 0) + 1;
       const error = String(fields(body).error);
       assert(status === 200 || response.errors.includes(error), what);
