@@ -1,7 +1,7 @@
 /** The playbooks of the server, with their hints, and all permissions. */
 import { badRequest, crash } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
-import rows from "./playbooks.jsonl" with { type: "text" };
+import { PLAYBOOK_ROWS } from "./playbook_rows.ts";
 
 /** An option of a playbook. */
 type Hint = {
@@ -28,8 +28,8 @@ export type Playbook = {
   hints: Hint[];
 };
 
-/** Every playbook, in the order of the listing: one a line of the file. */
-export const PLAYBOOKS: readonly Playbook[] = rows.trimEnd().split("\n")
+/** Every playbook, in the order of the listing. */
+export const PLAYBOOKS: readonly Playbook[] = PLAYBOOK_ROWS.split("\n")
   .map((row) => JSON.parse(row));
 
 const API_PERMISSIONS = [
