@@ -76,17 +76,23 @@ Deno.test("StandIn.failTask() fails a task of a playbook", async () => {
   assertEquals(await session.state(repaired.execution), "completed");
 });
 
-Deno.test("stand-in ends a canceled run a while later", async () => {
-  const session = await Session.start();
-  const { execution } = await session.deploy();
-  session.clock.advance(1500);
-  const { data } = await session.delete(`/execution/${execution}`);
-  assertEquals(data.state, "canceling");
-  const before = await stepsOf(session, execution);
-  session.clock.advance(500);
-  assertEquals(await session.state(execution), "canceled");
-  session.clock.advance(10_000);
-  assertEquals(await stepsOf(session, execution), before);
+Deno.test("stand-in ends a canceled run a while later, one that the controller ends at once", async () => {
+  const table: [ending: string, wait: number, end: string][] = [
+    ["canceling", 500, "canceled"],
+    ["failed", 0, "failed"],
+  ];
+  for (const [ending, wait, end] of table) {
+    const session = await Session.start();
+    const { execution } = await session.deploy();
+    session.clock.advance(1500);
+    if (ending === "failed") session.standIn.controller.fail(execution);
+    else await session.delete(`/execution/${execution}`);
+    assertEquals(await session.state(execution), ending);
+    session.clock.advance(wait);
+    assertEquals(await session.state(execution), end);
+    session.clock.advance(10_000);
+    assertEquals((await stepsOf(session, execution)).length, 2 * 3);
+  }
 });
 
 Deno.test("stand-in offers Cinder files under the root that is asked for", async () => {
@@ -175,15 +181,4 @@ Deno.test("StandIn.controller runs executions by hand", async () => {
   assertThrows(() => controller.cancel(execution), Error, "it is ended");
   controller.end(second);
   assertEquals(await session.state(second), "completed");
-});
-
-Deno.test("StandIn.controller ends a run at once that follows the clock", async () => {
-  const session = await Session.start();
-  const { execution } = await session.deploy();
-  session.clock.advance(1500);
-  session.standIn.controller.fail(execution);
-  assertEquals((await stepsOf(session, execution)).length, 2 * 3);
-  session.clock.advance(10_000);
-  assertEquals((await stepsOf(session, execution)).length, 2 * 3);
-  assertEquals(await session.state(execution), "failed");
 });

@@ -9,35 +9,21 @@ import type { ServerData } from "./servers.ts";
 import { modelText, type Version } from "./store.ts";
 import type { World } from "./world.ts";
 
-/** A server in a role of a cluster. */
-type ClusterServer = {
-  server_id: string;
-  version: number;
-  fqdn: Json;
-  ip: Json;
-  server_name: Json;
-};
-
 /** The data of a cluster: its name and its servers by role. */
 export type ClusterData = {
   name: Json;
-  configuration: { [role: string]: ClusterServer[] };
+  configuration: { [role: string]: ReturnType<typeof entry>[] };
 };
+
+/** A server in a role of a cluster. */
+function entry({ model_id, version, data }: Version<ServerData>) {
+  const { fqdn, ip, name: server_name } = data;
+  return { server_id: model_id, version, fqdn, ip, server_name };
+}
 
 /** Whether servers have been deployed to a cluster. */
 export function isDeployed({ data }: Version<ClusterData>): boolean {
   return Object.keys(data.configuration).length > 0;
-}
-
-function entry(server: Version<ServerData>): ClusterServer {
-  const { fqdn, ip, name } = server.data;
-  return {
-    server_id: server.model_id,
-    version: server.version,
-    fqdn,
-    ip,
-    server_name: name,
-  };
 }
 
 /** Saves the servers of each role; roles without servers disappear. */

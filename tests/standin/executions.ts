@@ -5,7 +5,7 @@ import { ApiError, badRequest, crash, standard } from "./errors.ts";
 import { pageText, type Route, route } from "./http.ts";
 import { hostsByGroup } from "./inventory.ts";
 import { isObject, type JsonObject } from "./json.ts";
-import { endOfLog, type Log, logResponse, stepsLog } from "./logs.ts";
+import { type Log, logResponse, writeLog } from "./logs.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
 import { checkInteger, find, routesOf } from "./resources.ts";
 import { BODIES } from "./schemas.ts";
@@ -46,7 +46,7 @@ interface Plan {
 }
 
 /** The queued task behind an execution. */
-interface Run extends Plan {
+export interface Run extends Plan {
   readonly id: string;
   readonly configuration: Version<ConfigurationData>;
   readonly servers: readonly Version<ServerData>[];
@@ -209,20 +209,14 @@ export class Executions {
   }
 
   #finish(run: Run, outcome: Outcome): void {
-    const { id, steps, servers, configuration: { model_id, data } } = run;
+    const { id, configuration: { model_id, data } } = run;
     const { complete, defect } = effectsOf(data.playbook_id);
     const broken = defect === "clean-up";
     const completed = outcome === "completed" && !broken &&
       this.#apply(complete, data);
     const state = completed || outcome === "canceled" ? outcome : "failed";
     if (completed) this.#locked.delete(model_id);
-    if (!broken) {
-      const hosts = new Map(
-        servers.map(({ model_id, data }) => [model_id, data.ip ?? data.fqdn]),
-      );
-      run.log ??= stepsLog(steps, hosts) +
-        endOfLog(id, data.playbook_id, state);
-    }
+    if (!broken) run.log ??= writeLog(run, state);
     if (run.process) this.world.stop(run.process);
     run.phase = "ended";
     this.#set(id, state);

@@ -1,8 +1,9 @@
 /** The log of an execution: how it is written and sent. */
+import type { Outcome, Run } from "./executions.ts";
 import { YES } from "./filters.ts";
 import type { Context } from "./http.ts";
 import { toJson } from "./json.ts";
-import type { Step, StepResult } from "./steps.ts";
+import type { StepResult } from "./steps.ts";
 
 /** The text of a log, or a function that streams it. */
 export type Log = string | (() => ReadableStream<Uint8Array<ArrayBuffer>>);
@@ -14,10 +15,10 @@ const LOG_WORDS: Record<StepResult, string> = {
   unreachable: "unreachable",
 };
 
-/** What Ansible writes about the steps of a run, by task; `hosts` by server id. */
-export function stepsLog(
-  steps: Iterable<Step>,
-  hosts: ReadonlyMap<string, string>,
+/** What Ansible writes about a run that has ended. */
+export function writeLog(
+  { id, configuration, servers, steps }: Run,
+  state: Outcome,
 ): string {
   let log = "Using /etc/ansible/ansible.cfg as config file\n" +
     `\nPLAY [all] ${"*".repeat(60)}\n`;
@@ -26,25 +27,19 @@ export function stepsLog(
     const task = role === "" ? name : `${role} : ${name}`;
     if (task !== current) log += `\nTASK [${task}] ${"*".repeat(40)}\n`;
     current = task;
-    const failure = `: FAILED! => ${JSON.stringify(error)}`;
-    log += `${LOG_WORDS[result]}: [${hosts.get(server_id)}]` +
-      `${result === "error" ? failure : ""}\n`;
+    const server = servers.find(({ model_id }) => model_id === server_id);
+    log += `${LOG_WORDS[result]}: [${server?.data.ip ?? server?.data.fqdn}]`;
+    if (result === "error") log += `: FAILED! => ${JSON.stringify(error)}`;
+    log += "\n";
   }
-  return log;
-}
-
-/** The end of a log. */
-export function endOfLog(
-  id: string,
-  playbookId: string,
-  state: string,
-): string {
   if (state !== "completed") {
     const code = state === "failed" ? 2 : -15;
-    return `\nInternal error\n\nChildProcessError: Process exit with code ${code}\n\n`;
+    return `${log}\nInternal error\n\n` +
+      `ChildProcessError: Process exit with code ${code}\n\n`;
   }
-  return `\n\n${"=".repeat(29)} Ansible commandline ${"=".repeat(30)}\n` +
-    `ANSIBLE_CONFIG=/etc/ansible/ansible.cfg DECAPOD_ENTRYPOINT=${playbookId} ` +
+  return `${log}\n\n${"=".repeat(29)} Ansible commandline ${"=".repeat(30)}\n` +
+    "ANSIBLE_CONFIG=/etc/ansible/ansible.cfg " +
+    `DECAPOD_ENTRYPOINT=${configuration.data.playbook_id} ` +
     `DECAPOD_EXECUTION_ID=${id} ansible-playbook -vvv playbook.yaml\n` +
     `${"=".repeat(80)}\n`;
 }

@@ -26,11 +26,7 @@ export type ServerData = {
 };
 
 /** What a server sends to announce itself. */
-export interface Announcement {
-  readonly id: string;
-  readonly host: string;
-  readonly username: string;
-}
+export type Announcement = { id: string; host: string; username: string };
 
 const ADDRESS = /^\d+\.\d+\.\d+\.\d+$|:/;
 
