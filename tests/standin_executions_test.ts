@@ -38,10 +38,11 @@ Deno.test("stand-in runs an execution on the clock, step by step", async () => {
   assertEquals(finished, finished.toSorted((a, b) => a - b));
 });
 
-Deno.test("stand-in gives versions the time at which they were due", async () => {
+Deno.test("stand-in catches up in order, with the time of each version", async () => {
   const session = await Session.start({ pace: 10_000 });
   const { execution } = await session.deploy();
   const start = session.clock.now() / 1000;
+  const { id: short = null } = session.standIn.seedExecution({ duration: 1 });
   // Nobody looks until everything is over.
   session.clock.advance(1_000_000);
   const versions = await session.list(`/execution/${execution}/version`);
@@ -49,6 +50,8 @@ Deno.test("stand-in gives versions the time at which they were due", async () =>
     versions.map(({ time_updated }) => Number(time_updated) - start),
     [100, 10, 0],
   );
+  const ended = await session.list("/execution", { sort_by: '{"_id":1}' });
+  assertEquals(ended.map(({ id }) => id ?? null), [short, execution]);
 });
 
 Deno.test("StandIn.failTask() fails a task of a playbook", async () => {
