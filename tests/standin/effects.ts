@@ -6,7 +6,11 @@ import { GROUPS, hostsByGroup, hostVariablesOf } from "./inventory.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
 import type { World } from "./world.ts";
 
-type Effect = (world: World, configuration: ConfigurationData) => void;
+/** A change of clusters, servers or files. */
+export type Effect = (
+  world: World,
+  configuration: ConfigurationData,
+) => unknown;
 
 /** What a run changes, apart from the state of its execution. */
 export interface Effects {
@@ -54,8 +58,6 @@ function serverAt(world: World, ip: string): string {
   return server.model_id;
 }
 
-const NONE: Effects = {};
-
 /** By playbook id. All other playbooks change no cluster and no server. */
 const EFFECTS: Readonly<Record<string, Effects>> = {
   ...Object.fromEntries(
@@ -68,17 +70,13 @@ const EFFECTS: Readonly<Record<string, Effects>> = {
   add_client: { start: join, defect: "preparation" },
   remove_mds: { complete: leave("mdss", "mdss_to_remove") },
   remove_nfs: { defect: "clean-up" },
-  purge_cluster: {
-    complete: (world, { cluster_id }) => purge(world, cluster_id),
-  },
+  purge_cluster: { complete: (world, { cluster_id: id }) => purge(world, id) },
   cinder_integration: {
-    complete: (world, { cluster_id }) => {
-      world.cinder.set(cluster_id, cinderOf(cluster_id));
-    },
+    complete: ({ cinder }, { cluster_id: id }) => cinder.set(id, cinderOf(id)),
   },
 };
 
 /** The effects of a playbook. */
 export function effectsOf(playbookId: string): Effects {
-  return EFFECTS[playbookId] ?? NONE;
+  return EFFECTS[playbookId] ?? {};
 }

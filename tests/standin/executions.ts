@@ -1,42 +1,32 @@
 /** Executions: runs of playbooks, which take their time. */
 import { authorizePlaybook } from "./accounts.ts";
-import { type Effects, effectsOf } from "./effects.ts";
+import { type Effect, effectsOf } from "./effects.ts";
 import { ApiError, badRequest, crash, standard } from "./errors.ts";
-import type { Query } from "./filters.ts";
-import { listText, type Route, route } from "./http.ts";
+import { pageText, type Route, route } from "./http.ts";
 import { hostsByGroup } from "./inventory.ts";
 import { isObject, type JsonObject } from "./json.ts";
-import { type Log, logResponse, RunLog } from "./logs.ts";
+import { type Log, logResponse, writeLog } from "./logs.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
 import { checkInteger, find, routesOf } from "./resources.ts";
 import { BODIES } from "./schemas.ts";
 import type { ServerData } from "./servers.ts";
-import { type Step, stepTable, stepText } from "./steps.ts";
+import { type Step, stepTable } from "./steps.ts";
 import { Collection, modelText, type Version } from "./store.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table } from "./table.ts";
 import { type Task, tasksOf } from "./tasks.ts";
-import type { Schedule, ScheduledEvent, World } from "./world.ts";
-
-/** The states of an execution. */
-export type ExecutionState =
-  | "created"
-  | "started"
-  | "completed"
-  | "canceling"
-  | "canceled"
-  | "failed";
+import type { Process, World } from "./world.ts";
 
 /** How a run can end. */
 export type Outcome = "completed" | "failed" | "canceled";
 
 /** The data of an execution. */
-export type ExecutionData = {
+type ExecutionData = {
   playbook_configuration: {
     id: string;
     playbook_name: string;
     version: number;
   };
-  state: ExecutionState;
+  state: "created" | "started" | "canceling" | Outcome;
 };
 
 /** Which executions fail, and where. */
@@ -45,32 +35,28 @@ export interface Failure {
   readonly playbook?: string;
   /** The name of the task that fails; default: the last one. */
   readonly task?: string;
-  /** The id of the server on which it fails; default: every server. */
-  readonly server?: string;
 }
 
-/** The timing of a run. */
-interface Pace {
-  /** From the creation to the start, in milliseconds. */
-  readonly delay: number;
-  /** From task to task, in milliseconds. */
-  readonly task: number;
+/** How a run goes. */
+interface Plan {
+  readonly tasks: readonly Task[];
+  readonly failures: readonly Failure[];
+  /** Milliseconds from the creation to the start, and from task to task. */
+  readonly pace: { delay: number; task: number };
 }
 
 /** The queued task behind an execution. */
-interface Run {
+export interface Run extends Plan {
   readonly id: string;
   readonly configuration: Version<ConfigurationData>;
-  readonly effects: Effects;
   readonly servers: readonly Version<ServerData>[];
-  readonly tasks: readonly Task[];
-  readonly failures: readonly Failure[];
-  readonly pace: Pace;
   readonly steps: Table<Step>;
-  readonly log: RunLog;
-  phase: "queued" | "working" | "ended";
-  /** The events that are scheduled while it works. */
-  schedule?: Schedule;
+  /** Undefined until the run has ended. */
+  log?: Log;
+  /** A run that is due is waiting until its servers are free. */
+  phase: "queued" | "waiting" | "working" | "ended";
+  /** How it continues by itself. */
+  process?: Process;
 }
 
 const ERROR: JsonObject = {
@@ -89,25 +75,22 @@ export class Executions {
   readonly failures: Failure[] = [];
   /** Tasks that replace those of a playbook, by its id or `*`. */
   readonly tasks = new Map<string, readonly Task[]>();
-  readonly #world: World;
   readonly #runs = new Map<string, Run>();
-  readonly #working = new Set<Run>();
-  /** Runs that are due but have to wait for their servers, oldest first. */
-  readonly #waiting = new Set<Run>();
   readonly #locked = new Set<string>();
   #stepSeq = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(private readonly world: World) {
     this.collection = new Collection(
       world,
       "execution",
       [["time_created", -1]],
       {
-        databaseFields: ({ state, playbook_configuration }) => ({
+        databaseFields: (
+          { state, playbook_configuration: { id, version } },
+        ) => ({
           state,
-          pc_model_id: playbook_configuration.id,
-          pc_version: playbook_configuration.version,
+          pc_model_id: id,
+          pc_version: version,
         }),
       },
     );
@@ -123,7 +106,8 @@ export class Executions {
 
   /** Whether a run is working on this server. */
   isBusy(serverId: string): boolean {
-    return [...this.#working].some(({ servers }) =>
+    return this.#runs.values().some(({ phase, servers }) =>
+      phase === "working" &&
       servers.some(({ model_id }) => model_id === serverId)
     );
   }
@@ -131,60 +115,53 @@ export class Executions {
   /** Queues an execution of a configuration. */
   create(
     configuration: Version<ConfigurationData>,
-    { tasks, pace, failures = this.failures }: {
-      tasks?: readonly Task[];
-      pace?: Pace;
-      failures?: readonly Failure[];
-    } = {},
+    plan: Partial<Plan> = {},
   ): Version<ExecutionData> {
-    const { playbook_id: playbookId } = configuration.data;
+    const { playbook_id: id, configuration: inventory } = configuration.data;
     const execution = this.collection.create({
       playbook_configuration: {
         id: configuration.model_id,
-        playbook_name: playbookId,
+        playbook_name: id,
         version: configuration.version,
       },
       state: "created",
     }, null);
-    const hosts = new Set(
-      [...hostsByGroup(configuration.data.configuration).values()].flat(),
-    );
-    const { pace: step, settings, time } = this.#world;
+    const hosts = new Set([...hostsByGroup(inventory).values()].flat());
+    const { pace } = this.world;
     const run: Run = {
       id: execution.model_id,
       configuration,
-      effects: effectsOf(playbookId),
-      servers: [...hosts].flatMap((ip) =>
-        this.#world.servers.holder("ip", ip) ?? []
-      ).sort((a, b) => a.seq - b.seq),
-      tasks: tasks ?? this.tasks.get(playbookId) ?? this.tasks.get("*") ??
-        tasksOf(playbookId),
-      failures: failures.filter(({ playbook = playbookId }) =>
-        playbook === playbookId
-      ),
-      pace: pace ?? { delay: step, task: step },
+      servers: [...hosts]
+        .flatMap((ip) => this.world.servers.holder("ip", ip) ?? [])
+        .sort((a, b) => a.seq - b.seq),
+      tasks: this.tasks.get(id) ?? this.tasks.get("*") ?? tasksOf(id),
+      failures: this.failures.filter(({ playbook = id }) => playbook === id),
+      pace: { delay: pace, task: pace },
+      ...plan,
       steps: stepTable(),
-      log: new RunLog(),
       phase: "queued",
     };
     this.#runs.set(run.id, run);
-    if (!settings.manual) {
-      const at = time + run.pace.delay;
-      this.#world.schedule([{ at, apply: () => this.#startInTurn(run) }]);
-    }
+    this.#continue(run, this.#queue(run));
     return execution;
   }
 
-  /** Starts a run now or as soon as its servers are free. */
-  #startInTurn(run: Run): void {
-    if (run.phase !== "queued") return;
-    this.#waiting.add(run);
+  /** Replaces what a run does by itself. */
+  #continue(run: Run, process: Process): void {
+    if (run.process) this.world.stop(run.process);
+    run.process = this.world.run(process);
+  }
+
+  *#queue(run: Run): Process {
+    yield this.world.time + run.pace.delay;
+    run.phase = "waiting";
     this.#startWaiting();
   }
 
+  /** Starts the runs that are due and whose servers are free. */
   #startWaiting(): void {
-    for (const run of this.#waiting) {
-      if (!this.#mustWait(run)) this.#start(run);
+    for (const run of this.#runs.values()) {
+      if (run.phase === "waiting" && !this.#mustWait(run)) this.#start(run);
     }
   }
 
@@ -194,8 +171,8 @@ export class Executions {
 
   /** Starts a run, even if it was canceled before. */
   start(id: string): void {
-    const run = this.#run(id);
-    if (run.phase !== "queued") {
+    const run = this.run(id);
+    if (run.phase === "working" || run.phase === "ended") {
       throw new Error(`Cannot start execution ${id}: it is ${run.phase}`);
     }
     if (this.#mustWait(run)) {
@@ -205,24 +182,19 @@ export class Executions {
   }
 
   #start(run: Run): void {
-    this.#waiting.delete(run);
-    this.#working.add(run);
-    this.#locked.add(run.configuration.model_id);
+    const { configuration: { model_id, data } } = run;
+    const { start, defect } = effectsOf(data.playbook_id);
+    this.#locked.add(model_id);
     run.phase = "working";
-    run.log.start();
     this.#set(run.id, "started");
-    const { effects, configuration } = run;
-    const prepared = this.#apply(effects.start, configuration.data);
-    if (!prepared || effects.defect === "preparation") {
-      this.#finish(run, "failed");
-    } else if (!this.#world.settings.manual) {
-      run.schedule = this.#world.schedule(this.#timeline(run));
-    }
+    const prepared = this.#apply(start, data) && defect !== "preparation";
+    if (prepared) this.#continue(run, this.#work(run));
+    else this.#finish(run, "failed");
   }
 
   /** Ends a run that is working. */
   finish(id: string, outcome: Outcome): void {
-    const run = this.#run(id);
+    const run = this.run(id);
     if (run.phase !== "working") {
       throw new Error(`Cannot end execution ${id}: it is ${run.phase}`);
     }
@@ -231,30 +203,30 @@ export class Executions {
 
   /** Starts a run if necessary and lets it end by itself. */
   complete(id: string): void {
-    const run = this.#run(id);
+    const run = this.run(id);
     if (run.phase === "queued") this.start(id);
     if (run.phase === "working") this.#finish(run, "completed");
   }
 
   #finish(run: Run, outcome: Outcome): void {
-    const { id, effects, configuration } = run;
-    drop(run.schedule);
-    const broken = effects.defect === "clean-up";
+    const { id, configuration: { model_id, data } } = run;
+    const { complete, defect } = effectsOf(data.playbook_id);
+    const broken = defect === "clean-up";
     const completed = outcome === "completed" && !broken &&
-      this.#apply(effects.complete, configuration.data);
+      this.#apply(complete, data);
     const state = completed || outcome === "canceled" ? outcome : "failed";
-    if (completed) this.#locked.delete(configuration.model_id);
-    if (!broken) run.log.end(id, configuration.data.playbook_id, state);
+    if (completed) this.#locked.delete(model_id);
+    if (!broken) run.log ??= writeLog(run, state);
+    if (run.process) this.world.stop(run.process);
     run.phase = "ended";
-    this.#working.delete(run);
     this.#set(id, state);
     this.#startWaiting();
   }
 
   /** Applies an effect; false if the server refused it. */
-  #apply(effect: Effects["start"], configuration: ConfigurationData): boolean {
+  #apply(effect: Effect = () => {}, configuration: ConfigurationData): boolean {
     try {
-      effect?.(this.#world, configuration);
+      effect(this.world, configuration);
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -262,122 +234,82 @@ export class Executions {
     }
   }
 
-  /** The events of a run that is not disturbed. */
-  #timeline(run: Run): ScheduledEvent[] {
-    const { servers, tasks, failures, pace } = run;
-    const events: ScheduledEvent[] = [];
-    let started = this.#world.time;
-    for (const [index, task] of tasks.entries()) {
-      const isLast = index === tasks.length - 1;
-      const broken = failures.filter((failure) =>
-        failure.task === undefined ? isLast : failure.task === task.name
+  /** The tasks of a run that is not disturbed, and its end. */
+  *#work(run: Run): Process {
+    const { id, servers, tasks, failures, pace, steps } = run;
+    let start = this.world.time;
+    for (const { role, name, result = "ok" } of tasks) {
+      const fails = failures.some(({ task = tasks.at(-1)?.name }) =>
+        task === name
       );
-      const start = started;
-      let failed = false;
-      for (const [place, server] of servers.entries()) {
-        const fails = broken.some((failure) =>
-          (failure.server ?? server.model_id) === server.model_id
-        );
-        failed ||= fails;
-        events.push({
-          // The servers finish one after another, near the end of the task.
-          at: start + pace.task * (0.8 + 0.15 * (place + 1) / servers.length),
-          apply: () => this.#finishStep(run, task, server, start, fails),
+      for (const [place, { model_id: server_id }] of servers.entries()) {
+        // The servers finish one after another, near the end of the task.
+        yield start + pace.task * (0.8 + 0.15 * (place + 1) / servers.length);
+        const seconds = this.world.seconds();
+        steps.add({
+          seq: ++this.#stepSeq,
+          model: "execution_step",
+          model_id: this.world.ids.step(seconds),
+          version: 1,
+          time_created: seconds,
+          time_deleted: 0,
+          initiator_id: id,
+          is_latest: true,
+          data: {
+            ...{ execution_id: id, role, name, server_id },
+            result: fails ? "error" : result,
+            error: fails ? ERROR : {},
+            time_started: Math.floor(start / 1000),
+            time_finished: seconds,
+          },
         });
       }
-      started += pace.task;
-      if (failed) {
-        const apply = () => this.#finish(run, "failed");
-        events.push({ at: started, apply });
-        return events;
+      start += pace.task;
+      if (fails) {
+        yield start;
+        return this.#finish(run, "failed");
       }
     }
-    const apply = () => this.#finish(run, "completed");
-    events.push({ at: started + pace.delay, apply });
-    return events;
+    yield start + pace.delay;
+    this.#finish(run, "completed");
   }
 
-  #set(id: string, state: ExecutionState): void {
+  #set(id: string, state: ExecutionData["state"]): void {
     const execution = find(this.collection, id);
     this.collection.save(execution, { ...execution.data, state });
   }
 
-  #run(id: string): Run {
+  /** The run of an execution, or 404. */
+  run(id: string): Run {
     const run = this.#runs.get(id);
     if (run === undefined) throw standard("NotFound");
     return run;
-  }
-
-  #finishStep(
-    { id, log, steps, servers }: Run,
-    task: Task,
-    server: Version<ServerData>,
-    started: number,
-    fails: boolean,
-  ): void {
-    const result = fails ? "error" : task.result ?? "ok";
-    const error = fails ? ERROR : {};
-    if (server === servers[0]) log.task(task);
-    log.step(result, server.data.ip ?? server.data.fqdn, error);
-    steps.add({
-      seq: ++this.#stepSeq,
-      id: this.#world.ids.step(this.#world.seconds()),
-      fields: {
-        execution_id: id,
-        role: task.role,
-        name: task.name,
-        result,
-        error,
-        server_id: server.model_id,
-        time_started: Math.floor(started / 1000),
-        time_finished: this.#world.seconds(),
-      },
-    });
   }
 
   /**
    * Cancels an execution; a finished one stays as it is. The queued task of an
    * execution that has not started is not removed: it still runs.
    */
-  cancel(execution: Version<ExecutionData>): Version<ExecutionData> {
-    const { model_id: id, data: { state } } = execution;
-    if (state === "created") {
-      this.#set(id, "canceled");
-    } else if (state === "started") {
+  cancel(id: string): Version<ExecutionData> {
+    const { state } = find(this.collection, id).data;
+    if (state === "created") this.#set(id, "canceled");
+    if (state === "started") {
       this.#set(id, "canceling");
-      const run = this.#run(id);
-      drop(run.schedule);
-      const { settings, time, pace } = this.#world;
-      if (!settings.manual) {
-        const apply = () => this.#finish(run, "canceled");
-        run.schedule = this.#world.schedule([{ at: time + pace, apply }]);
-      }
+      const run = this.run(id);
+      this.#continue(run, this.#end(run));
     }
     return find(this.collection, id);
   }
 
-  /** The steps of one execution; a filter cannot select another one. */
-  steps(id: string, query: Query): Page<Step> {
-    return this.#run(id).steps.list({
-      ...query,
-      filter: () =>
-        query.filter().filter(({ field }) => field !== "execution_id"),
-    });
-  }
-
-  /** The log; undefined until the run has ended. */
-  log(id: string): Log | undefined {
-    return this.#run(id).log.written;
+  /** The end of a run that is being canceled. */
+  *#end(run: Run): Process {
+    yield this.world.time + this.world.pace;
+    this.#finish(run, "canceled");
   }
 
   replaceLog(id: string, log: Log): void {
-    this.#run(id).log.written = log;
+    this.run(id).log = log;
   }
-}
-
-/** Removes all events that are still to come. */
-function drop(schedule: Schedule | undefined): void {
-  if (schedule !== undefined) schedule.events.length = schedule.next;
 }
 
 /** The routes of executions, their steps and their logs. */
@@ -423,26 +355,27 @@ export const executionRoutes: readonly Route[] = [
   route(
     "DELETE /execution/{id}",
     ["view_execution", "delete_execution"],
-    ({ world, id }) =>
-      modelText(
-        world.executions.cancel(find(world.executions.collection, id)),
-      ),
+    ({ world, id }) => modelText(world.executions.cancel(id)),
   ),
   route(
     "GET /execution/{id}/steps",
     ["view_execution", "view_execution_steps"],
     ({ world, id, query }) => {
-      const page = world.executions.steps(id, query);
-      return listText(page.rows.map(stepText), page);
+      // A filter cannot select the steps of another execution.
+      const filter = () =>
+        query.filter().filter(({ field }) => field !== "execution_id");
+      return pageText(
+        world.executions.run(id).steps.list({ ...query, filter }),
+      );
     },
   ),
   route(
     "GET /execution/{id}/log",
     ["view_execution", "view_execution_steps"],
-    async (context) => {
-      const log = context.world.executions.log(context.id);
+    (context) => {
+      const { log } = context.world.executions.run(context.id);
       if (log === undefined) throw standard("NotFound");
-      return await logResponse(context, log);
+      return logResponse(context, log);
     },
   ),
 ];

@@ -11,7 +11,7 @@ import {
 } from "./variables.ts";
 
 type Server = Version<ServerData>;
-type Groups = Record<string, Server[]>;
+type Groups = Record<string, readonly Server[]>;
 type HostVariables = (server: Server) => JsonObject;
 
 /** The input of a configuration. */
@@ -26,13 +26,23 @@ export interface Ingredients {
   readonly known: ReadonlyMap<string, JsonObject>;
 }
 
-interface Parts {
-  readonly variables: JsonObject;
-  readonly groups: Groups;
-  readonly hosts: HostVariables;
+/** The input, and what several playbooks make of it. */
+interface Prepared extends Ingredients {
+  /** The name of the cluster, as a variable. */
+  readonly name: { cluster: Json };
+  /** The servers of the cluster by their roles. */
+  readonly roles: Groups;
+  readonly mons: readonly Server[];
+  /** The first monitor alone. */
+  readonly monitor: readonly Server[];
+  /** The user, and the host variables from earlier runs. */
+  readonly earlier: HostVariables;
 }
 
-type Recipe = (ingredients: Ingredients) => Parts;
+/** What a playbook gets; host variables: the user by default. */
+type Recipe = (
+  input: Prepared,
+) => [variables: JsonObject, groups: Groups, hosts?: HostVariables];
 
 /** The role that `add_…` gives to servers and `remove_…` removes. */
 export const GROUPS: Readonly<Record<string, string>> = {
@@ -53,218 +63,148 @@ const monitor: HostVariables = (server) => ({
   monitor_address: server.data.ip,
 });
 
-const disks: HostVariables = (server) => ({
-  ...monitor(server),
-  devices: ["/dev/vdb", "/dev/vdc"],
-});
-
-const disksWithJournals: HostVariables = (server) => ({
-  ...disks(server),
-  raw_journal_devices: ["/dev/vdd", "/dev/vde"],
-});
-
-function disksFor({ collocation }: JsonObject): HostVariables {
-  return collocation === true ? disks : disksWithJournals;
+function disks({ collocation }: JsonObject): HostVariables {
+  return (server) => ({
+    ...monitor(server),
+    devices: ["/dev/vdb", "/dev/vdc"],
+    ...(collocation !== true &&
+      { raw_journal_devices: ["/dev/vdd", "/dev/vde"] }),
+  });
 }
 
-/** The user, and the host variables from earlier runs. */
-function known({ known }: Ingredients): HostVariables {
-  return (server) => ({ ...user(server), ...known.get(server.data.ip ?? "") });
-}
-
-/** The host variables of servers that `add_…` adds, if more than the user. */
-const ADDITIONS: Record<string, (hints: JsonObject) => HostVariables> = {
-  mon: () => monitor,
-  osd: disksFor,
-  rbdmirror:
-    ({ poolname, remote_clustername, remote_username }) => (server) => ({
-      ...user(server),
-      rbd_mirrors: [{
-        cluster: remote_clustername ?? "",
-        pool: poolname ?? "",
-        user: remote_username ?? "",
-      }],
-    }),
-};
-
+/** `add_…`: the new hosts have their own variables, besides the earlier ones. */
 function addition(part: string, role: string): Recipe {
-  return (ingredients) => {
-    const { members, servers, hints } = ingredients;
-    const mons = inRoles(ingredients).mons ?? [];
-    const groups: Groups = { already_deployed: [...members], mons };
-    if (role === "mons") groups.oldmons = mons;
-    groups[role] = role === "mons"
-      ? [...new Set([...mons, ...servers])]
-      : [...servers];
-    if (part === "nfs" && hints.dont_deploy_rgw !== true) {
-      groups.rgws = [...servers];
+  return (input) => {
+    const { members, mons, servers, hints, earlier } = input;
+    const groups: Groups = { already_deployed: members, mons, [role]: servers };
+    const variables = cephVariables(input);
+    let added = user;
+    switch (part) {
+      case "mon":
+        groups.oldmons = mons;
+        groups.mons = [...new Set([...mons, ...servers])];
+        added = monitor;
+        break;
+      case "osd":
+        added = disks(hints);
+        break;
+      case "nfs":
+        if (hints.dont_deploy_rgw !== true) groups.rgws = servers;
+        variables.nfs_file_gw = hints.file_access ?? true;
+        variables.nfs_obj_gw = hints.object_access ?? true;
+        break;
+      case "rbdmirror": {
+        variables.add_peers = hints.add_peers ?? true;
+        const mirror = {
+          cluster: hints.remote_clustername ?? "",
+          pool: hints.poolname ?? "",
+          user: hints.remote_username ?? "",
+        };
+        added = (server) => ({ ...user(server), rbd_mirrors: [mirror] });
+      }
     }
-    const fromBefore = known(ingredients);
-    const added = ADDITIONS[part]?.(hints) ?? user;
-    return {
-      variables: {
-        ...cephVariables(ingredients),
-        ...(part === "rbdmirror" && { add_peers: hints.add_peers ?? true }),
-        ...(part === "nfs" && {
-          nfs_file_gw: hints.file_access ?? true,
-          nfs_obj_gw: hints.object_access ?? true,
-        }),
-      },
-      groups,
-      hosts: (server) => ({
-        ...fromBefore(server),
-        ...(servers.includes(server) && added(server)),
-      }),
-    };
+    return [variables, groups, (server) => ({
+      ...earlier(server),
+      ...(servers.includes(server) && added(server)),
+    })];
   };
 }
-
-/** `remove_…`, with the name of the cluster and further variables. */
-function removal(
-  role: string,
-  variables: (ingredients: Ingredients) => JsonObject = () => ({}),
-): Recipe {
-  return (ingredients) => ({
-    variables: { ...clusterName(ingredients), ...variables(ingredients) },
-    groups: { [role]: [...ingredients.servers] },
-    hosts: known(ingredients),
-  });
-}
-
-/** A playbook that works through the first monitor. */
-function onMonitor(
-  variables: (hints: JsonObject) => JsonObject,
-  hosts: HostVariables = user,
-): Recipe {
-  return (ingredients) => ({
-    variables: { ...clusterName(ingredients), ...variables(ingredients.hints) },
-    groups: { mons: firstMonitor(ingredients) },
-    hosts,
-  });
-}
-
-/** The hints that restart services, with the roles that run them. */
-const RESTARTS: Record<string, string> = {
-  restart_mon: "mons",
-  restart_osd: "osds",
-  restart_restapi: "restapis",
-  restart_rgw: "rgws",
-};
 
 const RECIPES: Record<string, Recipe> = {
   ...Object.fromEntries(
     Object.entries(GROUPS).flatMap(([part, role]): [string, Recipe][] => [
       [`add_${part}`, addition(part, role)],
-      [`remove_${part}`, removal(role)],
+      [
+        `remove_${part}`,
+        ({ name, servers, earlier }) => [name, { [role]: servers }, earlier],
+      ],
     ]),
   ),
   cluster_deploy: deployment,
-  hello_world: ({ members }) => ({
-    variables: {},
-    groups: { servers: [...members] },
-    hosts: () => ({ interface: "0.0.0.0", port_number: 8085 }),
-  }),
-  purge_cluster: (ingredients) => ({
-    variables: clusterName(ingredients),
-    groups: inRoles(ingredients),
-    hosts: user,
-  }),
-  remove_client: removal("clients", ({ hints }) => hints),
-  remove_mds: (ingredients) => ({
-    variables: cephVariables(ingredients),
-    groups: {
-      mdss_to_remove: [...ingredients.servers],
-      mons: inRoles(ingredients).mons ?? [],
-    },
-    hosts: known(ingredients),
-  }),
-  remove_mon: (ingredients) => {
-    const { servers } = ingredients;
-    const monitors = inRoles(ingredients).mons ?? [];
-    if (!servers.every((server) => monitors.includes(server))) {
+  hello_world: ({ members }) => [
+    {},
+    { servers: members },
+    () => ({ interface: "0.0.0.0", port_number: 8085 }),
+  ],
+  purge_cluster: ({ name, roles }) => [name, roles],
+  remove_client: ({ name, hints, servers, earlier }) => [
+    { ...name, ...hints },
+    { clients: servers },
+    earlier,
+  ],
+  remove_mds: (input) => [
+    cephVariables(input),
+    { mdss_to_remove: input.servers, mons: input.mons },
+    input.earlier,
+  ],
+  remove_mon: ({ name, servers, mons, earlier }) => {
+    if (!servers.every((server) => mons.includes(server))) {
       throw crash("Some servers are not monitors");
     }
-    if (servers.length === monitors.length) {
+    if (servers.length === mons.length) {
       throw crash("Cannot remove all monitors");
     }
-    return removal("mons")(ingredients);
+    return [name, { mons: servers }, earlier];
   },
-  remove_nfs: removal("nfss", ({ hints: { remove_nfs_rgw_user = false } }) => ({
-    ceph_nfs_rgw_user: CEPH_VARIABLES.ceph_nfs_rgw_user ?? "",
-    remove_nfs_rgw_user,
-  })),
-  remove_osd: (ingredients) => ({
-    variables: clusterName(ingredients),
-    groups: {
-      mons: firstMonitor(ingredients),
-      osds: [...ingredients.servers],
-    },
-    hosts: known(ingredients),
-  }),
-  add_pool: onMonitor((hints) => hints),
-  remove_pool: onMonitor(({ pool_name }) => ({
-    pool_names: [pool_name ?? ""],
-  })),
-  cinder_integration: onMonitor(() => ({}), (server) => ({
-    ...user(server),
-    clients: {},
-    pools: {},
-  })),
-  restart_services: (ingredients) => {
-    const { servers, hints } = ingredients;
-    const roles = inRoles(ingredients);
+  remove_nfs: ({ name, servers, hints, earlier }) => {
+    const { remove_nfs_rgw_user = false } = hints;
+    const { ceph_nfs_rgw_user = "" } = CEPH_VARIABLES;
+    const variables = { ...name, ceph_nfs_rgw_user, remove_nfs_rgw_user };
+    return [variables, { nfss: servers }, earlier];
+  },
+  remove_osd: ({ name, monitor, servers, earlier }) => [
+    name,
+    { mons: monitor, osds: servers },
+    earlier,
+  ],
+  add_pool: ({ name, hints, monitor }) => [
+    { ...name, ...hints },
+    { mons: monitor },
+  ],
+  remove_pool: ({ name, hints, monitor }) => [
+    { ...name, pool_names: [hints.pool_name ?? ""] },
+    { mons: monitor },
+  ],
+  cinder_integration: ({ name, monitor }) => [
+    name,
+    { mons: monitor },
+    (server) => ({ ...user(server), clients: {}, pools: {} }),
+  ],
+  restart_services: ({ name, servers, roles, hints }) => {
     const groups: Groups = {};
-    for (const [id, role] of Object.entries(RESTARTS)) {
+    for (const [part, role] of Object.entries(GROUPS)) {
       const chosen = roles[role]?.filter((server) => servers.includes(server));
-      if (hints[id] === true && chosen && chosen.length > 0) {
-        groups[role] = chosen;
-      }
+      const isWanted = hints[`restart_${part}`] === true;
+      if (isWanted && chosen?.length) groups[role] = chosen;
     }
-    const startTimeout = { start_retries: 3, start_delay: 10 };
-    return {
-      variables: {
-        ...clusterName(ingredients),
-        mon: startTimeout,
-        osd: startTimeout,
-        radosgw: startTimeout,
-        restapi: startTimeout,
-      },
-      groups,
-      hosts: user,
-    };
+    const timeout = { start_retries: 3, start_delay: 10 };
+    const timeouts = { mon: timeout, osd: timeout, restapi: timeout };
+    return [{ ...name, ...timeouts, radosgw: timeout }, groups];
   },
-  telegraf_integration: ({ servers, hints }) => ({
-    variables: { ...TELEGRAF_VARIABLES, ...hints },
-    groups: { telegraf: [...servers] },
-    hosts: user,
-  }),
-  purge_telegraf: ({ servers, hints }) => ({
-    variables: { configpath: TELEGRAF_VARIABLES.configpath ?? "", ...hints },
-    groups: { telegraf: [...servers] },
-    hosts: user,
-  }),
-  update_ceph_configuration: (ingredients) => ({
-    variables: { ceph_conf_overrides: {} },
-    groups: inRoles(ingredients),
-    hosts: known(ingredients),
-  }),
-  upgrade_ceph: (ingredients) => {
-    const roles = inRoles(ingredients);
+  telegraf_integration: ({ servers, hints }) => [
+    { ...TELEGRAF_VARIABLES, ...hints },
+    { telegraf: servers },
+  ],
+  purge_telegraf: ({ servers, hints }) => [
+    { configpath: TELEGRAF_VARIABLES.configpath ?? "", ...hints },
+    { telegraf: servers },
+  ],
+  update_ceph_configuration: ({ roles, earlier }) => [
+    { ceph_conf_overrides: {} },
+    roles,
+    earlier,
+  ],
+  upgrade_ceph: ({ name, roles, hints: { sync_time = false } }) => {
     const timeouts = { retries: 30, delay: 10 };
-    return {
-      variables: {
-        ...clusterName(ingredients),
-        do_timesync: ingredients.hints.sync_time ?? false,
-        mon: timeouts,
-        ntp_server: "pool.ntp.org",
-        osd: timeouts,
-      },
-      groups: roles,
-      hosts: (server) => ({
+    const variables = { mon: timeouts, osd: timeouts, do_timesync: sync_time };
+    return [
+      { ...name, ...variables, ntp_server: "pool.ntp.org" },
+      roles,
+      (server) => ({
         ...user(server),
         has_radosgw: roles.rgws?.includes(server) ?? false,
       }),
-    };
+    ];
   },
 };
 
@@ -277,7 +217,25 @@ export function makeConfiguration(
   if (recipe === undefined) {
     throw new RangeError(`Cannot configure ${playbookId}: it has no recipe`);
   }
-  const { variables, groups, hosts } = recipe(ingredients);
+  const { cluster, members, known } = ingredients;
+  const roles: Groups = {};
+  for (const [role, items] of Object.entries(cluster.data.configuration)) {
+    roles[role] = items.flatMap(({ server_id }) =>
+      members.find(({ model_id }) => model_id === server_id) ?? []
+    );
+  }
+  const { mons = [] } = roles;
+  const [variables, groups, hosts = user] = recipe({
+    ...ingredients,
+    name: { cluster: cluster.data.name },
+    roles,
+    mons,
+    monitor: mons.slice(0, 1),
+    earlier: (server) => ({
+      ...user(server),
+      ...known.get(server.data.ip ?? ""),
+    }),
+  });
   const hostvars: JsonObject = {};
   const inventory: JsonObject = { _meta: { hostvars } };
   for (const [group, servers] of Object.entries(groups)) {
@@ -289,26 +247,6 @@ export function makeConfiguration(
     }
   }
   return { global_vars: variables, inventory };
-}
-
-function clusterName({ cluster }: Ingredients): { cluster: Json } {
-  return { cluster: cluster.data.name };
-}
-
-/** The servers of the cluster by their roles. */
-function inRoles({ cluster, members }: Ingredients): Groups {
-  return Object.fromEntries(
-    Object.entries(cluster.data.configuration).map(([role, items]) => [
-      role,
-      items.flatMap(({ server_id }) =>
-        members.find(({ model_id }) => model_id === server_id) ?? []
-      ),
-    ]),
-  );
-}
-
-function firstMonitor(ingredients: Ingredients): Server[] {
-  return (inRoles(ingredients).mons ?? []).slice(0, 1);
 }
 
 /** The variables of a deployment and of all playbooks that extend it. */
@@ -335,58 +273,50 @@ function cephVariables(
 }
 
 /** Monitors go to the servers with the least disk space, OSDs to the others. */
-function deployment(ingredients: Ingredients): Parts {
-  const { servers, hints } = ingredients;
+function deployment(input: Prepared): ReturnType<Recipe> {
+  const { servers, hints } = input;
   const bySpace = servers.toSorted((a, b) => diskSpace(a) - diskSpace(b));
-  const monitors = bySpace.slice(0, Number(hints.mon_count));
-  if (monitors.length === 0) throw crash("Cannot deploy without monitors");
-  return {
-    variables: {
-      ...cephVariables(ingredients),
+  const mons = bySpace.slice(0, Number(hints.mon_count));
+  if (mons.length === 0) throw crash("Cannot deploy without monitors");
+  const restapis = hints.rest_api === true ? mons : [];
+  const empty = { clients: [], iscsi_gw: [], mdss: [], nfss: [], rgws: [] };
+  return [
+    {
+      ...cephVariables(input),
       restapi_template_local_path: RESTAPI_TEMPLATE,
     },
-    groups: {
-      clients: [],
-      iscsi_gw: [],
-      mdss: [],
-      mons: monitors,
-      nfss: [],
-      osds: bySpace.slice(monitors.length),
-      rbdmirrors: [],
-      restapis: hints.rest_api === true ? monitors : [],
-      rgws: [],
+    {
+      ...{ ...empty, mons, rbdmirrors: [], restapis },
+      osds: bySpace.slice(mons.length),
     },
-    hosts: disksFor(hints),
-  };
+    disks(hints),
+  ];
 }
 
 /** The size of all devices, in bytes. */
 function diskSpace({ data }: Server): number {
   const { ansible_devices: devices = null } = data.facts;
-  if (!isObject(devices)) return 0;
-  return Object.values(devices).reduce(
-    (total: number, device) =>
-      isObject(device)
-        ? total + Number(device.sectors) * Number(device.sectorsize)
-        : total,
-    0,
-  );
+  let size = 0;
+  for (const device of Object.values(isObject(devices) ? devices : {})) {
+    const { sectors, sectorsize } = isObject(device) ? device : {};
+    size += Number(sectors ?? 0) * Number(sectorsize ?? 0);
+  }
+  return size;
 }
 
 /** The smallest network that contains all addresses. */
 function commonNetwork(addresses: readonly string[]): string {
-  const bits = addresses.map((address) =>
-    address.split(".").map((part) => Number(part).toString(2).padStart(8, "0"))
-      .join("")
+  const numbers = addresses.map((address) =>
+    address.split(".").reduce((number, part) => number * 256 + Number(part), 0)
   );
-  const [first = ""] = bits;
-  let length = 0;
-  while (
-    length < 32 && bits.every((other) => other[length] === first[length])
-  ) length++;
-  const network = first.slice(0, length).padEnd(32, "0");
-  const parts = network.match(/.{8}/g)?.map((part) => parseInt(part, 2)) ?? [];
-  return `${parts.join(".")}/${length}`;
+  let size = 1;
+  const start = (number: number) => number - number % size;
+  while (new Set(numbers.map(start)).size > 1) size *= 2;
+  const first = start(numbers[0] ?? 0);
+  const parts = [24, 16, 8, 0].map((bits) =>
+    Math.floor(first / 2 ** bits) % 256
+  );
+  return `${parts.join(".")}/${32 - Math.log2(size)}`;
 }
 
 function inventoryOf(configuration: Json): JsonObject {

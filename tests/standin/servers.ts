@@ -7,7 +7,7 @@ import { subscript } from "./python.ts";
 import { routesOf } from "./resources.ts";
 import { BODIES, MODELS } from "./schemas.ts";
 import type { Version } from "./store.ts";
-import type { World } from "./world.ts";
+import type { Process, World } from "./world.ts";
 
 /** The data of a server. */
 export type ServerData = {
@@ -16,24 +16,17 @@ export type ServerData = {
   fqdn: string;
   /** Null for a host that was announced by an IPv6 address. */
   ip: string | null;
-  state: ServerState;
+  state:
+    | "operational"
+    | "off"
+    | "maintenance_no_reconfig"
+    | "maintenance_reconfig";
   cluster_id: string | null;
   facts: JsonObject;
 };
 
-/** The states of a server. */
-export type ServerState =
-  | "operational"
-  | "off"
-  | "maintenance_no_reconfig"
-  | "maintenance_reconfig";
-
 /** What a server sends to announce itself. */
-export interface Announcement {
-  readonly id: string;
-  readonly host: string;
-  readonly username: string;
-}
+export type Announcement = { id: string; host: string; username: string };
 
 const ADDRESS = /^\d+\.\d+\.\d+\.\d+$|:/;
 
@@ -54,12 +47,8 @@ function resolve(host: string): string | null {
   if (ADDRESS.test(host)) return host;
   // The domain that is reserved for names that do not resolve.
   if (/(?:^|\.)invalid$/.test(host)) throw crash(`Cannot resolve ${host}`);
-  return addressOf(host);
-}
-
-function addressOf(name: string): string {
   let hash = 0;
-  for (const char of name) hash = (hash * 31 + char.charCodeAt(0)) % 65025;
+  for (const char of host) hash = (hash * 31 + char.charCodeAt(0)) % 65025;
   return `10.77.${Math.floor(hash / 255)}.${hash % 255 + 1}`;
 }
 
@@ -67,30 +56,19 @@ function addressOf(name: string): string {
 function factsOf(fqdn: string, ip: string | null): JsonObject {
   const last = Number(ip?.split(".").at(-1) ?? 0);
   const disk = (gigabytes: number): JsonObject => ({
-    host: "SCSI storage controller",
     model: "Virtual disk",
-    removable: "0",
-    rotational: "1",
     sectors: String(gigabytes * 2 ** 21),
     sectorsize: "512",
     size: `${gigabytes.toFixed(2)} GB`,
-    partitions: {},
   });
   return {
     ansible_all_ipv4_addresses: ip === null ? [] : [ip],
     ansible_architecture: "x86_64",
-    ansible_default_ipv4: ip === null
-      ? {}
-      : { address: ip, interface: "eth0", type: "ether" },
     ansible_devices: {
-      vda: disk(20),
-      vdb: disk(50),
-      vdc: disk(50),
-      vdd: disk(10),
-      vde: disk(10),
+      ...{ vda: disk(20), vdb: disk(50), vdc: disk(50) },
+      ...{ vdd: disk(10), vde: disk(10) },
     },
     ansible_distribution: "Ubuntu",
-    ansible_distribution_release: "xenial",
     ansible_distribution_version: "16.04",
     ansible_fqdn: fqdn,
     ansible_hostname: fqdn.split(".")[0] ?? fqdn,
@@ -98,13 +76,6 @@ function factsOf(fqdn: string, ip: string | null): JsonObject {
     ansible_local: { "decapod.version": { value: "1.2.0" } },
     ansible_memfree_mb: 512 + last,
     ansible_memtotal_mb: 992 + (last % 4) * 1000,
-    ansible_mounts: [{
-      device: "/dev/vda1",
-      fstype: "ext4",
-      mount: "/",
-      size_available: 18 * 2 ** 30,
-      size_total: 20 * 2 ** 30,
-    }],
     ansible_nodename: fqdn,
     ansible_processor_vcpus: 2 + (last % 3) * 2,
     ansible_system: "Linux",
@@ -120,15 +91,13 @@ export function register(
 ): Version<ServerData> {
   const { servers } = world;
   const current = servers.latest(id);
-  if (current === undefined) {
-    const fresh = {
-      name: found.fqdn,
-      state: "operational",
-      cluster_id: null,
-    } as const;
-    return servers.create({ ...fresh, ...found, ...more }, null, id);
-  }
-  const data = { ...current.data, ...found, ...more };
+  const data: ServerData = {
+    ...{ name: found.fqdn, state: "operational", cluster_id: null },
+    ...current?.data,
+    ...found,
+    ...more,
+  };
+  if (current === undefined) return servers.create(data, null, id);
   if (current.time_deleted !== 0) return servers.restore(current, data);
   if (JSON.stringify(data) === JSON.stringify(current.data)) return current;
   const changed = servers.save(current, data);
@@ -136,14 +105,10 @@ export function register(
   return changed;
 }
 
-/** Queues the discovery of a server. */
-function announce(world: World, announcement: Announcement): void {
-  world.announced.push(announcement);
-  if (world.settings.manual) return;
-  world.schedule([{
-    at: world.time + world.settings.discoveryDelay,
-    apply: () => discoverNext(world),
-  }]);
+/** Discovers an announced server after some time. */
+function* discoverLater(world: World): Process {
+  yield world.time + world.settings.discoveryDelay;
+  discoverNext(world);
 }
 
 /** Discovers the server that has waited longest. */
@@ -193,11 +158,12 @@ export const serverRoutes: readonly Route[] = [
     { discoveryTokenOr: ["create_server"] },
     async (context) => {
       const body = await context.body(BODIES.server);
-      announce(context.world, {
+      context.world.announced.push({
         id: String(subscript(body, "id")),
         host: String(subscript(body, "host")),
         username: String(subscript(body, "username")),
       });
+      context.world.run(discoverLater(context.world));
       return "{}";
     },
   ),

@@ -15,19 +15,8 @@ export type Settings = Readonly<
   Required<Omit<StandInOptions, "behindNginx" | "seed" | "servers">>
 >;
 
-/** An event at a time of the server's clock. */
-export interface ScheduledEvent {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  readonly apply: () => void;
-}
-
-/** A series of events, earliest first. */
-export interface Schedule {
-  readonly events: ScheduledEvent[];
-  /** The index of the next event. */
-  next: number;
-}
+/** What happens over time: it yields the times at which it continues. */
+export type Process = Generator<number, void>;
 
 /** The state of the server. */
 export class World {
@@ -46,7 +35,8 @@ export class World {
   readonly cinder = new Map<string, Cinder>();
   /** The duration of a task in executions that are created from now on, in ms. */
   pace: number;
-  readonly #schedules = new Set<Schedule>();
+  /** When each process continues. */
+  readonly #due = new Map<Process, number>();
   #time: number;
 
   constructor(settings: Settings) {
@@ -68,7 +58,7 @@ export class World {
     this.executions = new Executions(this);
   }
 
-  /** The time of the current event, in milliseconds since 1970. */
+  /** The time of what happens now, in milliseconds since 1970. */
   get time(): number {
     return this.#time;
   }
@@ -76,39 +66,31 @@ export class World {
   /** The same in whole seconds, as in models. */
   readonly seconds = (): number => Math.floor(this.#time / 1000);
 
-  /** Schedules events. */
-  schedule(events: ScheduledEvent[]): Schedule {
-    const schedule: Schedule = { events, next: 0 };
-    this.#schedules.add(schedule);
-    return schedule;
+  /** Lets a process continue, unless the controller is operated by hand. */
+  run(process: Process): Process {
+    const { done, value } = this.settings.manual
+      ? process.return()
+      : process.next();
+    if (done) this.#due.delete(process);
+    else this.#due.set(process, value);
+    return process;
   }
 
-  /** Applies all events that are due, in order, each at its time. */
+  /** Ends a process before its time. */
+  stop(process: Process): void {
+    this.#due.delete(process);
+  }
+
+  /** Lets all processes continue that are due, in order, each at its time. */
   catchUp(): void {
     const now = this.settings.now();
     for (;;) {
-      const due = this.#nextDue(now);
-      if (due === undefined) break;
-      this.#time = due.at;
-      due.apply();
+      const [next] = [...this.#due].filter(([, time]) => time <= now)
+        .sort(([, a], [, b]) => a - b);
+      if (next === undefined) break;
+      this.#time = next[1];
+      this.run(next[0]);
     }
     this.#time = now;
-  }
-
-  #nextDue(now: number): ScheduledEvent | undefined {
-    let first: Schedule | undefined;
-    let earliest: ScheduledEvent | undefined;
-    for (const schedule of this.#schedules) {
-      const event = schedule.events[schedule.next];
-      if (event === undefined) this.#schedules.delete(schedule);
-      else if (
-        event.at <= now && !(event.at >= (earliest?.at ?? Infinity))
-      ) {
-        first = schedule;
-        earliest = event;
-      }
-    }
-    if (first !== undefined) first.next++;
-    return earliest;
   }
 }
