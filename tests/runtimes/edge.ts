@@ -10,25 +10,21 @@ import { createServer as createHttpServer, request } from "node:http";
 import { createSecureServer, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, connect, type Server } from "node:net";
 import process from "node:process";
-import { addAbortSignal } from "node:stream";
+import { addAbortSignal, type Duplex } from "node:stream";
 import { createServer, type TlsOptions } from "node:tls";
 import { LOG_LINES } from "./kit.ts";
 
-/** What to open. */
+/** What to open; the hidden host and HTTP/2 use the TLS server `good`. */
 export interface Edge {
   /** The port of the stand-in servers. */
   upstream: number;
   /** Settings of each TLS server, by its name. */
   tls: Record<string, TlsOptions>;
-  /** The host that only the proxy knows. */
-  hidden: string;
-  /** The TLS server that is the hidden host's. */
-  hiddenTls: string;
-  /** The TLS server whose certificate the HTTP/2 server has, if there is one. */
-  http2Tls?: string;
 }
 
 const HOST = "127.0.0.1";
+/** The host that only the proxy knows. */
+const HIDDEN = "decapod.invalid";
 const LOG = LOG_LINES.join("\n") + "\n";
 const edge: Edge = JSON.parse(process.env.EDGE ?? "{}");
 
@@ -36,6 +32,15 @@ async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
   const { port } = server.address() as AddressInfo;
   return port;
+}
+
+/** Connects a socket with a port. */
+function forward(socket: Duplex, port: number): Duplex {
+  const upstream = connect(port, HOST);
+  socket.on("error", () => upstream.destroy());
+  upstream.on("error", () => socket.destroy());
+  socket.pipe(upstream).pipe(socket);
+  return upstream;
 }
 
 /** Ways to make Node reset a stream with a code. */
@@ -49,19 +54,14 @@ const ports: Record<string, number> = {};
 for (const [name, options] of Object.entries(edge.tls)) {
   const server = createServer(
     { ...options, ALPNProtocols: ["http/1.1"] },
-    (socket) => {
-      const upstream = connect(edge.upstream, HOST);
-      socket.on("error", () => upstream.destroy());
-      upstream.on("error", () => socket.destroy());
-      socket.pipe(upstream).pipe(socket);
-    },
+    (socket) => forward(socket, edge.upstream),
   );
   server.on("tlsClientError", () => {}); // what the tests are about
   ports[name] = await listen(server);
 }
 
 /** Ends the stream of a log in the middle, with the code that is in the path. */
-const http2 = createSecureServer({ ...edge.tls[edge.http2Tls ?? ""] });
+const http2 = createSecureServer({ ...edge.tls.good });
 http2.on("stream", (stream, { ":path": path }) => {
   const reset = RESETS[path?.split("/")[1] ?? ""];
   stream.on("error", () => {});
@@ -71,11 +71,11 @@ http2.on("stream", (stream, { ":path": path }) => {
   } else stream.end(LOG);
 });
 http2.on("sessionError", () => {});
-if (edge.http2Tls) ports.http2 = await listen(http2);
+ports.http2 = await listen(http2);
 
 const proxy = createHttpServer((incoming, outgoing) => {
   const { hostname, pathname, search } = new URL(incoming.url ?? "");
-  if (hostname !== edge.hidden) {
+  if (hostname !== HIDDEN) {
     outgoing.writeHead(502).end("The proxy knows one host only");
     return;
   }
@@ -89,18 +89,12 @@ const proxy = createHttpServer((incoming, outgoing) => {
 proxy.on("connect", ({ url }, socket, head) => {
   socket.on("error", () => {});
   const [host, port] = url?.split(":") ?? [];
-  if (host !== edge.hidden) {
+  if (host !== HIDDEN) {
     socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
     return;
   }
-  const to = port === "443" ? ports[edge.hiddenTls] ?? 0 : edge.upstream;
-  const upstream = connect(to, HOST, () => {
-    socket.write("HTTP/1.1 200 Connected\r\n\r\n");
-    upstream.write(head);
-    socket.pipe(upstream).pipe(socket);
-  });
-  socket.on("error", () => upstream.destroy());
-  upstream.on("error", () => socket.destroy());
+  socket.write("HTTP/1.1 200 Connected\r\n\r\n");
+  forward(socket, port === "443" ? ports.good ?? 0 : edge.upstream).write(head);
 });
 ports.proxy = await listen(proxy);
 
