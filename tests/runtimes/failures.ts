@@ -1,7 +1,6 @@
 /** Failures: responses, networks, deadlines; and that errors show no secrets. */
 import {
   type Attempt,
-  type Client,
   type Cluster,
   DecapodAPIError,
   DecapodConnectionError,
