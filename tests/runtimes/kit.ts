@@ -221,6 +221,11 @@ export function allClosed({ servers }: Settings): Promise<null> {
   return post(`${servers}/closed`);
 }
 
+/** Cuts the log off that has this id in its path. */
+export function cutLog({ servers }: Settings, id: string): Promise<null> {
+  return post(`${servers}/cut`, id);
+}
+
 /** The lines of the log that the faulty server sends. */
 export const LOG_LINES: string[] = Array.from(
   { length: 2000 },

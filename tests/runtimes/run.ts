@@ -159,7 +159,11 @@ async function runTarget(
     ? [node, launcher, await bundle(consumer, name)]
     : command(kind, program, entry);
   const signal = AbortSignal.timeout(LIMIT_MS);
-  const options = { env, cwd: consumer.folder, signal };
+  let endedAt = 0;
+  const onOutput = (chunk: string) => {
+    if (chunk.includes('{"end":true')) endedAt = Date.now();
+  };
+  const options = { env, cwd: consumer.folder, signal, onOutput };
   const { code, stdout, stderr } = await run(first, args, options);
   let end: End | undefined;
   for (const line of stdout.split("\n")) {
@@ -171,6 +175,9 @@ async function runTarget(
   const check = (name: string, failure: string) =>
     results.push({ section: "package", name, ...failure && { failure } });
   const output = `${stdout.slice(-2000)}\n${stderr.slice(-4000)}`;
+  // A timer that is left running would keep the process alive.
+  const delay = Date.now() - endedAt;
+  check("the process ends with the suite", delay < 5000 ? "" : `${delay} ms`);
   check(
     "the suite ran to its end",
     end && code === 0 ? "" : `exit code ${code}\n${output}`,
@@ -195,10 +202,11 @@ function cutLogsOf(page: string, column: string): Record<string, string> {
   const [head = [], , ...rows] = part.split("\n")
     .filter((line) => line.startsWith("|"))
     .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
-  return Object.fromEntries(rows.map((row) => [
-    row[0]?.replaceAll("`", ""),
-    row[head.indexOf(column)],
-  ]));
+  const index = head.indexOf(column);
+  if (index < 0) throw new Error(`Cannot find the column ${column}`);
+  return Object.fromEntries(
+    rows.map((row) => [row[0]?.replaceAll("`", ""), row[index]]),
+  );
 }
 
 /** Modules that come neither from the registry nor from the consumer's folder. */

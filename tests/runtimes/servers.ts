@@ -1,5 +1,4 @@
 /** The servers that the suite talks to, on loopback sockets. */
-import { delay } from "@std/async/delay";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { StandIn, type StandInOptions } from "../standin/mod.ts";
@@ -26,6 +25,10 @@ export async function openServers() {
       if (pathname === "/open") {
         return Response.json(open(await request.json()));
       }
+      if (pathname === "/cut") {
+        cuts.get(await request.json())?.();
+        return Response.json(null);
+      }
       if (pathname === "/closed") {
         await Promise.all(hanging);
         return Response.json(null);
@@ -41,7 +44,7 @@ export async function openServers() {
     socket.on("error", () => {});
     socket.once("data", () => {
       socket.write(head("connection: close"));
-      socket.write(half(LOG), () => socket.resetAndDestroy());
+      socket.write(LOG.subarray(0, 999), () => socket.resetAndDestroy());
     });
   });
   stack.defer(() => void resets.close());
@@ -107,14 +110,19 @@ const FAULTS: Record<string, Fault> = {
     await peer.send(http("200 OK", "{}", { connection: "close" }));
   },
   kept,
-  whole: (peer, framing) => sendLog(peer, framing, true),
-  cut: (peer, framing) => sendLog(peer, framing, false),
-  /** Closes the connection while the rest of the log is waited for. */
-  async "cut-late"(peer, framing) {
-    await sendLog(peer, framing, false);
-    await delay(100);
+  whole: (peer, framing) => sendLog(peer, framing, 1),
+  cut: (peer, framing) => sendLog(peer, framing, 0.5),
+  /** Closes the connection on request. */
+  async "cut-late"(peer, framing, request) {
+    await sendLog(peer, framing, 0.001); // Bun 1.2 would report a longer one
+    const [id = ""] = request.match(/[\da-f]{8}(-[\da-f]+){4}/) ?? [];
+    const cut = new Promise<void>((resolve) => cuts.set(id, resolve));
+    await Promise.race([cut, peer.abandoned()]);
   },
 };
+
+/** Functions that cut logs, by the ids in their paths. */
+const cuts = new Map<string, () => void>();
 
 /**
  * Promises to keep the connection of a request for `info`, and closes it when
@@ -150,30 +158,27 @@ const FRAMINGS: Record<string, (length: number) => string[]> = {
   "end of the connection": () => ["connection: close"],
 };
 
-/** Sends a log or its first half; `gzip, chunks` compresses it. */
+/** Sends this part of a log; `gzip, chunks` compresses it. */
 async function sendLog(
   peer: Peer,
   name: string,
-  isWhole: boolean,
+  part: number,
 ): Promise<void> {
   const framing = name.replace("gzip, ", "");
   const isGzip = framing !== name; // marks an end of its own
   const full = isGzip ? await LOG_GZIP : LOG;
-  const sent = isWhole ? full : half(full);
-  const headers = FRAMINGS[framing]?.((isGzip ? sent : full).length) ?? [];
+  const sent = full.subarray(0, full.length * part);
+  const headers = FRAMINGS[framing]?.((isGzip ? sent : full).length);
+  if (!headers) throw new Error(`Unknown framing: ${name}`);
   if (isGzip) headers.push("content-encoding: gzip");
   const version = framing.endsWith("1.0") ? "1.0" : "1.1";
   const body = [sent];
   if (framing.startsWith("chunks")) {
-    const end = isWhole || isGzip ? "0\r\n\r\n" : "";
+    const end = part === 1 || isGzip ? "0\r\n\r\n" : "";
     body.unshift(encode(`${sent.length.toString(16)}\r\n`));
     body.push(encode(`\r\n${end}`));
   }
   await peer.send(head(...headers).replace("1.1", version), ...body);
-}
-
-function half(bytes: Bytes): Bytes {
-  return bytes.subarray(0, bytes.length / 2);
 }
 
 function head(...headers: string[]): string {
