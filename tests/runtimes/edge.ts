@@ -6,12 +6,12 @@
  * Reads what to open from the environment, prints the ports as JSON, and ends
  * with its standard input.
  */
-import { createServer as createHttpServer, request } from "node:http";
-import { createSecureServer, type ServerHttp2Stream } from "node:http2";
-import { type AddressInfo, connect, type Server } from "node:net";
+import http from "node:http";
+import http2, { type ServerHttp2Stream } from "node:http2";
+import net, { type AddressInfo } from "node:net";
 import process from "node:process";
 import { addAbortSignal, type Duplex } from "node:stream";
-import { createServer, type TlsOptions } from "node:tls";
+import tls, { type TlsOptions } from "node:tls";
 import { LOG_LINES } from "./kit.ts";
 
 /** What to open; the hidden host and HTTP/2 use the TLS server `good`. */
@@ -28,7 +28,7 @@ const HIDDEN = "decapod.invalid";
 const LOG = LOG_LINES.join("\n") + "\n";
 const edge: Edge = JSON.parse(process.env.EDGE ?? "{}");
 
-async function listen(server: Server): Promise<number> {
+async function listen(server: net.Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
   const { port } = server.address() as AddressInfo;
   return port;
@@ -36,7 +36,7 @@ async function listen(server: Server): Promise<number> {
 
 /** Connects a socket with a port. */
 function forward(socket: Duplex, port: number): Duplex {
-  const upstream = connect(port, HOST);
+  const upstream = net.connect(port, HOST);
   socket.on("error", () => upstream.destroy());
   upstream.on("error", () => socket.destroy());
   socket.pipe(upstream).pipe(socket);
@@ -52,7 +52,7 @@ const RESETS: Record<string, (stream: ServerHttp2Stream) => void> = {
 
 const ports: Record<string, number> = {};
 for (const [name, options] of Object.entries(edge.tls)) {
-  const server = createServer(
+  const server = tls.createServer(
     { ...options, ALPNProtocols: ["http/1.1"] },
     (socket) => forward(socket, edge.upstream),
   );
@@ -61,8 +61,8 @@ for (const [name, options] of Object.entries(edge.tls)) {
 }
 
 /** Ends the stream of a log in the middle, with the code that is in the path. */
-const http2 = createSecureServer({ ...edge.tls.good });
-http2.on("stream", (stream, { ":path": path }) => {
+const http2Server = http2.createSecureServer({ ...edge.tls.good });
+http2Server.on("stream", (stream, { ":path": path }) => {
   const reset = RESETS[path?.split("/")[1] ?? ""];
   stream.on("error", () => {});
   stream.respond({ ":status": 200, "content-type": "text/plain" });
@@ -70,10 +70,20 @@ http2.on("stream", (stream, { ":path": path }) => {
     stream.write(LOG.slice(0, LOG.length / 2), () => reset(stream));
   } else stream.end(LOG);
 });
-http2.on("sessionError", () => {});
-ports.http2 = await listen(http2);
+http2Server.on("sessionError", () => {});
+ports.http2 = await listen(http2Server);
 
-const proxy = createHttpServer((incoming, outgoing) => {
+/** Resets the connection within a log without a length. */
+const resets = net.createServer((socket) => {
+  socket.on("error", () => {});
+  const head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
+  socket.once("data", () => {
+    socket.write(head + LOG.slice(0, 999), () => socket.resetAndDestroy());
+  });
+});
+ports.resets = await listen(resets);
+
+const proxy = http.createServer((incoming, outgoing) => {
   const { hostname, pathname, search } = new URL(incoming.url ?? "");
   if (hostname !== HIDDEN) {
     outgoing.writeHead(502).end("The proxy knows one host only");
@@ -81,7 +91,7 @@ const proxy = createHttpServer((incoming, outgoing) => {
   }
   const { method, headers } = incoming;
   const target = { host: HOST, port: edge.upstream, path: pathname + search };
-  incoming.pipe(request({ ...target, method, headers }, (response) => {
+  incoming.pipe(http.request({ ...target, method, headers }, (response) => {
     outgoing.writeHead(response.statusCode ?? 502, response.headers);
     response.pipe(outgoing);
   }));

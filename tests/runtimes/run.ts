@@ -250,7 +250,7 @@ async function prepare(node: string) {
     rejectUnauthorized: true,
   };
   const stack = new AsyncDisposableStack();
-  const { open, port, urls } = stack.use(await openServers());
+  const { open, port, servers, faults } = stack.use(await openServers());
   const path = open();
   const { ports } = stack.use(
     await startEdge(node, {
@@ -281,7 +281,9 @@ async function prepare(node: string) {
   };
   return {
     settings: {
-      ...urls,
+      servers,
+      faults,
+      resets: `http://127.0.0.1:${ports.resets}`,
       proxy: `http://127.0.0.1:${ports.proxy}`,
       behindProxy: `decapod.invalid${path}`,
       http2: `https://localhost:${ports.http2}`,

@@ -1,11 +1,7 @@
 /** The servers that the suite talks to, on loopback sockets. */
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { StandIn, type StandInOptions } from "../standin/mod.ts";
 import { http, type Peer, RawServer } from "../support/raw.ts";
 import { type CannedResponse, LOG_LINES, type Received } from "./kit.ts";
-
-type ServerOptions = StandInOptions & { clusters?: number };
 
 /** Opens stand-in servers, each below its own path, and servers with faults. */
 export async function openServers() {
@@ -13,7 +9,7 @@ export async function openServers() {
   const opened = new Map<string, ReturnType<typeof standInServer>>();
   const faults = stack.use(new RawServer(fail));
   /** Opens a stand-in server and returns its path. */
-  const open = (options: ServerOptions = {}) => {
+  const open = (options: StandInOptions = {}) => {
     const path = `/s${opened.size + 1}`;
     opened.set(path, standInServer(options));
     return path;
@@ -40,24 +36,11 @@ export async function openServers() {
   );
   stack.defer(() => server.shutdown());
   stack.defer(() => opened.forEach(({ release }) => release()));
-  const resets = createServer((socket) => {
-    socket.on("error", () => {});
-    socket.once("data", () => {
-      socket.write(head("connection: close"));
-      socket.write(LOG.subarray(0, 999), () => socket.resetAndDestroy());
-    });
-  });
-  stack.defer(() => void resets.close());
-  await once(resets.listen(0, "127.0.0.1"), "listening");
-  const address = resets.address() as AddressInfo;
   return {
     open,
     port: server.addr.port,
-    urls: {
-      servers: `http://127.0.0.1:${server.addr.port}`,
-      faults: faults.url,
-      resets: `http://127.0.0.1:${address.port}`,
-    },
+    servers: `http://127.0.0.1:${server.addr.port}`,
+    faults: faults.url,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -187,9 +170,8 @@ function head(...headers: string[]): string {
 }
 
 /** A stand-in server, what it received and which responses to replace. */
-function standInServer({ clusters = 0, ...options }: ServerOptions) {
+function standInServer(options: StandInOptions) {
   const standIn = new StandIn({ discoveryDelay: 0, ...options });
-  standIn.seedClusters(clusters);
   const received: Received[] = [];
   let responses: CannedResponse[] = [];
   let held = Promise.withResolvers<void>();
