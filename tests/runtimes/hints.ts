@@ -33,7 +33,7 @@ function hints(settings: Settings): Record<string, Hint> {
       kinds: ["deno"],
       flags: ["--allow-read"],
     },
-    "docs/runtimes.md, client certificate and undici": {
+    "docs/runtimes.md, client certificate, Bun and Node": {
       ...mutual,
       kinds: ["bun", "node"],
     },

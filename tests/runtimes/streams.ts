@@ -204,11 +204,8 @@ async function readLines(client: Client, atFirst?: () => Promise<unknown>) {
 async function assertWhole(client: Client): Promise<void> {
   const text = await client.getExecutionLog("id");
   const { lines } = await readLines(client);
-  const { length } = LOG_LINES;
-  assertEquals([text.trimEnd().split("\n").length, lines.length], [
-    length,
-    length,
-  ]);
+  const counts = [text.trimEnd().split("\n").length, lines.length];
+  assertEquals(counts, [LOG_LINES.length, LOG_LINES.length]);
 }
 
 async function assertCut(client: Client): Promise<void> {
