@@ -59,8 +59,10 @@ export async function npmForm(
     const options = { compilerOptions, fileName: path };
     const script = typescript.transpileModule(text, options);
     made.set(`${module}.js`, rename(script.outputText));
-    const types = typescript.transpileDeclaration(text, options);
-    made.set(`${TYPES}${module}.d.ts`, rename(types.outputText));
+    const types = typescript.transpileDeclaration(text, options).outputText
+      // Without its libraries, TypeScript declares such methods twice.
+      .replace(/^ +\[Symbol\.\w+\]: .*\n/gm, "");
+    made.set(`${TYPES}${module}.d.ts`, rename(types));
   }
   const manifest = {
     name: npmName(name),
