@@ -250,7 +250,7 @@ async function prepare(node: string) {
     rejectUnauthorized: true,
   };
   const stack = new AsyncDisposableStack();
-  const { open, port, servers, faults } = stack.use(await openServers());
+  const { open, port, servers, faults } = stack.use(openServers());
   const path = open();
   const { ports } = stack.use(
     await startEdge(node, {

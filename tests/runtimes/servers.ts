@@ -4,7 +4,7 @@ import { http, type Peer, RawServer } from "../support/raw.ts";
 import { type CannedResponse, LOG_LINES, type Received } from "./kit.ts";
 
 /** Opens stand-in servers, each below its own path, and servers with faults. */
-export async function openServers() {
+export function openServers() {
   const stack = new AsyncDisposableStack();
   const opened = new Map<string, ReturnType<typeof standInServer>>();
   const faults = stack.use(new RawServer(fail));
