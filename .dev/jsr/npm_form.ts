@@ -3,20 +3,16 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { packed } from "../files.ts";
 
+/** Compiles one module, as TypeScript does. */
+type Transpile = (
+  text: string,
+  options: { compilerOptions: object; fileName: string },
+) => { outputText: string };
+
 /** The parts of the TypeScript compiler that are used. */
 export interface TypeScript {
-  createCompilerHost(options: object): CompilerHost;
-  createProgram(roots: string[], options: object, host: CompilerHost): {
-    emit(
-      target: undefined,
-      write: (path: string, text: string) => void,
-    ): unknown;
-  };
-}
-
-interface CompilerHost {
-  fileExists(path: string): boolean;
-  readFile(path: string): string | undefined;
+  transpileModule: Transpile;
+  transpileDeclaration: Transpile;
 }
 
 /** One published version: the text of each file by its path. */
@@ -27,13 +23,6 @@ export interface Published {
   files: Map<string, string>;
 }
 
-/** A package for npm. */
-export interface NpmPackage {
-  /** The registry's description of the package. */
-  document(registry: string): object;
-  tarball: Uint8Array<ArrayBuffer>;
-}
-
 /** The folder of the generated types, as in JSR's packages. */
 const TYPES = "/_dist";
 
@@ -42,11 +31,12 @@ const SPECIFIER = /(\bfrom\s*|\bimport\s*\(?\s*)(["'])([^"'\n]+)\2/g;
 
 const JSR = /^jsr:\/?(@[^/]+\/[^/@]+)(?:@([^/]+))?(\/.*)?$/;
 
-/** Creates the npm form of a package. */
+/** Creates a package for npm: its archive and the registry's description. */
 export async function npmForm(
   { name, version, exports, files }: Published,
   typescript: TypeScript,
-): Promise<NpmPackage> {
+  registry: string,
+) {
   const dependencies: Record<string, string> = {};
   const rename = (text: string) =>
     text.replace(SPECIFIER, (all, before, quote, specifier: string) => {
@@ -63,9 +53,16 @@ export async function npmForm(
   for (const [path, text] of files) {
     if (path === "/package.json") continue;
     made.set(path, /\.[jt]s$/.test(path) ? rename(text) : text);
-  }
-  for (const [path, text] of compile(files, typescript)) {
-    made.set(path.endsWith(".d.ts") ? TYPES + path : path, rename(text));
+    const [, module] = path.match(/^(.*)(?<!\.d)\.ts$/) ?? [];
+    if (!module) continue;
+    const compilerOptions = { target: "esnext", verbatimModuleSyntax: true };
+    const options = { compilerOptions, fileName: path };
+    const script = typescript.transpileModule(text, options);
+    made.set(`${module}.js`, rename(script.outputText));
+    const types = typescript.transpileDeclaration(text, options).outputText
+      // Without its libraries, TypeScript declares such methods twice.
+      .replace(/^ +\[Symbol\.\w+\]: .*\n/gm, "");
+    made.set(`${TYPES}${module}.d.ts`, rename(types));
   }
   const manifest = {
     name: npmName(name),
@@ -84,61 +81,19 @@ export async function npmForm(
     _jsr_revision: 0,
   };
   made.set("/package.json", JSON.stringify(manifest, null, 2));
-  const tarball = await packed(made);
-  const digest = (hash: string, form: "base64" | "hex") =>
-    createHash(hash).update(tarball).digest(form);
-  return {
-    tarball,
-    document: (registry) => ({
-      name: manifest.name,
-      "dist-tags": { latest: version },
-      versions: {
-        [version]: {
-          ...manifest,
-          dist: {
-            tarball: `${registry}~/${manifest.name.slice("@jsr/".length)}.tgz`,
-            shasum: digest("sha1", "hex"),
-            integrity: `sha512-${digest("sha512", "base64")}`,
-          },
-        },
-      },
-    }),
+  const archive = await packed(made);
+  const digest = createHash("sha512").update(archive).digest("base64");
+  const tarball = `${registry}~/${manifest.name.slice("@jsr/".length)}.tgz`;
+  const dist = { tarball, integrity: `sha512-${digest}` };
+  const document = {
+    name: manifest.name,
+    "dist-tags": { latest: version },
+    versions: { [version]: { ...manifest, dist } },
   };
+  return { archive, document };
 }
 
 /** `@std/yaml` is `@jsr/std__yaml` on npm. */
 function npmName(name: string): string {
   return `@jsr/${name.slice(1).replace("/", "__")}`;
-}
-
-/** Compiles the modules to JavaScript and types, by path. */
-function compile(
-  files: Map<string, string>,
-  typescript: TypeScript,
-): Map<string, string> {
-  const modules = [...files.keys()].filter((path) =>
-    path.endsWith(".ts") && !path.endsWith(".d.ts")
-  );
-  const options = {
-    target: 99, // esnext
-    module: 99,
-    moduleResolution: 100, // bundler
-    declaration: true,
-    rewriteRelativeImportExtensions: true,
-    verbatimModuleSyntax: true,
-    types: [],
-  };
-  // The folder does not exist: only the package's own files are visible.
-  const root = `/${crypto.randomUUID()}`;
-  const own = (path: string) => files.get(path.slice(root.length));
-  const host = typescript.createCompilerHost(options);
-  const { fileExists, readFile } = host;
-  host.fileExists = (path) =>
-    path.startsWith(root) ? own(path) !== undefined : fileExists(path);
-  host.readFile = (path) => path.startsWith(root) ? own(path) : readFile(path);
-  const made = new Map<string, string>();
-  // `deno publish` has checked the types.
-  typescript.createProgram(modules.map((path) => root + path), options, host)
-    .emit(undefined, (path, text) => made.set(path.slice(root.length), text));
-  return made;
 }

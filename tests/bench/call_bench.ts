@@ -3,7 +3,7 @@
 import { load, provideTools } from "../../.dev/tools.ts";
 import { StandIn } from "../standin/mod.ts";
 import { register, type Target, type Way } from "./contest.ts";
-import { carefulFetch, plainFetch, serveAnswers } from "./site.ts";
+import { carefulFetch, plainFetch, serveCached } from "./site.ts";
 
 /** How many calls run concurrently. */
 const CONCURRENCY = 32;
@@ -28,7 +28,7 @@ interface Model {
 
 const standIn = new StandIn({ servers: 0 });
 const id = String(standIn.seedUsers(1)[0]?.id);
-const { url, client, headers } = await serveAnswers(standIn);
+const { url, client, headers } = await serveCached(standIn);
 const model = `${url}/v1/user/${id}/`;
 
 const tools = await provideTools();

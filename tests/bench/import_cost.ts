@@ -5,9 +5,8 @@
  */
 
 import { denoConsumer } from "../../.dev/jsr/consumers.ts";
-import { JsrServer, publish } from "../../.dev/jsr/server.ts";
-import { standInRegistry } from "../../.dev/registry.ts";
-import { load, provideTools } from "../../.dev/tools.ts";
+import { openRegistry } from "../../.dev/jsr/server.ts";
+import { provideTools } from "../../.dev/tools.ts";
 import { compete, type Times } from "./contest.ts";
 
 const USER = `import { Client } from "@decapod/decapodlib";
@@ -16,11 +15,7 @@ new Client("https://decapod.example", { login: "root", password: "root" });
 
 /** The times of both scripts. */
 export async function importCost(pairs: number): Promise<Times> {
-  await using server = new JsrServer(
-    await standInRegistry(),
-    load(await provideTools(), "typescript"),
-  );
-  await publish(server);
+  await using server = await openRegistry(await provideTools());
   await using consumer = await denoConsumer(server);
   await consumer.write("with.ts", USER);
   await consumer.write("without.ts", "");

@@ -3,7 +3,7 @@
 import { delay } from "@std/async/delay";
 import { StandIn } from "../standin/mod.ts";
 import { register } from "./contest.ts";
-import { carefulFetch, plainFetch, serveAnswers, type Site } from "./site.ts";
+import { carefulFetch, plainFetch, serveCached, type Site } from "./site.ts";
 
 const ITEMS = 10_000;
 const PER_PAGE = 100;
@@ -27,9 +27,9 @@ function standInOf(users: number): StandIn {
 }
 
 const standIn = standInOf(ITEMS);
-const fast = await serveAnswers(standIn);
-const slow = await serveAnswers(standIn, DELAY);
-const { url, client, headers } = await serveAnswers(standInOf(USERS));
+const fast = await serveCached(standIn);
+const slow = await serveCached(standIn, DELAY);
+const { url, client, headers } = await serveCached(standInOf(USERS));
 const pageUrl = `${url}/v1/user/?all=1`;
 const text = await (await fetch(pageUrl, { headers })).text();
 

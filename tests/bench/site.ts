@@ -18,18 +18,18 @@ export interface Site {
  *
  * @param latency The delay of each response in milliseconds.
  */
-export function serveAnswers(standIn: StandIn, latency = 0): Promise<Site> {
-  const answers = new Map<string, [Uint8Array<ArrayBuffer>, Headers]>();
+export function serveCached(standIn: StandIn, latency = 0): Promise<Site> {
+  const cache = new Map<string, [Uint8Array<ArrayBuffer>, Headers]>();
   return serve(async ({ url, headers }) => {
-    let answer = answers.get(url);
-    if (answer === undefined) {
+    let cached = cache.get(url);
+    if (cached === undefined) {
       const response = await standIn.fetch(url, { headers });
-      answer = [await response.bytes(), response.headers];
-      answers.set(url, answer);
+      cached = [await response.bytes(), response.headers];
+      cache.set(url, cached);
     }
     if (latency > 0) await delay(latency);
-    const [bytes, answered] = answer;
-    return new Response(bytes, { headers: answered });
+    const [bytes, cachedHeaders] = cached;
+    return new Response(bytes, { headers: cachedHeaders });
   }, standIn);
 }
 

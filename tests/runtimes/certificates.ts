@@ -27,122 +27,104 @@ export interface Authority extends Identity {
 
 const DAY = 24 * 60 * 60 * 1000;
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const { subtle } = crypto;
 
 /** Creates a certificate, signed by the issuer or self-signed. */
 export async function issue(
   name: string,
-  options: CertificateOptions = {},
-  issuer?: Authority,
-): Promise<Authority> {
-  const keys = await crypto.subtle.generateKey(ALGORITHM, true, [
-    "sign",
-    "verify",
-  ]);
-  const {
+  {
     names = [],
     ca = false,
     from = new Date(Date.now() - DAY),
     until = new Date(Date.now() + DAY),
-  } = options;
-  const signature = sequence(oid("2a8648ce3d040302")); // ECDSA with SHA-256
+  }: CertificateOptions = {},
+  issuer?: Authority,
+): Promise<Authority> {
+  const keys = await subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+  const signature = sequence(der(0x06, "2a8648ce3d040302")); // ECDSA with SHA-256
+  const basicConstraints = ca ? [extension("551d13", "0101ff")] : [];
+  const alternatives = names.length > 0
+    ? [extension("551d11", ...names.map(alternativeName))]
+    : [];
   const body = sequence(
-    tagged(0xa0, integer(Uint8Array.of(2))), // X.509 version 3
-    integer(crypto.getRandomValues(new Uint8Array(8))),
+    der(0xa0, integer("02")), // X.509 version 3
+    integer(hex(crypto.getRandomValues(new Uint8Array(8)))),
     signature,
     commonName(issuer?.name ?? name),
     sequence(time(from), time(until)),
     commonName(name),
-    new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey)),
-    tagged(
-      0xa3,
-      sequence(
-        ...ca ? [extension("551d13", sequence(Uint8Array.of(1, 1, 255)))] : [],
-        ...names.length > 0
-          ? [extension("551d11", sequence(...names.map(alternativeName)))]
-          : [],
-      ),
-    ),
+    hex(await subtle.exportKey("spki", keys.publicKey)),
+    der(0xa3, sequence(...basicConstraints, ...alternatives)),
   );
-  const signed = await crypto.subtle.sign(
-    ALGORITHM,
-    (issuer?.keys ?? keys).privateKey,
-    body,
+  const { privateKey } = issuer?.keys ?? keys;
+  const signed = hex(
+    await subtle.sign(ALGORITHM, privateKey, Buffer.from(body, "hex")),
   );
-  const [r, s] = [signed.slice(0, 32), signed.slice(32)]
-    .map((half) => integer(new Uint8Array(half)));
-  const certificate = sequence(
-    body,
-    signature,
-    tagged(0x03, Uint8Array.of(0), sequence(r ?? body, s ?? body)),
-  );
-  const key = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
+  const numbers = [signed.slice(0, 64), signed.slice(64)].map(integer);
+  const bits = der(0x03, "00", sequence(...numbers));
+  const key = await subtle.exportKey("pkcs8", keys.privateKey);
   return {
     name,
     keys,
-    cert: pem("CERTIFICATE", certificate),
-    key: pem("PRIVATE KEY", new Uint8Array(key)),
+    cert: pem("CERTIFICATE", sequence(body, signature, bits)),
+    key: pem("PRIVATE KEY", hex(key)),
   };
 }
 
-function pem(label: string, der: Uint8Array): string {
-  const base64 = Buffer.from(der).toString("base64").replace(/.{64}/g, "$&\n");
-  return `-----BEGIN ${label}-----\n${base64.trimEnd()}\n-----END ${label}-----\n`;
+function pem(label: string, der: string): string {
+  const base64 = Buffer.from(der, "hex").toString("base64");
+  const lines = base64.match(/.{1,64}/g)?.join("\n");
+  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
-// The DER encoding, as far as it is needed here.
+// The DER encoding in hexadecimal digits, as far as it is needed here.
 
-type Bytes = Uint8Array<ArrayBuffer>;
+function hex(bytes: ArrayBuffer | Uint8Array): string {
+  return Buffer.from(new Uint8Array(bytes)).toString("hex");
+}
 
-function tagged(tag: number, ...parts: Bytes[]): Bytes {
-  const size = parts.reduce((total, { length }) => total + length, 0);
+/** A value: its tag, its length and its parts. */
+function der(tag: number, ...parts: string[]): string {
+  const value = parts.join("");
+  const size = value.length / 2;
   const length = size < 128
     ? [size]
     : size < 256
     ? [0x81, size]
     : [0x82, size >> 8, size & 255];
-  return Uint8Array.from(
-    [tag, ...length, ...parts.flatMap((part) => [...part])],
-  );
+  return hex(Uint8Array.of(tag, ...length)) + value;
 }
 
-function sequence(...parts: Bytes[]): Bytes {
-  return tagged(0x30, ...parts);
+function sequence(...parts: string[]): string {
+  return der(0x30, ...parts);
 }
 
-/** A number from its bytes, never negative. */
-function integer(bytes: Uint8Array): Bytes {
-  const start = bytes.findIndex((byte) => byte !== 0);
-  const digits = [...bytes.slice(Math.max(start, 0))];
-  return tagged(
-    0x02,
-    Uint8Array.from((digits[0] ?? 0) > 127 ? [0, ...digits] : digits),
-  );
+/** A number, never negative and without leading zeros. */
+function integer(digits: string): string {
+  const short = digits.replace(/^(00)+(?=..)/, "");
+  return der(0x02, short < "8" ? short : `00${short}`);
 }
 
-function oid(hex: string): Bytes {
-  return tagged(0x06, Uint8Array.from(Buffer.from(hex, "hex")));
+function text(tag: number, value: string): string {
+  return der(tag, Buffer.from(value).toString("hex"));
 }
 
-function text(tag: number, value: string): Bytes {
-  return tagged(tag, new TextEncoder().encode(value));
+function commonName(name: string): string {
+  return sequence(der(0x31, sequence(der(0x06, "550403"), text(0x0c, name))));
 }
 
-function commonName(name: string): Bytes {
-  return sequence(tagged(0x31, sequence(oid("550403"), text(0x0c, name))));
-}
-
-function time(date: Date): Bytes {
+function time(date: Date): string {
   const digits = date.toISOString().replace(/\D/g, "").slice(2, 14);
   return text(0x17, `${digits}Z`);
 }
 
-function extension(hex: string, value: Bytes): Bytes {
-  return sequence(oid(hex), tagged(0x04, value));
+function extension(id: string, ...parts: string[]): string {
+  return sequence(der(0x06, id), der(0x04, sequence(...parts)));
 }
 
-function alternativeName(name: string): Bytes {
-  if (name === "::1") return tagged(0x87, new Uint8Array(16).fill(1, 15));
+function alternativeName(name: string): string {
+  if (name === "::1") return der(0x87, "1".padStart(32, "0"));
   return /^[\d.]+$/.test(name)
-    ? tagged(0x87, Uint8Array.from(name.split(".").map(Number)))
+    ? der(0x87, hex(Uint8Array.from(name.split("."), Number)))
     : text(0x82, name);
 }

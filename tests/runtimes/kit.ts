@@ -3,6 +3,8 @@
  * servers at the other end of the socket. Only what every runtime has.
  */
 
+import type { CloudConfigOptions } from "@decapod/decapodlib";
+
 /** A runtime, whatever its version. */
 export type Runtime = "bun" | "deno" | "node" | "workerd";
 
@@ -13,17 +15,18 @@ export interface Settings {
   servers: string;
   /** The URL of the server that sends faulty responses. */
   faults: string;
-  /** What `generateCloudConfig` has to return. */
-  cloudConfig: string;
+  /** The URL of the server that resets connections within a log. */
+  resets: string;
+  /** The URL of the HTTP/2 server. */
+  http2: string;
+  /** The URL of the proxy. */
+  proxy: string;
+  /** Host and path that only the proxy can reach. */
+  behindProxy: string;
   /** URLs of TLS servers, by what is special about them. */
   tls: Record<
-    | "elsewhere"
-    | "expired"
-    | "future"
-    | "good"
-    | "self"
-    | "requiresCertificate"
-    | "requiresCertificate12",
+    | ("elsewhere" | "expired" | "future" | "good" | "self")
+    | ("requiresCertificate" | "requiresCertificate12"),
     string
   >;
   /** Certificates and keys, as PEM text. */
@@ -31,12 +34,10 @@ export interface Settings {
     "ca" | "cert" | "key" | "otherCa" | "otherCert" | "otherKey" | "self",
     string
   >;
-  /** The URL of the proxy. */
-  proxy: string;
-  /** Host and path that only the proxy can reach. */
-  behindProxy: string;
-  /** The URL of the HTTP/2 server. */
-  http2: string;
+  /** What `generateCloudConfig` has to return. */
+  cloudConfig: { options: CloudConfigOptions; text: string };
+  /** Whether a cut log is an error, by the framing of its response. */
+  cutLogs: Record<string, string>;
 }
 
 /** How a test ended. */
@@ -62,13 +63,12 @@ export const ALL: Runtime[] = [...WITH_TLS, "workerd"];
 
 const tests: Test[] = [];
 let current = "";
+let chosen: readonly Runtime[] = ALL;
 
 /** Begins a section: the tests below are counted under this name. */
 export function section(name: string): void {
   current = name;
 }
-
-let chosen: readonly Runtime[] = ALL;
 
 /** Limits the next test to some runtimes. */
 export function only(...runtimes: Runtime[]): void {
@@ -108,16 +108,6 @@ export async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
     .finally(() => clearTimeout(timer));
 }
 
-/** A promise that is resolved from outside. */
-export function deferred<T = void>(): {
-  promise: Promise<T>;
-  resolve: (value: T) => void;
-} {
-  let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>((resolvePromise) => resolve = resolvePromise);
-  return { promise, resolve };
-}
-
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause === undefined
@@ -139,14 +129,6 @@ export function assertEquals(actual: unknown, expected: unknown): void {
   assert(left === right, `Expected ${right}, got ${left}`);
 }
 
-/** Fails unless the text matches. */
-export function assertMatch(text: string, pattern: RegExp): void {
-  assert(
-    pattern.test(text),
-    `Expected ${pattern}, got ${JSON.stringify(text)}`,
-  );
-}
-
 /** Fails unless the work throws an error of this class. */
 export async function assertRejects<E extends Error>(
   work: () => unknown,
@@ -155,10 +137,9 @@ export async function assertRejects<E extends Error>(
 ): Promise<E> {
   const error = await rejection(work);
   assert(
-    error instanceof Class,
-    `Expected a ${Class.name}, got ${describe(error)}`,
+    error instanceof Class && pattern.test(error.message),
+    `Expected a ${Class.name}, ${pattern}, got ${describe(error)}`,
   );
-  assertMatch(error.message, pattern);
   return error;
 }
 
@@ -180,58 +161,6 @@ export interface Received {
   body: unknown;
 }
 
-/** A stand-in server that belongs to one test. */
-export class Server {
-  /** The base URL for a client. */
-  readonly url: string;
-
-  constructor(url: string) {
-    this.url = url;
-  }
-
-  /** The requests so far, in order. */
-  async received(): Promise<Received[]> {
-    const response = await fetch(`${this.url}/control/received`);
-    return JSON.parse(await response.text());
-  }
-
-  /** The same, each as `GET /v1/cluster/`. */
-  async requests(): Promise<string[]> {
-    return (await this.received())
-      .map(({ method, path }) => `${method} ${path}`);
-  }
-
-  /** Calls a method of the stand-in server or reads a property. */
-  async do<T>(member: string, ...args: unknown[]): Promise<T> {
-    const response = await this.#post("do", { member, args });
-    return JSON.parse(await response.text());
-  }
-
-  /** Overrides the responses to the next requests, one after another. */
-  async respondWith(...responses: CannedResponse[]): Promise<void> {
-    await this.#post("responses", responses);
-  }
-
-  /** Waits until a response is held back. */
-  async held(): Promise<void> {
-    await this.#post("held");
-  }
-
-  /** Sends the responses that are held back. */
-  async release(): Promise<void> {
-    await this.#post("release");
-  }
-
-  async #post(control: string, body: unknown = {}): Promise<Response> {
-    const response = await fetch(`${this.url}/control/${control}`, {
-      method: "POST",
-      body: JSON.stringify(body),
-    });
-    if (response.ok) return response;
-    throw new Error(`The server failed: ${await response.text()}`);
-  }
-}
-
 /** A response that replaces that of the stand-in server. */
 export interface CannedResponse {
   /** Only for requests with this method. Defaults to any. */
@@ -244,16 +173,57 @@ export interface CannedResponse {
   isHeld?: boolean;
 }
 
+async function post<T>(url: string, body: unknown = {}): Promise<T> {
+  const init = { method: "POST", body: JSON.stringify(body) };
+  const response = await fetch(url, init);
+  const text = await response.text();
+  assert(response.ok, `The server failed: ${text}`);
+  return JSON.parse(text);
+}
+
+/** A stand-in server that belongs to one test; `url` is for its clients. */
+export function serverAt(url: string) {
+  const control = `${url}/control`;
+  const received = () => post<Received[]>(`${control}/received`);
+  return {
+    url,
+    /** The requests so far, in order. */
+    received,
+    /** The same, each as `GET /v1/cluster/`. */
+    requests: async () =>
+      (await received()).map(({ method, path }) => `${method} ${path}`),
+    /** Calls a method of the stand-in server or reads a property. */
+    do: <T>(member: string, ...args: unknown[]) =>
+      post<T>(`${control}/do`, { member, args }),
+    /** Overrides the responses to the next requests, one after another. */
+    respondWith: (...responses: CannedResponse[]) =>
+      post<null>(`${control}/responses`, responses),
+    /** Waits until a response is held back. */
+    held: () => post<null>(`${control}/held`),
+    /** Sends the responses that are held back. */
+    release: () => post<null>(`${control}/release`),
+  };
+}
+
+/** A stand-in server. */
+export type Server = ReturnType<typeof serverAt>;
+
 /** Opens a stand-in server with these options. */
 export async function openServer(
   { servers }: Settings,
   options: Record<string, unknown> = {},
 ): Promise<Server> {
-  const response = await fetch(`${servers}/open`, {
-    method: "POST",
-    body: JSON.stringify(options),
-  });
-  return new Server(`${servers}${await response.text()}`);
+  return serverAt(servers + await post<string>(`${servers}/open`, options));
+}
+
+/** Waits until no connection to the server with faults is open. */
+export function allClosed({ servers }: Settings): Promise<null> {
+  return post(`${servers}/closed`);
+}
+
+/** Cuts the log off that has this id in its path. */
+export function cutLog({ servers }: Settings, id: string): Promise<null> {
+  return post(`${servers}/cut`, id);
 }
 
 /** The lines of the log that the faulty server sends. */

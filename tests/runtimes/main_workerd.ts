@@ -1,15 +1,11 @@
-/** The Worker: `/` runs the suite, other paths use a client of the module. */
-import {
-  Client,
-  type ClientOptions,
-  type Cluster,
-  DecapodError,
-} from "@decapod/decapodlib";
-import { Server } from "./kit.ts";
+/** The Worker: runs the suite, or an action with the client of the module. */
+import { Client } from "@decapod/decapodlib";
+import { ACCOUNT } from "./clients.ts";
+import { serverAt } from "./kit.ts";
 import { lines } from "./suite.ts";
 
 /** What a request of the Worker does with the client of the module. */
-type Action = (client: Client) => Promise<unknown>;
+type Action = (client: Client) => unknown;
 
 /** Begin something and end the request before it ends. */
 const BEGIN: Record<string, Action> = {
@@ -21,57 +17,39 @@ const BEGIN: Record<string, Action> = {
 /** End within the request. */
 const CALL: Record<string, Action> = {
   "getUserSelf()": (client) => client.getUserSelf(),
-  "createCluster()": (client): Promise<Cluster> => client.createCluster("ceph"),
+  "createCluster()": (client) => client.createCluster("ceph"),
   "logout()": (client) => client.logout(),
 };
 
 /** The clients that all requests share, by the URL of their server. */
 const clients = new Map<string, Client>();
 
-function clientOf(url: string, timeout: number): Client {
-  const options: ClientOptions = { login: "root", password: "root", timeout };
+async function act(parameters: URLSearchParams): Promise<string> {
+  const { action = "", url = "", timeout } = Object.fromEntries(parameters);
+  const options = { ...ACCOUNT, timeout: Number(timeout) };
   const client = clients.get(url) ?? new Client(url, options);
   clients.set(url, client);
-  return client;
+  const begin = BEGIN[action.replace(" after a 401", "")];
+  if (begin) {
+    Promise.resolve(begin(client)).catch(() => {});
+    await serverAt(url).held();
+    return "begun";
+  }
+  await CALL[action]?.(client);
+  return "done";
 }
 
 export default {
   async fetch(request: Request, env: { SETTINGS: string }): Promise<Response> {
-    const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/") return runSuite(env.SETTINGS);
-    const action = searchParams.get("action") ?? "";
-    const timeout = Number(searchParams.get("timeout"));
-    const client = clientOf(searchParams.get("url") ?? "", timeout);
-    const begin = BEGIN[action];
-    if (begin) {
-      begin(client).catch(() => {});
-      await new Server(client.url).held();
-      return new Response("begun");
-    }
+    const { searchParams } = new URL(request.url);
     try {
-      await CALL[action]?.(client);
-      return new Response("done");
+      if (searchParams.has("action")) {
+        return new Response(await act(searchParams));
+      }
+      const all = await Array.fromAsync(lines(env.SETTINGS, "bundled"));
+      return new Response(all.join("\n"));
     } catch (error) {
-      const status = error instanceof DecapodError ? 502 : 500;
-      return new Response(
-        error instanceof Error ? error.stack : String(error),
-        {
-          status,
-        },
-      );
+      return new Response(error instanceof Error ? error.stack : "failed");
     }
   },
 };
-
-function runSuite(settings: string): Response {
-  const encoder = new TextEncoder();
-  const { readable, writable } = new TransformStream<Uint8Array>();
-  (async () => {
-    const writer = writable.getWriter();
-    for await (const line of lines(settings, "bundled")) {
-      await writer.write(encoder.encode(`${line}\n`));
-    }
-    await writer.close();
-  })();
-  return new Response(readable);
-}

@@ -1,8 +1,16 @@
-/** Each row of the table of operations, and calls that it cannot express. */
-import type { Cluster } from "@decapod/decapodlib";
+/** Each row of the table of operations, user-data and the environment. */
+import { Client, generateCloudConfig } from "@decapod/decapodlib";
 import { makeWorld, OPERATIONS, toWire, wireRequests } from "../operations.ts";
-import { ACCOUNT, connect, open } from "./clients.ts";
-import { assertEquals, openServer, section, test } from "./kit.ts";
+import { ACCOUNT, open } from "./clients.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  only,
+  section,
+  test,
+  WITH_TLS,
+} from "./kit.ts";
 
 section("methods");
 
@@ -10,11 +18,7 @@ for (const operation of OPERATIONS) {
   const symbol = operation.name.replace(/^\w+/, "$&()");
   test(`${symbol} sends its requests and returns the response`, async (settings) => {
     const { server, client } = await open(settings);
-    const world = await makeWorld(
-      client,
-      ACCOUNT.password,
-      (...args) => server.do(...args),
-    );
+    const world = await makeWorld(client, ACCOUNT.password, server.do);
     const { id: token } = await client.login();
     const { length } = await server.received();
     const { actual, expected } = await operation.verify(client, world);
@@ -26,30 +30,18 @@ for (const operation of OPERATIONS) {
   });
 }
 
-/** Editors of one cluster at the same time. */
-const EDITORS = 8;
-const EDITS = 10;
-
-test(`editCluster() loses no edit of ${EDITORS} editors whose writes overlap`, async (settings) => {
-  const server = await openServer(settings, { insertDuration: 2 });
-  const { id } = await connect(server).createCluster("0");
-  await Promise.all(Array.from({ length: EDITORS }, async () => {
-    const client = connect(server);
-    for (let edit = 0; edit < EDITS; edit++) {
-      await client.editCluster(id, (data) => ({
-        ...data,
-        name: String(Number(data.name) + 1),
-      }));
-    }
-  }));
-  const { data, version } = await connect(server).getCluster(id);
-  assertEquals(data.name, String(EDITORS * EDITS));
-  assertEquals(version, EDITORS * EDITS + 1);
+test("generateCloudConfig() returns the same bytes on each runtime", ({ cloudConfig: { options, text } }) => {
+  const isSame = generateCloudConfig(options) === text;
+  assert(isSame, "Expected the same text");
 });
 
-test("request() sends a body", async (settings) => {
-  const client = connect(await openServer(settings));
-  const body = { name: "ceph" };
-  const { data } = await client.request<Cluster>("POST", "cluster/", { body });
-  assertEquals(data.name, "ceph");
+only(...WITH_TLS);
+test("fromEnv() reads the environment", (settings) => {
+  assertEquals(Client.fromEnv().url, settings.servers);
+});
+
+only("workerd");
+test("fromEnv() names the bindings where there is no environment", async () => {
+  const bindings = /new Client\(env\.DECAPOD_URL, /;
+  await assertRejects(() => Client.fromEnv(), TypeError, bindings);
 });

@@ -1,19 +1,23 @@
-/** What programs on Node combine the client with. */
+/** Runs the suite on Node, whose fetch needs undici for TLS and proxies. */
+import { createRequire } from "node:module";
+import process from "node:process";
 import { Readable } from "node:stream";
 import { DecapodTimeoutError } from "@decapod/decapodlib";
 import { connect, connectToFault, open, seedExecution } from "./clients.ts";
 import {
-  assert,
   assertEquals,
   assertRejects,
   LOG_LINES,
   openServer,
   section,
+  type Settings,
   test,
 } from "./kit.ts";
+import { printResults } from "./suite.ts";
+import { undiciFetch } from "./tls.ts";
 
 /** What is used of the npm package undici. */
-export interface Undici {
+interface Undici {
   Agent: new (options: object) => object;
   ProxyAgent: new (options: object) => object;
   Headers: typeof Headers;
@@ -22,67 +26,78 @@ export interface Undici {
   setGlobalDispatcher(dispatcher: object): void;
 }
 
-/** Adds the tests of Node. */
-export function testNode(undici: Undici): void {
-  section("node");
+// Loads Node's own fetch, whose dispatcher undici would set otherwise.
+new Headers();
+const undici: Undici = createRequire(import.meta.url)("undici");
+const text = process.env.SETTINGS ?? "";
+const { pem, proxy }: Settings = JSON.parse(text);
 
-  for (const [limit, fault] of [["headers", "hang"], ["body", "hang-body"]]) {
-    test(`timeout of Node's own fetch for ${limit} is not retried`, async (settings) => {
-      const original = undici.getGlobalDispatcher();
-      const short = new undici.Agent({ [`${limit}Timeout`]: 100 });
-      undici.setGlobalDispatcher(short);
-      try {
-        let attempts = 0;
-        const client = connectToFault(settings, fault ?? "", {
-          onAttempt: () => attempts++,
-        });
-        await assertRejects(
-          () => client.getInfo(),
-          DecapodTimeoutError,
-          /own limit of 300 s .*pass a fetch with longer limits/,
-        );
-        assertEquals(attempts, 1);
-        const change = await assertRejects(
-          () => client.createCluster("one"),
-          DecapodTimeoutError,
-        );
-        assert(change.outcomeUnknown, "Expected an unknown outcome");
-      } finally {
-        undici.setGlobalDispatcher(original);
-      }
-    });
-  }
-
-  test("headers accept the Headers of undici", async (settings) => {
-    const { server, client } = await open(settings);
-    const headers = new undici.Headers([["X-One", "1"]]);
-    await client.getInfo({ headers });
-    const [request] = await server.received();
-    assertEquals(request?.headers["x-one"], "1");
-  });
-
-  test("fetch may return a response whose body is a stream of Node", async (settings) => {
-    const server = await openServer(settings);
-    const id = await seedExecution(server);
-    await server.do("setLog", id, LOG_LINES.join("\n"));
-    const options = {};
-    Object.assign(options, {
-      fetch: async (url: string, init: RequestInit) => {
-        const response = await fetch(url, init);
-        const text = await response.text();
-        return {
-          ok: response.ok,
-          status: response.status,
-          headers: response.headers,
-          body: Readable.from([text]),
-          text: () => Promise.resolve(text),
-        };
-      },
-    });
-    const client = connect(server, options);
-    assertEquals((await client.getUserSelf()).data.login, "root");
-    const lines: string[] = [];
-    for await (const line of client.streamExecutionLog(id)) lines.push(line);
-    assertEquals(lines, LOG_LINES);
-  });
+/** A fetch as the documentation shows it. */
+function fetchThrough(dispatcher: object) {
+  return (url: string, init: RequestInit) =>
+    undici.fetch(url, { ...init, dispatcher });
 }
+
+undiciFetch.tls = ({ verify = true, ...texts }) =>
+  fetchThrough(
+    new undici.Agent({ connect: { ...texts, rejectUnauthorized: verify } }),
+  );
+undiciFetch.proxy = fetchThrough(
+  new undici.ProxyAgent({ uri: proxy, requestTls: { ca: pem.ca } }),
+);
+
+section("node");
+
+test("timeout of Node's own fetch is not retried", async (settings) => {
+  const original = undici.getGlobalDispatcher();
+  const short = { headersTimeout: 100, bodyTimeout: 100 };
+  undici.setGlobalDispatcher(new undici.Agent(short));
+  const message = /own limit of 300 s .*pass a fetch with longer limits/;
+  let attempts = 0;
+  const options = { onAttempt: () => attempts++ };
+  try {
+    // At once: undici's timers take a second.
+    await Promise.all(["hang", "hang-body"].flatMap((fault) => {
+      const client = connectToFault(settings, fault, options);
+      const calls = [() => client.getInfo(), () => client.createCluster("one")];
+      return calls.map(async (call, index) => {
+        const error = await assertRejects(call, DecapodTimeoutError, message);
+        assertEquals(error.outcomeUnknown, index === 1);
+      });
+    }));
+    assertEquals(attempts, 4);
+  } finally {
+    undici.setGlobalDispatcher(original);
+  }
+});
+
+test("headers accept the Headers of undici", async (settings) => {
+  const { server, client } = await open(settings);
+  const headers = new undici.Headers([["X-One", "1"]]);
+  await client.getInfo({ headers });
+  const [request] = await server.received();
+  assertEquals(request?.headers["x-one"], "1");
+});
+
+test("fetch may return a response whose body is a stream of Node", async (settings) => {
+  const server = await openServer(settings);
+  const id = await seedExecution(server);
+  await server.do("setLog", id, LOG_LINES.join("\n"));
+  const options = {};
+  Object.assign(options, {
+    fetch: async (url: string, init: RequestInit) => {
+      const response = await fetch(url, init);
+      const { ok, status, headers } = response;
+      const text = await response.text();
+      const body = Readable.from([text]);
+      return { ok, status, headers, body, text: () => Promise.resolve(text) };
+    },
+  });
+  const client = connect(server, options);
+  assertEquals((await client.getUserSelf()).data.login, "root");
+  const lines: string[] = [];
+  for await (const line of client.streamExecutionLog(id)) lines.push(line);
+  assertEquals(lines, LOG_LINES);
+});
+
+await printResults(text, import.meta.resolve("@decapod/decapodlib"));

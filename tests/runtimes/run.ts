@@ -13,28 +13,30 @@ import {
   npmConsumer,
 } from "../../.dev/jsr/consumers.ts";
 import { type JsrServer, openRegistry } from "../../.dev/jsr/server.ts";
-import { type Output, run } from "../../.dev/process.ts";
+import { run } from "../../.dev/process.ts";
 import {
   load,
   provideProgram,
   provideTools,
   type Tools,
 } from "../../.dev/tools.ts";
-import config from "../../deno.json" with { type: "json" };
 import { generateCloudConfig } from "../../mod.ts";
-import { type CertificateOptions, issue } from "./certificates.ts";
-import { OPTIONS } from "./cloud_config.ts";
-import { checkHints } from "./hints.ts";
-import type { Result, Runtime, Settings } from "./kit.ts";
 import { startEdge } from "../support/edge.ts";
-import { Servers } from "./servers.ts";
+import { block, read } from "../support/markdown.ts";
+import { type CertificateOptions, issue } from "./certificates.ts";
+import { checkHints } from "./hints.ts";
+import type { Result, Settings } from "./kit.ts";
+import { openServers } from "./servers.ts";
 import type { End } from "./suite.ts";
 import { printTable } from "./table.ts";
-import { type Kind, type Target, TARGETS } from "./targets.ts";
+import { command, type Kind, NEWEST, type Target, TARGETS } from "./targets.ts";
 import { checkWithDeno, checkWithTypeScript } from "./types.ts";
 
 /** The time limit of a run of the suite, which takes seconds. */
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 300_000;
+
+/** Targets that run at the same time; each waits for half of its time. */
+const CONCURRENCY = navigator.hardwareConcurrency + 1;
 
 /** What all targets share. */
 interface World {
@@ -42,141 +44,78 @@ interface World {
   /** The newest Node, for tools. */
   node: string;
   registry: JsrServer;
-  settings: Settings;
+  settings: Omit<Settings, "runtime" | "cutLogs">;
+  /** The text of docs/runtimes.md. */
+  page: string;
+  readme: string;
+  /** Folders with the package and the suite, by their installer. */
+  consumers: Map<string, Promise<Consumer>>;
+  /** Deletes them. */
+  stack: AsyncDisposableStack;
 }
 
-/** One target, while the suite runs on it. */
-interface Running extends World {
-  target: Target;
-  /** The path of the runtime or compiler. */
-  program: string;
-  consumer: Consumer;
-}
+/** Installs the package and the suite; targets of one installer share them. */
+function provideConsumer(
+  world: World,
+  kind: Kind,
+  program: string,
+): Promise<Consumer> {
+  const isNpm = kind === "node" || kind === "typescript";
+  const installer = isNpm ? "npm" : program;
+  const consumer = world.consumers.get(installer) ?? create();
+  world.consumers.set(installer, consumer);
+  return consumer;
 
-/** How a kind of target installs and uses the package. */
-interface Use {
-  /** Makes the consumer's folder. */
-  consumer: (registry: JsrServer, program: string) => Promise<Consumer>;
-  /** Checks the types of the suite. */
-  types?: (running: Running) => Promise<Result[]>;
-  /** Runs the suite. */
-  run?: (running: Running) => Promise<Output>;
-  /** The arguments that run the probe with more flags. */
-  probe?: (flags: string[]) => string[];
-}
-
-const npm = (registry: JsrServer) =>
-  npmConsumer(registry, ["undici@7.30.2", "@types/node@20"]);
-
-const DENO_RUN = ["run", "--allow-net", "--allow-env", "--no-prompt"];
-
-const USES: Record<Kind, Use> = {
-  deno: {
-    consumer: denoConsumer,
-    types: ({ consumer }) => checkWithDeno(consumer),
-    run: (running) => runSuite(running, [...DENO_RUN, "runtimes/main.ts"]),
-    probe: (flags) => [...DENO_RUN, ...flags, "runtimes/probe.ts"],
-  },
-  bun: {
-    consumer: bunConsumer,
-    run: (running) => runSuite(running, ["run", "runtimes/main.ts"]),
-    probe: (flags) => ["run", ...flags, "runtimes/probe.ts"],
-  },
-  node: {
-    consumer: npm,
-    run: async (running) => {
-      await toJavaScript(running.tools, running.consumer);
-      return await runSuite(running, ["runtimes/main_node.js"]);
-    },
-    probe: (flags) => [...flags, "runtimes/probe.js"],
-  },
-  workerd: {
-    consumer: denoConsumer,
-    types: ({ consumer }) => checkWithDeno(consumer),
-    run: async (running) => {
-      const { consumer, node, target, tools } = running;
-      const entry = "runtimes/main_workerd.ts";
-      await consumer.deno(["bundle", "-o", "worker.js", entry]);
-      const script = fileURLToPath(new URL("workerd.ts", import.meta.url));
-      const args = [script, consumer.at("worker.js")];
-      return await runSuite({ ...running, program: node }, args, {
-        COMPATIBILITY_DATE: target.compatibilityDate ?? "",
-        TOOLS: join(tools.folder, "package.json"),
-        NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
-      });
-    },
-  },
-  typescript: {
-    consumer: npm,
-    types: ({ consumer, node, program }) =>
-      checkWithTypeScript(consumer, node, program),
-  },
-};
-
-function runSuite(
-  { program, consumer, settings, target }: Running,
-  args: string[],
-  more: Record<string, string> = {},
-): Promise<Output> {
-  const runtime = target.kind === "typescript" ? "node" : target.kind;
-  const env = { ...consumer.env, ...environment(settings, runtime), ...more };
-  const signal = AbortSignal.timeout(LIMIT_MS);
-  return run(program, args, { env, cwd: consumer.folder, signal });
-}
-
-/** The environment of the suite. */
-function environment(
-  settings: Settings,
-  runtime: Runtime,
-): Record<string, string> {
-  return {
-    SETTINGS: JSON.stringify({ ...settings, runtime }),
-    DECAPOD_URL: settings.servers,
-    DECAPOD_LOGIN: "root",
-    DECAPOD_PASSWORD: "root",
-    // On Node the proxy is set by a custom fetch.
-    ...(runtime !== "node" && {
-      HTTP_PROXY: settings.proxy,
-      HTTPS_PROXY: settings.proxy,
-      NO_PROXY: "127.0.0.1,localhost,255.255.255.255,nosuch.invalid",
-    }),
-  };
-}
-
-/** Copies the suite into a consumer's folder. */
-async function copySuite(consumer: Consumer): Promise<void> {
-  await Deno.mkdir(consumer.at("runtimes"));
-  const tests = new URL("../", import.meta.url);
-  for (const file of await suiteFiles()) {
-    await Deno.copyFile(new URL(file, tests), consumer.at(file));
+  async function create(): Promise<Consumer> {
+    const { registry, settings: { pem }, page, readme } = world;
+    const consumer = isNpm
+      ? await npmConsumer(registry, ["undici@7.30.2", "@types/node@20"])
+      : kind === "bun"
+      ? await bunConsumer(registry, program)
+      : await denoConsumer(registry, program);
+    world.stack.use(consumer);
+    await Deno.mkdir(consumer.at("runtimes"));
+    const tests = new URL("../", import.meta.url);
+    const suite = ["operations.ts"];
+    for await (const { name } of Deno.readDir(new URL("runtimes", tests))) {
+      suite.push(`runtimes/${name}`);
+    }
+    const files = {
+      "ca.pem": pem.ca,
+      "self.pem": pem.self,
+      "cert.pem": pem.cert,
+      "key.pem": pem.key,
+      "first.js": block(readme, "Node", "js"),
+      "first.ts": block(readme, "Bun", "ts"),
+      "mutual.js": block(page, "TLS", "JavaScript"),
+      "mutual_node.ts": block(page, "TLS", "JavaScript"),
+      "mutual.ts": block(page, "TLS", "TypeScript"),
+    };
+    for (const [file, text] of Object.entries(files)) {
+      await consumer.write(file, text);
+    }
+    for (const file of suite) {
+      const text = await Deno.readTextFile(new URL(file, tests));
+      await consumer.write(file, text);
+      if (!isNpm) continue;
+      // Node 20 supports neither types nor `await using`.
+      const script = toJavaScript(world.tools, text);
+      await consumer.write(file.replace(/ts$/, "js"), script);
+    }
+    return consumer;
   }
 }
 
-/** The modules of the suite, below `tests/`. */
-async function suiteFiles(): Promise<string[]> {
-  const files = ["operations.ts"];
-  for await (const { name } of Deno.readDir(new URL(".", import.meta.url))) {
-    files.push(`runtimes/${name}`);
-  }
-  return files;
-}
-
-/** Compiles the suite: Node 20 supports neither types nor `await using`. */
-async function toJavaScript(tools: Tools, consumer: Consumer): Promise<void> {
+function toJavaScript(tools: Tools, text: string): string {
   const typescript = load<{
     transpileModule(text: string, options: object): { outputText: string };
   }>(tools, "typescript");
-  for (const file of await suiteFiles()) {
-    const text = await Deno.readTextFile(consumer.at(file));
-    const { outputText } = typescript.transpileModule(text, {
-      compilerOptions: {
-        target: "es2022",
-        module: "esnext",
-        rewriteRelativeImportExtensions: true,
-      },
-    });
-    await consumer.write(file.replace(/ts$/, "js"), outputText);
-  }
+  const compilerOptions = {
+    target: "es2022",
+    module: "esnext",
+    rewriteRelativeImportExtensions: true,
+  };
+  return typescript.transpileModule(text, { compilerOptions }).outputText;
 }
 
 /** Runs the suite on one target; an incomplete run is a failure too. */
@@ -185,15 +124,47 @@ async function runTarget(
   target: Target,
   program: string,
 ): Promise<Result[]> {
-  const use = USES[target.kind];
-  await using consumer = await use.consumer(world.registry, program);
-  await copySuite(consumer);
-  await consumer.write("ca.pem", world.settings.pem.ca);
-  await consumer.write("self.pem", world.settings.pem.self);
-  const running = { ...world, target, program, consumer };
-  const results = await use.types?.(running) ?? [];
-  if (!use.run) return results;
-  const { code, stdout, stderr } = await use.run(running);
+  const { name, kind, column = "" } = target;
+  const { node, registry, tools } = world;
+  const consumer = await provideConsumer(world, kind, program);
+  if (kind === "typescript") {
+    return await checkWithTypeScript(consumer, node, program);
+  }
+  const results = kind === "deno"
+    ? await checkWithDeno(consumer, NEWEST.includes(target))
+    : [];
+  const cutLogs = cutLogsOf(world.page, column);
+  const settings: Settings = { ...world.settings, cutLogs, runtime: kind };
+  const env = {
+    ...consumer.env,
+    SETTINGS: JSON.stringify(settings),
+    DECAPOD_URL: settings.servers,
+    DECAPOD_LOGIN: "root",
+    DECAPOD_PASSWORD: "root",
+    // On Node the proxy is set by a custom fetch.
+    ...(kind !== "node" && {
+      HTTP_PROXY: settings.proxy,
+      HTTPS_PROXY: settings.proxy,
+      NO_PROXY: "127.0.0.1,localhost,255.255.255.255,nosuch.invalid",
+    }),
+    ...(kind === "workerd" && {
+      COMPATIBILITY_DATE: target.compatibilityDate ?? "",
+      TOOLS: join(tools.folder, "package.json"),
+      NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
+    }),
+  };
+  const launcher = fileURLToPath(new URL("workerd.ts", import.meta.url));
+  const entry = kind === "node" ? "runtimes/node" : "runtimes/main";
+  const [first, ...args] = kind === "workerd"
+    ? [node, launcher, await bundle(consumer, name)]
+    : command(kind, program, entry);
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  let endedAt = 0;
+  const onOutput = (chunk: string) => {
+    if (chunk.includes('{"end":true')) endedAt = Date.now();
+  };
+  const options = { env, cwd: consumer.folder, signal, onOutput };
+  const { code, stdout, stderr } = await run(first, args, options);
   let end: End | undefined;
   for (const line of stdout.split("\n")) {
     if (!line.startsWith("{")) continue;
@@ -201,50 +172,61 @@ async function runTarget(
     if ("end" in parsed) end = parsed;
     else results.push(parsed);
   }
-  const check = (name: string, ok: boolean, failure: string) =>
-    results.push({ section: "package", name, ...(!ok && { failure }) });
+  const check = (name: string, failure: string) =>
+    results.push({ section: "package", name, ...failure && { failure } });
+  const output = `${stdout.slice(-2000)}\n${stderr.slice(-4000)}`;
+  // A timer that is left running would keep the process alive.
+  const delay = Date.now() - endedAt;
+  check("the process ends with the suite", delay < 5000 ? "" : `${delay} ms`);
   check(
     "the suite ran to its end",
-    end !== undefined && code === 0,
-    `exit code ${code}\n${stdout.slice(-2000)}\n${stderr.slice(-4000)}`,
+    end && code === 0 ? "" : `exit code ${code}\n${output}`,
   );
-  const foreign = await foreignModules(world, target, consumer, end?.library);
-  check("nothing is from elsewhere", foreign === "", foreign);
-  const { probe } = use;
-  if (!probe) return results;
-  const hints = await checkHints({
-    kind: target.kind,
-    target: target.name,
-    settings: world.settings,
-    folder: consumer.folder,
-    command: (flags) => [program, ...probe(flags)],
-    env: consumer.env,
-  });
+  check(
+    "nothing is from elsewhere",
+    await foreignModules(registry, kind, consumer, end?.library ?? ""),
+  );
+  const hints = await checkHints(target, settings, program, consumer);
   return [...results, ...hints];
+}
+
+async function bundle(consumer: Consumer, name: string): Promise<string> {
+  const file = consumer.at(`${name}.js`);
+  await consumer.deno(["bundle", "-o", file, "runtimes/main_workerd.ts"]);
+  return file;
+}
+
+/** Whether a cut log is an error, by its row in a column of docs/runtimes.md. */
+function cutLogsOf(page: string, column: string): Record<string, string> {
+  const [, part = ""] = /^## Truncated logs\n([^]*?)^## /m.exec(page) ?? [];
+  const [head = [], , ...rows] = part.split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+  const index = head.indexOf(column);
+  if (index < 0) throw new Error(`Cannot find the column ${column}`);
+  return Object.fromEntries(
+    rows.map((row) => [row[0]?.replaceAll("`", ""), row[index]]),
+  );
 }
 
 /** Modules that come neither from the registry nor from the consumer's folder. */
 async function foreignModules(
-  { registry }: World,
-  { kind }: Target,
+  registry: JsrServer,
+  kind: Kind,
   consumer: Consumer,
-  imported = "",
+  library: string,
 ): Promise<string> {
   const own = pathToFileURL(consumer.folder).href + "/";
   if (kind === "bun" || kind === "node") {
-    return imported.startsWith(`${own}node_modules/`) ? "" : imported;
+    return library.startsWith(`${own}node_modules/`) ? "" : library;
   }
   const args = ["info", "--json", "runtimes/main.ts"];
   const { stdout } = await consumer.deno(args);
   const { modules }: { modules: { specifier: string }[] } = JSON.parse(stdout);
-  const specifiers = modules.map(({ specifier }) => specifier);
-  const library = `${registry.url}@decapod/decapodlib/${config.version}/mod.ts`;
-  if (!specifiers.includes(library)) {
-    return "the library is not from the registry";
-  }
-  return specifiers.filter((specifier) =>
-    !specifier.startsWith(own) && !specifier.startsWith(registry.url)
-  ).join("\n");
+  const others = modules.map(({ specifier }) => specifier)
+    .filter((specifier) => !specifier.startsWith(own));
+  if (others.length === 0) return "the library is not from the registry";
+  return others.filter((url) => !url.startsWith(registry.url)).join("\n");
 }
 
 /** Creates certificates, servers and the settings for them. */
@@ -252,9 +234,12 @@ async function prepare(node: string) {
   const names = ["localhost", "127.0.0.1"];
   const ca = await issue("CA", { ca: true });
   const otherCa = await issue("Other CA", { ca: true });
+  const self = await issue("self", { names, ca: true });
+  const own = await issue("client", {}, ca);
+  const other = await issue("client", {}, otherCa);
   const year = (number: number) => new Date(Date.UTC(number, 0));
-  const server = async (options: CertificateOptions, issuer = ca) => {
-    const { cert, key } = await issue("server", options, issuer);
+  const server = async (options: CertificateOptions) => {
+    const { cert, key } = await issue("server", options, ca);
     return { cert, key };
   };
   const good = await server({ names: [...names, "decapod.invalid"] });
@@ -264,60 +249,68 @@ async function prepare(node: string) {
     requestCert: true,
     rejectUnauthorized: true,
   };
-  const self = await issue("self", { names, ca: true });
-  const own = await server({});
-  const other = await server({}, otherCa);
-  const servers = new Servers();
-  const path = servers.open();
-  const edge = await startEdge(node, {
-    upstream: servers.port,
-    hidden: "decapod.invalid",
-    hiddenTls: "good",
-    http2Tls: "good",
-    tls: {
-      good,
-      elsewhere: await server({ names: ["elsewhere.example", "127.0.0.2"] }),
-      expired: await server({ names, from: year(2020), until: year(2021) }),
-      future: await server({ names, from: year(2047), until: year(2048) }),
-      self: { cert: self.cert, key: self.key },
-      requiresCertificate,
-      requiresCertificate12: { ...requiresCertificate, maxVersion: "TLSv1.2" },
-    },
-  });
-  const url = (name: string) => `https://localhost:${edge.ports[name]}${path}`;
-  const settings: Settings = {
-    runtime: "deno",
-    servers: servers.url,
-    faults: servers.faults,
-    cloudConfig: generateCloudConfig(OPTIONS),
-    proxy: `http://127.0.0.1:${edge.ports.proxy}`,
-    behindProxy: `decapod.invalid${path}`,
-    http2: `https://localhost:${edge.ports.http2}`,
-    tls: {
-      elsewhere: url("elsewhere"),
-      expired: url("expired"),
-      future: url("future"),
-      good: url("good"),
-      self: url("self"),
-      requiresCertificate: url("requiresCertificate"),
-      requiresCertificate12: url("requiresCertificate12"),
-    },
-    pem: {
-      ca: ca.cert,
-      cert: own.cert,
-      key: own.key,
-      otherCa: otherCa.cert,
-      otherCert: other.cert,
-      otherKey: other.key,
-      self: self.cert,
-    },
+  const stack = new AsyncDisposableStack();
+  const { open, port, servers, faults } = stack.use(openServers());
+  const path = open();
+  const { ports } = stack.use(
+    await startEdge(node, {
+      upstream: port,
+      tls: {
+        good,
+        elsewhere: await server({ names: ["elsewhere.example", "127.0.0.2"] }),
+        expired: await server({ names, from: year(2020), until: year(2021) }),
+        future: await server({ names, from: year(2047), until: year(2048) }),
+        self: { cert: self.cert, key: self.key },
+        requiresCertificate,
+        requiresCertificate12: {
+          ...requiresCertificate,
+          maxVersion: "TLSv1.2",
+        },
+      },
+    }),
+  );
+  const url = (name: string) => `https://localhost:${ports[name]}${path}`;
+  const cloudConfig = {
+    url: "https://decapod.example:9999",
+    serverDiscoveryToken: "26758c32-3421-4f3d-9603-e4b5337e7ecc",
+    publicKey:
+      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFMPVXbJkfBaBn7tLZhG7OXQpj5HFgMMbTO6MaexrZU größe@decapod",
+    username: "ansible",
+    timeout: 2.5,
+    packages: ["python", "chrony"],
   };
   return {
-    settings,
-    async [Symbol.asyncDispose]() {
-      await edge[Symbol.asyncDispose]();
-      await servers[Symbol.asyncDispose]();
+    settings: {
+      servers,
+      faults,
+      resets: `http://127.0.0.1:${ports.resets}`,
+      proxy: `http://127.0.0.1:${ports.proxy}`,
+      behindProxy: `decapod.invalid${path}`,
+      http2: `https://localhost:${ports.http2}`,
+      tls: {
+        elsewhere: url("elsewhere"),
+        expired: url("expired"),
+        future: url("future"),
+        good: url("good"),
+        self: url("self"),
+        requiresCertificate: url("requiresCertificate"),
+        requiresCertificate12: url("requiresCertificate12"),
+      },
+      pem: {
+        ca: ca.cert,
+        cert: own.cert,
+        key: own.key,
+        otherCa: otherCa.cert,
+        otherCert: other.cert,
+        otherKey: other.key,
+        self: self.cert,
+      },
+      cloudConfig: {
+        options: cloudConfig,
+        text: generateCloudConfig(cloudConfig),
+      },
     },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
@@ -330,34 +323,50 @@ async function runAll(
   const skip = (error: unknown, ...skipped: Target[]) => {
     const reason = error instanceof Error ? error.message : String(error);
     for (const { name } of skipped) rows.set(name, reason);
-  };
-  let tools: Tools;
-  let node: string;
-  try {
-    tools = await provideTools();
-    node = await provideProgram("node26");
-  } catch (error) {
-    skip(error, ...targets);
     return rows;
+  };
+  let common: [Tools, string];
+  try {
+    common = await Promise.all([provideTools(), provideProgram("node26")]);
+  } catch (error) {
+    return skip(error, ...targets);
   }
-  await using registry = await openRegistry(tools);
-  await using prepared = await prepare(node);
-  const world: World = {
+  const [tools, node] = common;
+  await using stack = new AsyncDisposableStack();
+  const [registry, prepared] = await Promise.all([
+    openRegistry(tools).then((registry) => stack.use(registry)),
+    prepare(node).then((prepared) => stack.use(prepared)),
+  ]);
+  const page = await read("docs/runtimes.md");
+  const readme = await read("README.md");
+  const { settings } = prepared;
+  const consumers = new Map();
+  const world = {
     tools,
     node,
     registry,
-    settings: prepared.settings,
+    settings,
+    page,
+    readme,
+    consumers,
+    stack,
   };
-  for (const target of targets) {
-    let program = Deno.execPath();
-    try {
-      if (target.program) program = await provideProgram(target.program);
-    } catch (error) {
-      skip(error, target);
-      continue;
+  const queue = [...targets];
+  const work = async () => {
+    for (let target = queue.shift(); target; target = queue.shift()) {
+      const { name, program } = target;
+      rows.set(name, []); // keeps the order
+      let path = Deno.execPath();
+      try {
+        if (program) path = await provideProgram(program);
+      } catch (error) {
+        skip(error, target);
+        continue;
+      }
+      rows.set(name, await runTarget(world, target, path));
     }
-    rows.set(target.name, await runTarget(world, target, program));
-  }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
   return rows;
 }
 
@@ -370,7 +379,9 @@ if (unknown.length > 0) {
   console.error(`Unknown runtime "${unknown.join('", "')}". Known: ${names}`);
   Deno.exit(1);
 }
-const wanted = Deno.args.length > 0
+const chosen = Deno.args.length > 0
   ? Deno.args.flatMap(named)
-  : TARGETS.filter(({ newest }) => newest || strict);
-Deno.exitCode = printTable(await runAll(wanted), strict);
+  : strict
+  ? TARGETS
+  : NEWEST;
+Deno.exitCode = printTable(await runAll(chosen), strict);

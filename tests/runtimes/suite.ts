@@ -1,15 +1,9 @@
 /** The whole suite; its results are lines of JSON. */
-import "./sessions.ts";
-import "./logout.ts";
 import "./methods.ts";
-import "./listings.ts";
-import "./truncation.ts";
+import "./streams.ts";
 import "./failures.ts";
-import "./options.ts";
-import "./cloud_config.ts";
 import "./tls.ts";
-import "./proxies.ts";
-import { type Result, runTests, type Settings } from "./kit.ts";
+import { type Result, runTests } from "./kit.ts";
 
 /** The last line. */
 export interface End {
@@ -20,12 +14,16 @@ export interface End {
 
 /** Runs all tests and yields the lines to print. */
 export async function* lines(
-  settings: string | undefined,
+  settings: string,
   library: string,
 ): AsyncGenerator<string> {
-  const parsed: Settings = JSON.parse(settings ?? "");
-  for await (const result of runTests(parsed)) {
+  for await (const result of runTests(JSON.parse(settings))) {
     yield JSON.stringify(result satisfies Result);
   }
   yield JSON.stringify({ end: true, library } satisfies End);
+}
+
+/** Runs all tests and prints the lines. */
+export async function printResults(settings: string, library: string) {
+  for await (const line of lines(settings, library)) console.log(line);
 }

@@ -13,35 +13,33 @@ export function printTable(
   targets: Map<string, Result[] | string>,
   strict: boolean,
 ): number {
-  const all = [...targets.values()].flatMap((results) =>
-    typeof results === "string" ? [] : results
-  );
-  const sections = [...new Set(all.map(({ section }) => section))];
-  const rows = [["", ...sections]];
-  for (const [name, results] of targets) {
-    rows.push([
-      name,
-      ...sections.map((section) =>
-        typeof results === "string"
-          ? "skipped"
-          : count(results.filter((result) => result.section === section))
-      ),
-    ]);
-  }
-  console.log(table(rows));
-  let skipped = 0;
-  for (const [name, results] of targets) {
+  const rows = new Map<string, Result[]>();
+  const details: string[] = [];
+  for (const [target, results] of targets) {
     if (typeof results === "string") {
-      skipped++;
-      console.log(`\n  ${name} was skipped: ${results}`);
+      details.push(`${target} was skipped: ${results}`);
       continue;
     }
-    for (const { section, name: test, failure } of results) {
+    rows.set(target, results);
+    for (const { section, name, failure } of results) {
       if (failure === undefined) continue;
-      console.log(`\n  ${name}, ${section}: ${test}`);
-      console.log(failure.replace(/^/gm, "    "));
+      const text = failure.replace(/^/gm, "    ");
+      details.push(`${target}, ${section}: ${name}\n${text}`);
     }
   }
+  const all = [...rows.values()].flat();
+  const sections = [...new Set(all.map(({ section }) => section))];
+  console.log(table([
+    ["", ...sections],
+    ...[...rows].map(([target, results]) => [
+      target,
+      ...sections.map((name) =>
+        count(results.filter(({ section }) => section === name))
+      ),
+    ]),
+  ]));
+  for (const text of details) console.log(`\n  ${text}`);
+  const skipped = targets.size - rows.size;
   const failed = all.filter(({ failure }) => failure !== undefined).length;
   const lost = strict ? skipped : 0;
   console.log(

@@ -1,4 +1,4 @@
-/** TLS: private CAs, client certificates, and everything that can be wrong. */
+/** TLS: private CAs, client certificates, what can be wrong; and proxies. */
 import {
   Client,
   type ClientOptions,
@@ -10,44 +10,43 @@ import {
   ALL,
   assert,
   assertEquals,
-  assertMatch,
   assertRejects,
   only,
   rejection,
   type Runtime,
   section,
-  Server,
+  serverAt,
   type Settings,
   test,
   WITH_TLS,
 } from "./kit.ts";
 
-/** On Node: creates a fetch with these settings, which needs undici. */
-let fetchWith:
-  | ((tls: TlsOptions) => NonNullable<ClientOptions["fetch"]>)
-  | undefined;
+type Fetch = NonNullable<ClientOptions["fetch"]>;
 
-/** Sets how to create a fetch where the runtime's own has no TLS settings. */
-export function useFetchWith(make: NonNullable<typeof fetchWith>): void {
-  fetchWith = make;
-}
+/** On Node: fetches of undici, since its own has neither TLS nor proxies. */
+export const undiciFetch: { tls?: (tls: TlsOptions) => Fetch; proxy?: Fetch } =
+  {};
 
 function connect(url: string, tls: TlsOptions): Client {
-  const options = fetchWith ? { fetch: fetchWith(tls) } : { tls };
+  const options = undiciFetch.tls ? { fetch: undiciFetch.tls(tls) } : { tls };
   return new Client(url, { ...ACCOUNT, retries: 0, ...options });
+}
+
+async function assertConnects(client: Client): Promise<void> {
+  assertEquals((await client.getUserSelf()).data.login, "root");
 }
 
 section("tls");
 
 only(...WITH_TLS);
-test("Client accepts a private CA and sends a client certificate", async (settings) => {
-  const { pem: { ca, cert, key }, tls } = settings;
+test("Client accepts a private CA and sends a client certificate", async ({ pem, tls }) => {
+  const { ca, cert, key } = pem;
   await using plain = connect(tls.good, { ca });
-  assertEquals((await plain.getUserSelf()).data.login, "root");
+  await assertConnects(plain);
   await using known = connect(tls.requiresCertificate, { ca, cert, key });
-  assertEquals((await known.getUserSelf()).data.login, "root");
+  await assertConnects(known);
   await known.logout();
-  assertEquals((await known.getUserSelf()).data.login, "root");
+  await assertConnects(known);
 });
 
 only("node", "workerd");
@@ -67,7 +66,7 @@ test("Client rejects tls where fetch has no TLS settings", async ({ runtime, pem
 only(...WITH_TLS);
 test("asyncDispose() lets a TLS request that was sent finish", async (settings) => {
   const { pem: { ca }, tls } = settings;
-  const server = new Server(tls.good.replace(/.*(?=\/)/, settings.servers));
+  const server = serverAt(tls.good.replace(/.*(?=\/)/, settings.servers));
   const client = connect(tls.good, { ca });
   await server.respondWith({ isHeld: true });
   const call = client.getInfo();
@@ -80,132 +79,106 @@ test("asyncDispose() lets a TLS request that was sent finish", async (settings) 
 only("bun", "node");
 test("tls.verify: false turns verification off", async ({ tls }) => {
   await using client = connect(tls.good, { verify: false });
-  assertEquals((await client.getUserSelf()).data.login, "root");
+  await assertConnects(client);
 });
 
-only("deno");
-test("tls.verify: false is rejected with what to do instead", async ({ tls }) => {
-  await assertRejects(
-    () => connect(tls.good, { verify: false }),
-    TypeError,
-    /--unsafely-ignore-certificate-errors=HOST.*tls\.ca/,
-  );
+only("bun", "node");
+test("Client accepts a CA certificate as the server's", async ({ pem, tls }) => {
+  await using client = connect(tls.self, { ca: pem.self });
+  await assertConnects(client);
 });
 
 interface Wrong {
-  name: string;
   server: keyof Settings["tls"];
   message: RegExp;
   /** Instead of `message` on these runtimes. */
   own?: Partial<Record<Runtime, RegExp>>;
-  /** The CA to trust. @default The right one */
-  ca?: keyof Settings["pem"];
+  /** The certificates to use. @default The right CA */
+  use?: (pem: Settings["pem"]) => TlsOptions;
   runtimes?: Runtime[];
 }
 
+const CERTIFICATE_REQUIRED = /does it require a client certificate\?/;
+const OTHER_CERTIFICATE: Omit<Wrong, "server"> = {
+  use: ({ ca, otherCert, otherKey }) => ({
+    ca,
+    cert: otherCert,
+    key: otherKey,
+  }),
+  message: /client certificate|tls\.ca, tls\.cert and tls\.key/,
+  runtimes: WITH_TLS,
+};
+
 /** Certificates that are not accepted. */
-const WRONG: Wrong[] = [
-  {
-    name: "another CA",
+const WRONG: Record<string, Wrong> = {
+  "another CA": {
     server: "good",
-    ca: "otherCa",
+    use: ({ otherCa }) => ({ ca: otherCa }),
     message: /certificate is not trusted/,
     runtimes: WITH_TLS, // workerd trusts what its own configuration says
   },
-  {
-    name: "an expired certificate",
+  "an expired certificate": {
     server: "expired",
     message: /certificate has expired/,
   },
-  {
-    name: "a certificate of the future",
+  "a certificate of the future": {
     server: "future",
     message: /certificate is not valid yet/,
   },
-  {
-    name: "another host's certificate",
+  "another host's certificate": {
     server: "elsewhere",
     message: /certificate is for another host name/,
   },
-  {
-    name: "no client certificate",
+  "no client certificate": {
     server: "requiresCertificate",
-    message: /does it require a client certificate\?/,
+    message: CERTIFICATE_REQUIRED,
     own: {
       bun: /requires? (?:a|another) client certificate/,
       node:
         /connection lost \(the server may require a client certificate, or another one/,
     },
   },
-  {
-    name: "no client certificate, TLS 1.2",
+  "no client certificate, TLS 1.2": {
     server: "requiresCertificate12",
-    message: /does it require a client certificate\?/,
+    message: CERTIFICATE_REQUIRED,
     own: {
       bun: /requires a client certificate|whether the server uses TLS/,
     },
   },
-  {
-    name: "a CA's own certificate",
+  "a client certificate of another CA": {
+    server: "requiresCertificate",
+    ...OTHER_CERTIFICATE,
+  },
+  "a client certificate of another CA, TLS 1.2": {
+    server: "requiresCertificate12",
+    ...OTHER_CERTIFICATE,
+  },
+  "a CA's own certificate": {
     server: "self",
-    ca: "self",
+    use: ({ self }) => ({ ca: self }),
     message: /certificate is a CA certificate/,
     runtimes: ["deno"],
   },
-];
+};
 
 /** workerd tells a program only this. */
 const WORKERD = /TLS failed .*see the log of workerd/;
 
-for (const { name, server, ca = "ca", message, own, runtimes = ALL } of WRONG) {
+for (const [name, wrong] of Object.entries(WRONG)) {
+  const { server, message, own, use, runtimes = ALL } = wrong;
   only(...runtimes);
-  test(`DecapodConnectionError names ${name}`, async (settings) => {
-    const { runtime, pem } = settings;
+  test(`DecapodConnectionError names ${name}`, async ({ runtime, pem, tls }) => {
     const isWorkerd = runtime === "workerd"; // trusts the CA by its configuration
-    const url = settings.tls[server];
-    await using client = connect(url, isWorkerd ? {} : { ca: pem[ca] });
+    const options = use?.(pem) ?? { ca: pem.ca };
+    await using client = connect(tls[server], isWorkerd ? {} : options);
     const error = await assertRejects(
       () => client.getInfo(),
       DecapodConnectionError,
       isWorkerd ? WORKERD : own?.[runtime] ?? message,
     );
-    assertEquals(error.url, `${url}/v1/info/`);
+    assertEquals(error.url, `${tls[server]}/v1/info/`);
   });
 }
-
-only("bun", "node");
-test("Client accepts a CA certificate as the server's", async ({ pem, tls }) => {
-  await using client = connect(tls.self, { ca: pem.self });
-  assertEquals((await client.getUserSelf()).data.login, "root");
-});
-
-only(...WITH_TLS);
-test("DecapodConnectionError names a client certificate of another CA", async ({ pem, tls }) => {
-  for (const url of [tls.requiresCertificate, tls.requiresCertificate12]) {
-    await using client = connect(url, {
-      ca: pem.ca,
-      cert: pem.otherCert,
-      key: pem.otherKey,
-    });
-    await assertRejects(
-      () => client.getInfo(),
-      DecapodConnectionError,
-      /client certificate|tls\.ca, tls\.cert and tls\.key/,
-    );
-  }
-});
-
-only("bun", "deno");
-test("TypeError names tls settings that are not PEM text", async ({ pem, tls }) => {
-  const broken: [TlsOptions, RegExp][] = [
-    [{ ca: "/etc/ca.pem" }, /Invalid tls\.ca: must be PEM text/],
-    [{ ca: "" }, /Invalid tls\.ca: must be PEM text/],
-    [{ cert: pem.cert }, /cert and key must be set together/],
-  ];
-  for (const [options, pattern] of broken) {
-    await assertRejects(() => connect(tls.good, options), TypeError, pattern);
-  }
-});
 
 only("bun", "deno");
 test("tls settings that are not certificates are an error", async ({ pem, tls }) => {
@@ -220,9 +193,22 @@ test("tls settings that are not certificates are an error", async ({ pem, tls })
       error instanceof TypeError || error instanceof DecapodConnectionError,
       `Got ${error}`,
     );
-    assertMatch(
-      error.message,
-      /^Invalid tls: |tls\.ca, tls\.cert and tls\.key|client certificate/,
-    );
+    const pattern =
+      /^Invalid tls: |tls\.ca, tls\.cert and tls\.key|client certificate/;
+    assert(pattern.test(error.message), error.message);
+  }
+});
+
+section("proxies");
+
+only(...WITH_TLS);
+test("Client connects through a proxy", async ({ pem: { ca }, behindProxy }) => {
+  const { proxy: fetch } = undiciFetch;
+  for (const [protocol, tls] of [["http", {}], ["https", { ca }]] as const) {
+    await using client = new Client(`${protocol}://${behindProxy}`, {
+      ...ACCOUNT,
+      ...(fetch ? { fetch } : { tls }),
+    });
+    await assertConnects(client);
   }
 });

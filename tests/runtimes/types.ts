@@ -4,33 +4,28 @@ import { type Output, run } from "../../.dev/process.ts";
 import type { Result } from "./kit.ts";
 
 const BROWSER = { lib: ["esnext", "dom", "dom.asynciterable"], types: [] };
+const SUITE = ["runtimes/suite.ts"];
 
-/** How TypeScript finds modules, and whose globals it knows. */
+/** How TypeScript finds modules, whose globals it knows, and what it checks. */
 const SETUPS = [
-  { module: "nodenext", moduleResolution: "nodenext", ...BROWSER },
-  { module: "esnext", moduleResolution: "bundler", ...BROWSER },
+  { module: "nodenext", ...BROWSER, files: SUITE },
+  { module: "esnext", moduleResolution: "bundler", ...BROWSER, files: SUITE },
   {
     module: "nodenext",
-    moduleResolution: "nodenext",
     lib: ["es2022"],
     types: ["node"],
+    // Client certificates on Node, as docs/runtimes.md shows them.
+    files: [...SUITE, "mutual_node.ts"],
   },
 ];
 
-/** Client certificates on Node, as the documentation shows it. */
-const UNDICI = `import { Client } from "@decapod/decapodlib";
-import { Agent, fetch } from "undici";
-
-const dispatcher = new Agent({ connect: { ca: "", cert: "", key: "" } });
-export const client: Client = Client.fromEnv({
-  fetch: (url, init) =>
-    fetch(url, { ...init, headers: [...init.headers], dispatcher }),
-});
-`;
-
-/** Checks the suite with Deno's own compiler. */
-export async function checkWithDeno(consumer: Consumer): Promise<Result[]> {
-  const args = ["check", "--no-lock", "runtimes/suite.ts"];
+/** Checks the suite with Deno's own compiler, and scripts of the documentation. */
+export async function checkWithDeno(
+  consumer: Consumer,
+  isNewest: boolean,
+): Promise<Result[]> {
+  const docs = isNewest ? ["first.ts", "mutual.ts"] : [];
+  const args = ["check", "--no-lock", ...SUITE, ...docs];
   return [result("deno check", await consumer.run(args))];
 }
 
@@ -41,8 +36,7 @@ export async function checkWithTypeScript(
   tsc: string,
 ): Promise<Result[]> {
   const results: Result[] = [];
-  await consumer.write("undici.ts", UNDICI);
-  for (const setup of SETUPS) {
+  for (const { files, ...setup } of SETUPS) {
     const config = {
       compilerOptions: {
         ...setup,
@@ -54,23 +48,18 @@ export async function checkWithTypeScript(
         verbatimModuleSyntax: true,
         target: "esnext",
       },
-      files: setup.types.includes("node")
-        ? ["runtimes/suite.ts", "undici.ts"]
-        : ["runtimes/suite.ts"],
+      files,
     };
-    await consumer.write("tsconfig.json", JSON.stringify(config));
-    results.push(result(
-      `tsc, ${setup.moduleResolution}, ${setup.lib}`,
-      await run(node, [tsc, "-p", "."], { cwd: consumer.folder }),
-    ));
+    const file = `tsconfig.${crypto.randomUUID()}.json`; // versions run at once
+    await consumer.write(file, JSON.stringify(config));
+    const options = { cwd: consumer.folder };
+    const output = await run(node, [tsc, "-p", file], options);
+    results.push(result(`tsc, ${setup.module}, ${setup.lib}`, output));
   }
   return results;
 }
 
 function result(name: string, { code, stdout, stderr }: Output): Result {
-  return {
-    section: "types",
-    name,
-    ...(code !== 0 && { failure: stdout + stderr }),
-  };
+  const failure = code === 0 ? undefined : stdout + stderr;
+  return { section: "types", name, ...failure && { failure } };
 }
