@@ -4,7 +4,7 @@
  * logout at each of them and at each await in between.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { setImmediate } from "node:timers/promises";
 import {
   DecapodConnectionError,
@@ -19,6 +19,7 @@ import {
   InjectedFailure,
 } from "./faults/injector.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
+import { onAllCores } from "./support/cores.ts";
 import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
 import { comparable, openWorld, type StandInWorld } from "./support/world.ts";
@@ -88,8 +89,10 @@ const WORKS: readonly Work[] = [
   },
 ];
 
+type Serve = (fetch: Fetch, work: Work) => Fetch;
+
 /** A server that fails reads at first, and where edits lose a race. */
-function rough(fetch: Fetch, { name, waits }: Work): Fetch {
+const rough: Serve = (fetch, { name, waits }) => {
   let failures = waits ? 3 : 1; // as many as there are attempts, or one
   let races = name.startsWith("edit") ? 1 : 0;
   return async (url, init) => {
@@ -99,13 +102,13 @@ function rough(fetch: Fetch, { name, waits }: Work): Fetch {
     if (init.method === "PUT" && races-- > 0) await fetch(url, init);
     return await fetch(url, init);
   };
-}
+};
 
 /** Runs a method, login included, and calls back at each fallible call. */
 async function run(
-  operation: Work,
+  work: Work,
   onCall: (number: number, controls: Controls) => void = () => {},
-  serve: typeof rough = (fetch) => fetch,
+  serve: Serve = (fetch) => fetch,
 ): Promise<Run> {
   const world = await openWorld();
   const caller = new CountedSignal();
@@ -113,10 +116,10 @@ async function run(
   using injector = new FaultInjector();
   const client = makeClient("http://decapod", {
     timeout: TIMEOUT,
-    fetch: injector.wrap(serve(world.standIn.fetch, operation)),
+    fetch: injector.wrap(serve(world.standIn.fetch, work)),
   });
   injector.onCall = (number) => onCall(number, { injector, caller, client });
-  const settled = operation.run(client, world, { signal }).then(
+  const settled = work.run(client, world, { signal }).then(
     (value) => ({ value }),
     (error: unknown) => ({ error }),
   );
@@ -143,74 +146,6 @@ function errorOf({ outcome, left }: Run, normal: Run, place: string): unknown {
   return undefined;
 }
 
-/** Reports how many runs there were. */
-function note(runs: number, what: string, least: number): void {
-  console.log(`▸ torture: ${runs} runs, one ${what} each`);
-  assert(runs > least);
-}
-
-/** Runs each method with a failure of each of its calls, if there is one. */
-async function failEverywhere(
-  failureOf: (kind: string, run: number) => Error | undefined,
-  check: (error: unknown, place: string, failure: Error, kind: string) => void,
-): Promise<number> {
-  using _ = fixedRandom(0);
-  let runs = 0;
-  for (const operation of OPERATIONS) {
-    const normal = await run(operation);
-    assertEquals(normal.left, 0, operation.name);
-    for (const [failing, kind] of normal.calls.entries()) {
-      const failure = failureOf(kind, runs);
-      if (!failure) continue;
-      const failed = await run(operation, (number) => {
-        if (number === failing) throw failure;
-      });
-      runs++;
-      const place = `${operation.name}, ${kind} ${failing}, ${failure.cause}`;
-      const error = errorOf(failed, normal, place);
-      if (error !== undefined) check(error, place, failure, kind);
-    }
-  }
-  return runs;
-}
-
-Deno.test("V1Client returns or rejects with a DecapodError if any internal operation fails", async () => {
-  const runs = await failEverywhere(
-    () => new InjectedFailure("injected"),
-    (error, place, failure, kind) => {
-      if (kind === "stringify") {
-        assert(error === failure, `${place}: the caller's own error`);
-      } else assert(error instanceof DecapodError, `${place}: ${error}`);
-    },
-  );
-  note(runs, "failure", 1000);
-});
-
-/** What fetch rejects with if no connection was made. */
-const NOT_SENT = [
-  "tcp connect error: Connection refused (os error 111)",
-  "dns error: failed to lookup address information",
-  "connect EMFILE 10.0.0.1:9999",
-  "connect EADDRNOTAVAIL 10.0.0.1:9999",
-  "UND_ERR_CONNECT_TIMEOUT",
-];
-
-Deno.test("V1Client reports no unknown outcome if no connection was made", async () => {
-  const runs = await failEverywhere(
-    (kind, run) => {
-      const cause = new Error(NOT_SENT[run % NOT_SENT.length]);
-      return kind === "fetch"
-        ? new TypeError("fetch failed", { cause })
-        : undefined;
-    },
-    (error, place) => {
-      assert(error instanceof DecapodConnectionError, `${place}: ${error}`);
-      assertEquals(error.outcomeUnknown, false, place);
-    },
-  );
-  note(runs, "failed connection", 100);
-});
-
 /** More awaits than there are between any two fallible calls. */
 const MAX_AWAITS = 100;
 
@@ -224,13 +159,10 @@ async function afterEachAwait(
 }
 
 /** How many awaits follow each fallible call before the next one. */
-async function countAwaits(
-  operation: Work,
-  serve?: typeof rough,
-): Promise<number[]> {
+async function countAwaits(work: Work, serve?: Serve): Promise<number[]> {
   const awaits: number[] = [];
   let latest = -1;
-  const { calls } = await run(operation, (number) => {
+  const { calls } = await run(work, (number) => {
     latest = number;
     afterEachAwait((turn) => {
       if (latest !== number) return false;
@@ -238,50 +170,116 @@ async function countAwaits(
       return true;
     });
   }, serve);
-  assertEquals(awaits.length, calls.length, operation.name);
+  assertEquals(awaits.length, calls.length, work.name);
   return awaits;
 }
 
-/** Interrupts each method at each await, or at every fifth. */
-async function interruptEverywhere(
-  interrupt: (controls: Controls) => void,
-  check: (error: unknown, place: string, calls: string[]) => void,
-  { never = "", serve }: { never?: string; serve?: typeof rough } = {},
+/** What happens in the runs of a test, once in each. */
+interface Torture {
+  readonly what: string;
+  /** More runs than this many are made. */
+  readonly least: number;
+  /** Whether it happens at the awaits after calls, too. */
+  readonly atAwaits?: boolean;
+  /** The calls at which it happens. Defaults to all. */
+  readonly isAt?: (kind: string) => boolean;
+  readonly serve?: Serve;
+  /** Makes it happen; at a call it may throw. */
+  readonly strike: (controls: Controls, runs: number) => void;
+  /** Checks the error of a run; undefined if it had its normal result. */
+  readonly check: (
+    error: unknown,
+    place: string,
+    kind: string,
+    calls: string[],
+  ) => void;
+}
+
+/** Runs each method once for each place, and returns the number of runs. */
+async function torture(
+  { atAwaits, isAt = () => true, serve, strike, check }: Torture,
+  share: number,
+  shares: number,
 ): Promise<number> {
   using _ = fixedRandom(0);
+  const step = atAwaits ? EVERY : 1;
   let runs = 0;
   let places = 0;
-  for (const operation of WORKS) {
-    const normal = await run(operation, undefined, serve);
-    const counts = await countAwaits(operation, serve);
-    for (const [call, awaits] of counts.entries()) {
-      const kind = normal.calls[call] ?? "";
-      const first = kind === never ? 1 : 0;
-      for (let count = first; count <= awaits; count++) {
-        if (places++ % EVERY !== 0) continue;
-        const interrupted = await run(operation, (number, controls) => {
+  for (const work of WORKS) {
+    const normal = await run(work, undefined, serve);
+    assertEquals(normal.left, 0, work.name);
+    const awaits = atAwaits ? await countAwaits(work, serve) : [];
+    for (const [call, kind] of normal.calls.entries()) {
+      for (let at = isAt(kind) ? 0 : 1; at <= (awaits[call] ?? 0); at++) {
+        if (places++ % (step * shares) !== step * share) continue;
+        const struck = await run(work, (number, controls) => {
           if (number !== call) return;
+          if (at === 0) return strike(controls, runs);
           afterEachAwait((turn) => {
-            if (turn === count) interrupt(controls);
-            return turn < count;
+            if (turn === at) strike(controls, runs);
+            return turn < at;
           });
         }, serve);
         runs++;
-        const place =
-          `${operation.name}, ${count} awaits after ${call}, ${kind}`;
-        const error = errorOf(interrupted, normal, place);
-        check(error, place, interrupted.calls);
+        const place = `${work.name}, ${at} awaits after ${call}, ${kind}`;
+        check(errorOf(struck, normal, place), place, kind, struck.calls);
       }
     }
   }
   return runs;
 }
 
-Deno.test("V1Client rejects with the caller's reason at an abort anywhere", async () => {
-  const reason = new Error("the caller has had enough");
-  let before = 0;
-  const runs = await interruptEverywhere(
-    ({ caller, injector }) => {
+const failure = new InjectedFailure("injected");
+
+/** What fetch rejects with if no connection was made. */
+const NOT_SENT = [
+  "tcp connect error: Connection refused (os error 111)",
+  "dns error: failed to lookup address information",
+  "connect EMFILE 10.0.0.1:9999",
+  "connect EADDRNOTAVAIL 10.0.0.1:9999",
+  "UND_ERR_CONNECT_TIMEOUT",
+];
+
+const reason = new Error("the caller has had enough");
+
+/** The number of calls before the latest abort or logout. */
+let before = 0;
+
+const TORTURES: Record<string, Torture> = {
+  "V1Client returns or rejects with a DecapodError if any internal operation fails":
+    {
+      what: "failure",
+      least: 1000,
+      strike() {
+        throw failure;
+      },
+      check(error, place, kind) {
+        const isCallers = kind === "stringify" && error === failure;
+        const isExpected = isCallers || error instanceof DecapodError;
+        assert(isExpected || error === undefined, `${place}: ${error}`);
+      },
+    },
+  "V1Client reports no unknown outcome if no connection was made": {
+    what: "failed connection",
+    least: 100,
+    isAt: (kind) => kind === "fetch",
+    strike(_, runs) {
+      const cause = new Error(NOT_SENT[runs % NOT_SENT.length]);
+      throw new TypeError("fetch failed", { cause });
+    },
+    check(error, place) {
+      if (error === undefined) return;
+      assert(error instanceof DecapodConnectionError, `${place}: ${error}`);
+      assertEquals(error.outcomeUnknown, false, place);
+    },
+  },
+  "V1Client rejects with the caller's reason at an abort anywhere": {
+    what: "abort",
+    least: 5000 / EVERY,
+    atAwaits: true,
+    isAt: (kind) => kind !== "timer", // no abort happens within setTimeout()
+    serve: rough,
+    strike({ caller, injector }) {
       caller.controller.abort(reason);
       injector.freeze();
       // A login starts in a turn of its own: it is aborted some awaits later.
@@ -290,46 +288,55 @@ Deno.test("V1Client rejects with the caller's reason at an abort anywhere", asyn
         return turn < 5;
       });
     },
-    (error, place, calls) => {
+    check(error, place, _, calls) {
       if (error === undefined) return;
       assert(error === reason, `${place}: ${error}`);
       assert(!calls.slice(before).includes("fetch"), `${place}: a request`);
     },
-    { never: "timer", serve: rough }, // no abort happens within setTimeout()
-  );
-  note(runs, "abort", 5000 / EVERY);
-});
-
-Deno.test("V1Client rejects with a DecapodTimeoutError at a deadline anywhere", async () => {
-  const runs = await interruptEverywhere(
-    ({ injector }) => injector.expire(),
-    (error, place) => {
+  },
+  "V1Client rejects with a DecapodTimeoutError at a deadline anywhere": {
+    what: "deadline",
+    least: 5000 / EVERY,
+    atAwaits: true,
+    strike: ({ injector }) => injector.expire(),
+    check(error, place) {
       const isExpected = error instanceof DecapodTimeoutError;
       assert(isExpected || error === undefined, `${place}: ${error}`);
     },
-  );
-  note(runs, "deadline", 5000 / EVERY);
-});
-
-Deno.test("V1Client sends only the logout after a logout anywhere", async () => {
-  let before = 0;
-  let logout: Promise<void> = Promise.resolve();
-  const runs = await interruptEverywhere(
-    ({ client, injector }) => {
+  },
+  "V1Client sends only the logout after a logout anywhere": {
+    what: "logout",
+    least: 5000 / EVERY,
+    atAwaits: true,
+    isAt: (kind) => kind !== "stringify", // no logout while it serializes
+    strike({ client, injector }) {
       before = injector.calls.length;
-      logout = client.logout().catch(() => {});
+      client.logout().catch(() => {});
     },
-    (error, place, calls) => {
+    check(error, place, _, calls) {
       const requests = calls.slice(before).filter((kind) => kind === "fetch");
       assert(requests.length <= 1, `${place}: more requests than the logout`);
       if (error === undefined) return;
       assert(error instanceof DecapodError, `${place}: ${error}`);
-      const { message } = error;
-      const isCanceled = /canceled by logout\(\) or disposal/.test(message);
-      assert(isCanceled, `${place}: ${message}`);
+      const isCanceled = /canceled by logout\(\) or disposal/;
+      assertMatch(error.message, isCanceled, place);
     },
-    { never: "stringify" }, // no logout happens while it serializes
-  );
-  await logout;
-  note(runs, "logout", 5000 / EVERY);
-});
+  },
+};
+
+const tortureOnAllCores = onAllCores(
+  import.meta.url,
+  async (name: string, share, shares) => {
+    const found = TORTURES[name];
+    return found ? await torture(found, share, shares) : 0;
+  },
+);
+
+for (const [name, { what, least }] of Object.entries(TORTURES)) {
+  Deno.test(name, async () => {
+    const counts = await tortureOnAllCores(name);
+    const runs = counts.reduce((sum, count) => sum + count);
+    console.log(`▸ torture: ${runs} runs, one ${what} each`);
+    assert(runs > least);
+  });
+}
