@@ -19,7 +19,7 @@ import {
   InjectedFailure,
 } from "./faults/injector.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
-import { onAllCores } from "./support/cores.ts";
+import { forAllCores } from "./support/cores.ts";
 import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
 import { comparable, openWorld, type StandInWorld } from "./support/world.ts";
@@ -324,7 +324,7 @@ const TORTURES: Record<string, Torture> = {
   },
 };
 
-const tortureOnAllCores = onAllCores(
+const onAllCores = forAllCores(
   import.meta.url,
   async (name: string, share, shares) => {
     const found = TORTURES[name];
@@ -334,7 +334,7 @@ const tortureOnAllCores = onAllCores(
 
 for (const [name, { what, least }] of Object.entries(TORTURES)) {
   Deno.test(name, async () => {
-    const counts = await tortureOnAllCores(name);
+    const counts = await onAllCores(name);
     const runs = counts.reduce((sum, count) => sum + count);
     console.log(`▸ torture: ${runs} runs, one ${what} each`);
     assert(runs > least);

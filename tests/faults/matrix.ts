@@ -2,6 +2,8 @@
 
 import type { Attempt, V1Client } from "../../mod.ts";
 import { NEW_PASSWORD, type Operation, OPERATIONS } from "../operations.ts";
+import { forAllCores } from "../support/cores.ts";
+import { fixedRandom } from "../support/patch.ts";
 import { spellings, texts } from "../support/secrets.ts";
 import { makeClient, PASSWORD } from "../support/server.ts";
 import { comparable, openWorld, type StandInWorld } from "../support/world.ts";
@@ -17,6 +19,7 @@ import { FaultServer } from "./server.ts";
 
 /** One cell. */
 export interface Cell {
+  readonly name: string;
   readonly operation: Operation;
   readonly fault: KnownFault;
   readonly position: Position;
@@ -28,21 +31,12 @@ export function cells(): Cell[] {
   return FAULTS.flatMap((fault) =>
     POSITIONS.flatMap((position) =>
       OPERATIONS.flatMap((operation) => {
+        const name = `${operation.name} × ${fault.name} × ${position}`;
         const expected = predict(operation, fault, position);
-        return expected ? [{ operation, fault, position, expected }] : [];
+        return expected ? [{ name, operation, fault, position, expected }] : [];
       })
     )
   );
-}
-
-/** The result of a run. */
-export interface Report {
-  readonly run: number;
-  readonly passed: number;
-  /** Violations of the rules, by cell. */
-  readonly failures: string[];
-  /** Cells run and passed, by fault and position. */
-  readonly table: Map<string, Map<Position, { run: number; passed: number }>>;
 }
 
 /** The timeout of calls that are to reach it, in ms. */
@@ -60,30 +54,33 @@ const CLOSE_TIMEOUT = 2000;
 /** How many cells run at once. */
 const CONCURRENCY = 8;
 
-/** Runs cells and reports. */
-export async function runMatrix(chosen: Cell[]): Promise<Report> {
-  const results = await normalResults();
-  const table: Report["table"] = new Map();
-  const failures: string[] = [];
-  const queue = chosen.values();
-  const work = async () => {
-    for (const cell of queue) {
-      const { operation, fault, position } = cell;
-      const wrong = await runCell(cell, results.get(operation.name))
-        .catch((error: unknown) => [String(error)]);
-      const row = table.get(fault.name) ?? new Map();
-      const { run, passed } = row.get(position) ?? { run: 0, passed: 0 };
-      const pass = wrong.length === 0 ? 1 : 0;
-      table.set(fault.name, row);
-      row.set(position, { run: run + 1, passed: passed + pass });
-      const name = `${operation.name} × ${fault.name} × ${position}`;
-      if (!pass) failures.push(`${name}: ${wrong.join("; ")}`);
-    }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, work));
-  const run = chosen.length;
-  return { run, passed: run - failures.length, failures, table };
+/** Runs cells without delays between attempts; returns violations of rules. */
+export async function runMatrix(chosen: Cell[]): Promise<string[]> {
+  return (await onAllCores(chosen.map(({ name }) => name))).flat();
 }
+
+const onAllCores = forAllCores(
+  import.meta.url,
+  async (names: string[], share, shares) => {
+    using _ = fixedRandom(0);
+    const chosen = new Set(names);
+    const results = await normalResults();
+    const violations: string[] = [];
+    const queue = cells().filter(({ name }) => chosen.has(name))
+      .filter((_, place) => place % shares === share).values();
+    const work = async () => {
+      for (const cell of queue) {
+        const wrong = await runCell(cell, results.get(cell.operation.name))
+          .catch((error: unknown) => [String(error)]);
+        if (wrong.length > 0) {
+          violations.push(`${cell.name}: ${wrong.join("; ")}`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, work));
+    return violations;
+  },
+);
 
 /** The results of all methods without faults. */
 async function normalResults(): Promise<Map<string, string>> {
@@ -105,7 +102,7 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
   const { operation, fault, position, expected } = cell;
   const world = await openWorld();
   await using server = new FaultServer(world.standIn.handler);
-  server.keepAlive = fault.keepAlive === true;
+  server.careful = server.keepAlive = fault.keepAlive === true;
   const attempts: Attempt[] = [];
   const isHanging = fault.event === "no response";
   const timeout = isHanging ? SHORT : LONG;
@@ -125,7 +122,7 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
   );
   const elapsed = performance.now() - start;
 
-  const left = await server.settled(CLOSE_TIMEOUT);
+  const left = await server.pending(CLOSE_TIMEOUT);
   const received = server.received.slice(before);
   const wrong: string[] = [];
   const check = (name: string, actual: unknown, expected: unknown) => {

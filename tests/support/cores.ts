@@ -19,7 +19,7 @@ function isWorker<Input, Output>(
  * Returns a function that starts this module in a Worker for each core, where
  * `work` does one share. It must be called at the top level of the module.
  */
-export function onAllCores<Input, Output>(
+export function forAllCores<Input, Output>(
   module: string,
   work: (...task: Task<Input>) => Promise<Output>,
 ): (input: Input) => Promise<Output[]> {
