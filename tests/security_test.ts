@@ -6,7 +6,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { DecapodResponseError, type JsonValue } from "../mod.ts";
-import { answer } from "./faults/answers.ts";
+import { json } from "./faults/faults.ts";
 import { ALWAYS } from "./faults/rules.ts";
 import { FaultServer } from "./faults/server.ts";
 import { OPERATIONS } from "./operations.ts";
@@ -61,7 +61,7 @@ Deno.test("Client sends no request to another origin, wherever the server redire
         fault: {
           name: "pointing elsewhere",
           answer: () =>
-            answer(status, "Elsewhere", "application/json", "{}", [
+            json({}, status, [
               ["location", `${elsewhere.url}/v1/`],
               ["refresh", `0; url=${elsewhere.url}`],
               ["alt-svc", `h2="127.0.0.1:${new URL(elsewhere.url).port}"`],

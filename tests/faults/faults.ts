@@ -49,8 +49,12 @@ const answer = (
   framing: "length",
 });
 
-const json = (value: unknown, status = 200, headers: [string, string][] = []) =>
-  answer(status, "application/json", JSON.stringify(value), headers);
+/** A response with JSON. */
+export const json = (
+  value: unknown,
+  status = 200,
+  headers: [string, string][] = [],
+) => answer(status, "application/json", JSON.stringify(value), headers);
 
 /** An error in Decapod's format that echoes the request. */
 const refusal =

@@ -34,7 +34,7 @@ export class Peer {
       const body = /^content-length: (\d+)/im.exec(this.#text)?.[1] ?? 0;
       const end = head + Number(body) - unread;
       if (head >= 4 && this.#text.length >= end) return this.#take(end);
-      if (!await this.#read(unread || 16384)) return this.#take(end);
+      if (!await this.#read(unread || 4096)) return this.#take(end);
     }
   }
 
@@ -45,9 +45,11 @@ export class Peer {
   }
 
   async send(...parts: (string | Uint8Array)[]): Promise<void> {
-    const bytes = Buffer.concat(parts.map((part) => Buffer.from(part)));
-    for (let at = 0; at < bytes.length;) {
-      at += await this.#connection.write(bytes.subarray(at));
+    for (const part of parts) {
+      const bytes = typeof part === "string" ? Buffer.from(part) : part;
+      for (let at = 0; at < bytes.length;) {
+        at += await this.#connection.write(bytes.subarray(at));
+      }
     }
   }
 
@@ -77,9 +79,9 @@ export class Peer {
   }
 
   /** Reads some bytes, once at a time; false once either side has closed. */
-  #read(size = 16384): Promise<boolean> {
+  #read(size = 4096): Promise<boolean> {
     const read = async () => {
-      const buffer = Buffer.alloc(size);
+      const buffer = Buffer.allocUnsafe(size);
       const count = await this.#connection.read(buffer).catch((error) => {
         const { BadResource, ConnectionReset, Interrupted } = Deno.errors;
         const known = [BadResource, ConnectionReset, Interrupted];

@@ -17,10 +17,11 @@ let recording: ReturnType<typeof record> | undefined;
 /** Creates the world on a new stand-in. */
 export async function openWorld(): Promise<StandInWorld> {
   recording ??= record();
-  const { world, changes } = await recording;
+  const { text, changes } = await recording;
   const standIn = createStandIn();
   for (const change of changes) await change(standIn);
-  return { ...structuredClone(world), standIn };
+  const world: World = JSON.parse(text);
+  return { ...world, standIn };
 }
 
 /** Creates the world once; repeating its changes is faster than a client. */
@@ -38,7 +39,7 @@ async function record() {
     changes.push((standIn) => backstage(standIn)(member, ...args));
     return backstage(standIn)(member, ...args);
   });
-  return { world, changes };
+  return { text: JSON.stringify(world), changes };
 }
 
 /** Calls methods of a stand-in and reads its properties, by name. */
