@@ -137,7 +137,7 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
   const { name, code, unknown } = describe(outcome);
   check("outcome:", name, expected.error ?? "result");
   check("code", code, expected.code);
-  check("outcomeUnknown", unknown, expected.unknown);
+  check("outcomeUnknown", unknown, expected.unknown ?? false);
   const [{ login: ofLogins = false, streamed = false } = {}] =
     operation.requests;
   const sent = attempts.filter(({ method, url }) =>
