@@ -120,9 +120,8 @@ export function predict(
   operation: Operation,
   fault: KnownFault,
   position: Position,
-): Expected | undefined {
-  const setup = setUp(operation, fault, position);
-  if (setup === undefined) return undefined;
+  setup: Setup,
+): Expected {
   let attempts = 0;
   let logins = 0;
   let hasSession = position !== "during login";
