@@ -235,22 +235,33 @@ Deno.test("getInfo() does not wait past its deadline", async () => {
   assertEquals([error.retryAfter, bodies.length], [20_000, 1]);
 });
 
-Deno.test("createCluster() leaves the outcome unknown if its retry needs a login that fails", async () => {
-  using _ = fixedRandom(0);
-  const reset = Object.assign(new TypeError("reset"), { code: "ECONNRESET" });
-  const responses = [
-    () => Response.json({ id: "token" }),
-    () => Promise.reject(reset),
+/** Rejections of a retry: by a login that it needs, or of itself. */
+const REJECTIONS: [code: number, ...responses: (() => Response)[]][] = [
+  [
+    401,
     () => apiError(401, "Unauthorized", "Expired"),
     () => apiError(403, "Forbidden", "No"),
-  ];
-  const client = stubClient(() => responses.shift()?.() ?? status(500)(), {
-    headers: {},
-  });
-  const { code, outcomeUnknown } = await assertRejects(
-    () => client.createCluster("ceph", { retries: 1 }),
-    DecapodAPIError,
-    "the change may have been applied",
-  );
-  assertEquals([code, outcomeUnknown, responses], [401, true, []]);
+  ],
+  [429, () => apiError(429, "Busy", "Later")],
+];
+
+Deno.test("createCluster() leaves the outcome unknown if its retry is rejected", async () => {
+  using _ = fixedRandom(0);
+  const reset = Object.assign(new TypeError("reset"), { code: "ECONNRESET" });
+  for (const [expected, ...rejections] of REJECTIONS) {
+    const responses = [
+      () => Response.json({ id: "token" }),
+      () => Promise.reject(reset),
+      ...rejections,
+    ];
+    const client = stubClient(() => responses.shift()?.() ?? status(500)(), {
+      headers: {},
+    });
+    const { code, outcomeUnknown } = await assertRejects(
+      () => client.createCluster("ceph", { retries: 1 }),
+      DecapodAPIError,
+      "the change may have been applied",
+    );
+    assertEquals([code, outcomeUnknown, responses], [expected, true, []]);
+  }
 });
