@@ -81,30 +81,19 @@ const redirect =
     ]);
 
 /** The right response, changed. */
-const changed = (
-  change: (
-    right: Answer,
-    request: WireRequest,
-  ) => Partial<Answer>,
-): Fault["answer"] =>
-async (request, real) => {
-  const right = await real();
-  return { ...right, framing: "length", ...change(right, request) };
-};
+const changed =
+  (change: (right: Answer, request: WireRequest) => Partial<Answer>) =>
+  async (request: WireRequest, real: () => Promise<Answer>) => {
+    const right = await real();
+    return { ...right, framing: "length" as const, ...change(right, request) };
+  };
 
 /** The right response with additional headers. */
-const withHeaders = (
-  headers: (right: Answer) => [string, string | number][],
-) =>
-  changed((right) => ({
-    headers: [
-      ...right.headers,
-      ...headers(right).map(([name, value]): [string, string] => [
-        name,
-        String(value),
-      ]),
-    ],
-  }));
+const withHeaders = (headers: (right: Answer) => [string, string][]) =>
+  changed((right) => ({ headers: [...right.headers, ...headers(right)] }));
+
+const withLength = (lengthOf: (bytes: number) => number) =>
+  withHeaders(({ body }) => [["content-length", `${lengthOf(body.length)}`]]);
 
 const GZIP: [string, string] = ["content-encoding", "gzip"];
 
@@ -119,20 +108,62 @@ const random = seededRandom(1);
 /** The connection stays open until the client closes it. */
 const HOLD = 2 ** 31 - 1;
 
-type Status = [name: string, event: Event, answer: Fault["answer"]];
-
 type Row = [
   name: string,
   event: KnownFault["event"],
   more: Partial<KnownFault>,
 ];
 
-const toFault = ([name, event, more]: Row): KnownFault => (
-  { name, event, ...more }
-);
+/** The response is an error. */
+const error = (
+  name: string,
+  event: Event,
+  answer: (request: WireRequest) => Answer,
+): Row => [
+  name,
+  event,
+  { byHead: "any", answer },
+];
 
-/** Bytes arrive late, slowly or not at all; the names are Toxiproxy's. */
-const TOXICS = ([
+/** Values of Retry-After, and whether the deadline leaves time for them. */
+const RETRY_AFTER: [name: string, value: string, obeyed: boolean][] = [
+  ["0", "0", true],
+  ["1", "1", true],
+  ["a past date", "Wed, 21 Oct 2015 07:28:00 GMT", true],
+  ["a date far ahead", "Fri, 31 Dec 9999 23:59:59 GMT", false],
+  ["a century", "3155760000", false],
+  ["garbage", "-1e9 soon", true],
+];
+
+/** A status with each of these values. */
+const withRetryAfter = (
+  status: number,
+  obeyed: Event,
+  beyond: Event,
+): Row[] =>
+  RETRY_AFTER.map(([name, value, inTime]) => [
+    `${status}, Retry-After: ${name}`,
+    inTime ? obeyed : beyond,
+    {
+      byHead: "any",
+      answer: refusal(status, [["retry-after", value]]),
+      ...(name === "1" && { asks: 1000 }),
+    },
+  ]);
+
+/** A port that nothing listens on. */
+function closedPort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+const ROWS: Row[] = [
+  ["connection refused", "not connected", {
+    headOnly: true,
+    unsent: `http://127.0.0.1:${closedPort()}/`,
+  }],
+
+  // Bytes arrive late, slowly or not at all; the names are Toxiproxy's.
   ["latency", "delayed", { toxic: { pause: 15 } }],
   ["latency beyond the deadline", "no response", { toxic: { pause: 60_000 } }],
   ["jitter", "delayed", { toxic: { size: 256, pause: () => random() * 10 } }],
@@ -166,57 +197,27 @@ const TOXICS = ([
     resets: true,
     keepAlive: true,
   }],
-] satisfies Row[]).map(toFault);
 
-/** Values of Retry-After, and whether the deadline leaves time for them. */
-const RETRY_AFTER: [name: string, value: string, obeyed: boolean][] = [
-  ["0", "0", true],
-  ["1", "1", true],
-  ["a past date", "Wed, 21 Oct 2015 07:28:00 GMT", true],
-  ["a date far ahead", "Fri, 31 Dec 9999 23:59:59 GMT", false],
-  ["a century", "3155760000", false],
-  ["garbage", "-1e9 soon", true],
-];
-
-/** A status with each of these values. */
-const withRetryAfter = (
-  status: number,
-  obeyed: Event,
-  beyond: Event,
-): KnownFault[] =>
-  RETRY_AFTER.map(([name, value, inTime]) => ({
-    name: `${status}, Retry-After: ${name}`,
-    event: inTime ? obeyed : beyond,
-    byHead: "any",
-    answer: refusal(status, [["retry-after", value]]),
-    ...(name === "1" && { asks: 1000 }),
-  }));
-
-/** The response is an error. */
-const STATUSES = ([
-  ...([401, 403, 404, 500] as const).map((status): Status => [
-    String(status),
-    `HTTP ${status}`,
-    refusal(status),
-  ]),
-  ["500 of 2 MiB", "HTTP 500", (request) => ({
+  // The response is an error.
+  ...([401, 403, 404, 500] as const).map((status) =>
+    error(`${status}`, `HTTP ${status}`, refusal(status))
+  ),
+  error("500 of 2 MiB", "HTTP 500", (request) => ({
     ...refusal(500)(request),
     body: HUGE,
-  })],
-  ["502 in HTML", "HTTP 502", page(502)],
-  ["504 in HTML", "HTTP 504", page(504)],
-  ["redirect", "unexpected response", redirect(302, "/elsewhere/")],
-  [
+  })),
+  error("502 in HTML", "HTTP 502", page(502)),
+  error("504 in HTML", "HTTP 504", page(504)),
+  error("redirect", "unexpected response", redirect(302, "/elsewhere/")),
+  error(
     "redirect to another origin",
     "unexpected response",
     redirect(307, "http://127.0.0.1:9/v1/"),
-  ],
-] satisfies Status[]).map((
-  [name, event, answer],
-): KnownFault => ({ name, event, byHead: "any", answer }));
+  ),
+  ...withRetryAfter(429, "HTTP 429", "HTTP 429 with long Retry-After"),
+  ...withRetryAfter(503, "HTTP 503", "HTTP 503 with long Retry-After"),
 
-/** The response has status 200, but is wrong. */
-const SUCCESSES = ([
+  // The response has status 200, but is wrong.
   ["200 in HTML", "unexpected response", {
     byHead: "any",
     answer: page(200),
@@ -251,7 +252,7 @@ const SUCCESSES = ([
   }],
   ["Content-Length too large", "connection lost", {
     byBody: true,
-    answer: withHeaders(({ body }) => [["content-length", body.length + 100]]),
+    answer: withLength((bytes) => bytes + 100),
     toxic: { closes: 0 },
   }],
   [
@@ -259,15 +260,15 @@ const SUCCESSES = ([
     { json: "unexpected response", text: "delayed" },
     {
       byHead: "any",
-      answer: withHeaders(({ body }) => [["content-length", body.length >> 1]]),
+      answer: withLength((bytes) => bytes >> 1),
       alters: true,
     },
   ],
   ["two different Content-Length headers", "connection lost", {
     byHead: "any",
     answer: withHeaders(({ body: { length } }) => [
-      ["content-length", length],
-      ["content-length", length + 1],
+      ["content-length", `${length}`],
+      ["content-length", `${length + 1}`],
     ]),
   }],
   ["huge body", "delayed", {
@@ -300,8 +301,8 @@ const SUCCESSES = ([
   ["duplicate headers", "delayed", {
     answer: withHeaders(({ headers, body: { length } }) => [
       ...headers,
-      ["content-length", length],
-      ["content-length", length],
+      ["content-length", `${length}`],
+      ["content-length", `${length}`],
     ]),
   }],
   ["no HTTP", "connection lost", {
@@ -312,31 +313,12 @@ const SUCCESSES = ([
     }),
     toxic: { closes: 0 },
   }],
-] satisfies Row[]).map(toFault);
-
-/** A port that nothing listens on. */
-function closedPort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
-/** The request is not sent. */
-const UNSENT: KnownFault[] = [{
-  name: "connection refused",
-  event: "not connected",
-  headOnly: true,
-  unsent: `http://127.0.0.1:${closedPort()}/`,
-}];
+];
 
 /** All faults. */
-export const FAULTS: readonly KnownFault[] = [
-  ...UNSENT,
-  ...TOXICS,
-  ...STATUSES,
-  ...withRetryAfter(429, "HTTP 429", "HTTP 429 with long Retry-After"),
-  ...withRetryAfter(503, "HTTP 503", "HTTP 503 with long Retry-After"),
-  ...SUCCESSES,
-];
+export const FAULTS: readonly KnownFault[] = ROWS.map(
+  ([name, event, more]) => ({ name, event, ...more }),
+);
 
 /** The fault with this name. */
 export function faultNamed(name: string): KnownFault {
