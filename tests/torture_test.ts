@@ -24,14 +24,6 @@ import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
 import { comparable, openWorld, type StandInWorld } from "./support/world.ts";
 
-/** The result of one run. */
-interface Run {
-  calls: string[];
-  outcome: { value: unknown } | { error: unknown };
-  /** How many timers, bodies and listeners are left. */
-  left: number;
-}
-
 /** What a run can be interrupted with. */
 interface Controls {
   injector: FaultInjector;
@@ -109,7 +101,7 @@ async function run(
   work: Work,
   onCall: (number: number, controls: Controls) => void = () => {},
   serve: Serve = (fetch) => fetch,
-): Promise<Run> {
+) {
   const world = await openWorld();
   const caller = new CountedSignal();
   const { signal } = caller;
@@ -120,30 +112,33 @@ async function run(
   });
   injector.onCall = (number) => onCall(number, { injector, caller, client });
   const settled = work.run(client, world, { signal }).then(
-    (value) => ({ value }),
+    (value) => ({ value, error: undefined }),
     (error: unknown) => ({ error }),
   );
   const stalled = injector.frozen.then(async () => {
     for (let turn = 0; turn < 50; turn++) await setImmediate();
     return { error: new Error("The call is still pending") };
   });
-  const outcome = await Promise.race([settled, stalled]);
+  const { value, error }: { value?: unknown; error: unknown } = await Promise
+    .race([settled, stalled]);
   // Canceled streams are closed some turns later.
   for (let turn = 0; turn < 50 && injector.open > 0; turn++) {
     await setImmediate();
   }
+  // How many timers, bodies and listeners are left.
   const left = injector.open + caller.listeners;
-  return { calls: injector.calls, outcome, left };
+  return { calls: injector.calls, value, error, left };
 }
 
+type Run = Awaited<ReturnType<typeof run>>;
+
 /** The error of a run; fails if it leaves something or has another result. */
-function errorOf({ outcome, left }: Run, normal: Run, place: string): unknown {
+function errorOf({ value, error, left }: Run, normal: Run, place: string) {
   assertEquals(left, 0, place);
-  if ("error" in outcome) return outcome.error;
-  assert("value" in normal.outcome, place);
-  const expected = comparable(normal.outcome.value);
-  assertEquals(comparable(outcome.value), expected, place);
-  return undefined;
+  if (error === undefined) {
+    assertEquals(comparable(value), comparable(normal.value), place);
+  }
+  return error;
 }
 
 /** More awaits than there are between any two fallible calls. */
@@ -204,7 +199,7 @@ async function runAll(
   let places = 0;
   for (const work of WORKS) {
     const normal = await run(work, undefined, serve);
-    assertEquals(normal.left, 0, work.name);
+    assertEquals([normal.left, normal.error], [0, undefined], work.name);
     const awaits = atAwaits ? await countAwaits(work, serve) : [];
     for (const [call, kind] of normal.calls.entries()) {
       for (let at = isAt(kind) ? 0 : 1; at <= (awaits[call] ?? 0); at++) {
