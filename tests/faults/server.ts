@@ -184,7 +184,7 @@ export class FaultServer extends RawServer {
     this.received.push(received);
     if (fault?.unread) return false;
     let last = "";
-    if (isCareful) last = fault?.resets ? "}" : await peer.firstByte();
+    if (isCareful) last = fault?.resets ? "}" : await peer.lastByte();
     const bytes = `${rest}${last}`.slice(1); // all bodies are JSON objects
     const body = Buffer.from(bytes, "latin1").toString();
     const real = async (): Promise<Answer> => {

@@ -39,7 +39,12 @@ export class Peer {
   }
 
   /** Reads only one byte: closing with unread bytes resets the connection. */
-  async firstByte(): Promise<string> {
+  async firstByte(): Promise<void> {
+    await this.#read(1);
+  }
+
+  /** The last byte of a request, if it was left unread. */
+  async lastByte(): Promise<string> {
     await this.#read(1);
     return this.#take(1);
   }
