@@ -3,32 +3,22 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DecapodConnectionError } from "../mod.ts";
 import { faultNamed } from "./faults/faults.ts";
-import { type Cell, cells, type Report, runMatrix } from "./faults/matrix.ts";
-import { matrixTable, PAGE, rulesTable } from "./faults/report.ts";
+import { cells, runMatrix } from "./faults/matrix.ts";
+import {
+  matrixTable,
+  PAGE,
+  rulesTable,
+  storm,
+  waits,
+} from "./faults/report.ts";
 import { FaultServer } from "./faults/server.ts";
-import { storm, waits } from "./faults/storm.ts";
 import { StandIn } from "./standin/mod.ts";
 import { seededRandom } from "./standin/ids.ts";
 import { section } from "./support/page.ts";
-import { fixedRandom } from "./support/patch.ts";
 import { makeClient, PASSWORD } from "./support/server.ts";
 
-/** The number of cells in a sample. */
-const SAMPLE = 1200;
-
-/** A random sample of the cells. */
-function sample(all: Cell[], seed: number): Cell[] {
-  const random = seededRandom(seed);
-  const places = new Map(all.map((cell) => [cell, random()]));
-  const place = (cell: Cell) => places.get(cell) ?? 0;
-  return all.toSorted((a, b) => place(a) - place(b)).slice(0, SAMPLE);
-}
-
-/** Runs cells without delays between attempts. */
-async function run(chosen: Cell[]): Promise<Report> {
-  using _ = fixedRandom(0);
-  return await runMatrix(chosen);
-}
+/** The share of the cells in a sample. */
+const SAMPLE = 0.07;
 
 /** Adds a line to the report of the test run. */
 const note = (text: string) => console.log(`▸ ${text}`);
@@ -38,18 +28,15 @@ Deno.test("V1Client has the predicted result, attempts and duration, and shows n
     Deno.env.get("MATRIX") === "whole";
   const seed = Number(Deno.env.get("MATRIX_SEED") ?? 1);
   const all = cells();
-  const chosen = isWhole ? all : sample(all, seed);
+  const random = seededRandom(seed);
+  const chosen = isWhole ? all : all.filter(() => random() < SAMPLE);
   const start = performance.now();
-  const report = await run(chosen);
+  assertEquals(await runMatrix(chosen), []);
   const seconds = Math.round((performance.now() - start) / 1000);
   const scope = isWhole
     ? "all cells"
     : `a sample of ${all.length} cells (seed ${seed})`;
-  note(
-    `matrix, ${scope}: ${report.run} run, ${report.passed} passed, ${seconds} s`,
-  );
-  assertEquals(report.failures, []);
-  assertEquals(report.passed, chosen.length);
+  note(`matrix, ${scope}: ${chosen.length} run, ${seconds} s`);
 });
 
 Deno.test("V1Client never applies a change twice when connections are lost", async () => {
@@ -57,26 +44,16 @@ Deno.test("V1Client never applies a change twice when connections are lost", asy
     operation.requests.some(({ changes }) => changes) &&
     fault.event === "connection lost" && position === "first attempt"
   );
-  const report = await run(chosen);
-  assertEquals(report.failures, []);
-  assert(report.run > 200);
+  assertEquals(await runMatrix(chosen), []);
+  assert(chosen.length > 200);
 });
 
 Deno.test("docs/reliability.md: contains the current matrix", async () => {
   const page = await Deno.readTextFile(PAGE);
   assertEquals(section(page, "rules"), rulesTable());
-  const all = cells();
-  const table: Report["table"] = new Map();
-  for (const { fault, position } of all) {
-    const row = table.get(fault.name) ?? new Map();
-    const run = (row.get(position)?.run ?? 0) + 1;
-    row.set(position, { run, passed: run });
-    table.set(fault.name, row);
-  }
-  const { length } = all;
   assertEquals(
     section(page, "matrix"),
-    matrixTable({ run: length, passed: length, failures: [], table }),
+    matrixTable(),
     "Run `deno task matrix` and look at what has changed",
   );
 });
@@ -100,22 +77,6 @@ Deno.test("createCluster() rejects with outcomeUnknown if its response is lost",
   assertEquals(error.outcomeUnknown, true);
   const { items } = await client.getClusters();
   assertEquals(items.map(({ data }) => data.name), ["ceph"]);
-});
-
-Deno.test("outcomeUnknown stays true after a later attempt that was rejected", async () => {
-  // The first attempt loses its connection, the second one gets a 429.
-  const answers = [
-    () => Promise.reject(new Error("connection reset")),
-    () => Promise.resolve(Response.json({}, { status: 429 })),
-  ];
-  using _ = fixedRandom(0);
-  const client = makeClient("http://decapod", {
-    fetch: () => answers.shift()?.() ?? Promise.reject(),
-  });
-  const error = await client.requestPasswordReset("ann", { retries: 1 })
-    .catch((error) => error);
-  assertEquals(error.code, 429);
-  assertEquals(error.outcomeUnknown, true);
 });
 
 Deno.test("V1Client does not repeat changes on connections that were closed while idle", async () => {

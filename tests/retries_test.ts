@@ -79,37 +79,23 @@ const STATUSES = {
 };
 
 for (const [attempts, statuses] of Object.entries(STATUSES)) {
-  Deno.test(`getInfo() has ${attempts} attempts at status ${statuses.join(", ")}`, async () => {
+  Deno.test(`getInfo() and login() have ${attempts} attempts at status ${statuses.join(", ")}, createCluster() one`, async () => {
     using _ = fixedRandom(0);
+    const calls: [(client: V1Client) => Promise<unknown>, attempts: number][] =
+      [
+        [(client) => client.getInfo(), Number(attempts)],
+        [(client) => client.login(), Number(attempts)],
+        [(client) => client.createCluster("ceph"), 1],
+      ];
     for (const code of statuses) {
-      const { client, bodies } = failing(9, status(code));
-      const error = await assertRejects(
-        () => client.getInfo(),
-        DecapodAPIError,
-      );
-      assertEquals([error.code, bodies.length], [code, Number(attempts)]);
+      for (const [call, expected] of calls) {
+        const { client, bodies } = failing(9, status(code));
+        const error = await assertRejects(() => call(client), DecapodAPIError);
+        assertEquals([error.code, bodies.length], [code, expected]);
+      }
     }
   });
 }
-
-Deno.test("login() retries 408 and 503, createCluster() neither", async () => {
-  using _ = fixedRandom(0);
-  for (const code of [408, 503]) {
-    let logins = 0;
-    const client = stubClient(() =>
-      logins++ < 2 ? status(code)() : Response.json({ id: "token" })
-    );
-    assertEquals((await client.login()).id, "token");
-    assertEquals(logins, 3);
-    const changed = failing(9, status(code));
-    await assertRejects(
-      () => changed.client.createCluster("ceph"),
-      DecapodAPIError,
-      `${code}`,
-    );
-    assertEquals(changed.bodies.length, 1);
-  }
-});
 
 Deno.test("streamExecutionLog() retries until the first line was yielded", async () => {
   using _ = fixedRandom(0);
@@ -235,22 +221,33 @@ Deno.test("getInfo() does not wait past its deadline", async () => {
   assertEquals([error.retryAfter, bodies.length], [20_000, 1]);
 });
 
-Deno.test("createCluster() leaves the outcome unknown if its retry needs a login that fails", async () => {
-  using _ = fixedRandom(0);
-  const reset = Object.assign(new TypeError("reset"), { code: "ECONNRESET" });
-  const responses = [
-    () => Response.json({ id: "token" }),
-    () => Promise.reject(reset),
+/** Rejections of a retry: by a login that it needs, or of itself. */
+const REJECTIONS: [code: number, ...responses: (() => Response)[]][] = [
+  [
+    401,
     () => apiError(401, "Unauthorized", "Expired"),
     () => apiError(403, "Forbidden", "No"),
-  ];
-  const client = stubClient(() => responses.shift()?.() ?? status(500)(), {
-    headers: {},
-  });
-  const { code, outcomeUnknown } = await assertRejects(
-    () => client.createCluster("ceph", { retries: 1 }),
-    DecapodAPIError,
-    "the change may have been applied",
-  );
-  assertEquals([code, outcomeUnknown, responses], [401, true, []]);
+  ],
+  [429, () => apiError(429, "Busy", "Later")],
+];
+
+Deno.test("createCluster() leaves the outcome unknown if its retry is rejected", async () => {
+  using _ = fixedRandom(0);
+  const reset = Object.assign(new TypeError("reset"), { code: "ECONNRESET" });
+  for (const [expected, ...rejections] of REJECTIONS) {
+    const responses = [
+      () => Response.json({ id: "token" }),
+      () => Promise.reject(reset),
+      ...rejections,
+    ];
+    const client = stubClient(() => responses.shift()?.() ?? status(500)(), {
+      headers: {},
+    });
+    const { code, outcomeUnknown } = await assertRejects(
+      () => client.createCluster("ceph", { retries: 1 }),
+      DecapodAPIError,
+      "the change may have been applied",
+    );
+    assertEquals([code, outcomeUnknown, responses], [expected, true, []]);
+  }
 });

@@ -13,8 +13,9 @@ import {
   type RequestOptions,
   type V1Client,
 } from "../mod.ts";
-import type { Answer, Question } from "./faults/soak_server.ts";
-import { seededRandom } from "./standin/ids.ts";
+import { Fuzzer } from "./faults/fuzzer.ts";
+import type { Question, State } from "./faults/soak_server.ts";
+import { ask } from "./support/cores.ts";
 import { makeClient } from "./support/server.ts";
 
 /** How many clients there are, and how many workers share one. */
@@ -39,27 +40,6 @@ interface Expected {
 
 type Outcome<T> = { value: T } | { error: unknown };
 
-/** The server in its worker. */
-class Server implements Disposable {
-  readonly #worker: Worker;
-  readonly #waiting: ((answer: Answer) => void)[] = [];
-
-  constructor(seed: number) {
-    const url = new URL(`faults/soak_server.ts?seed=${seed}`, import.meta.url);
-    this.#worker = new Worker(url, { type: "module" });
-    this.#worker.onmessage = ({ data }) => this.#waiting.shift()?.(data);
-  }
-
-  ask(question: Question): Promise<Answer> {
-    this.#worker.postMessage(question);
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  [Symbol.dispose](): void {
-    this.#worker.terminate();
-  }
-}
-
 /** The calls of all workers and their outcomes. */
 class Soak {
   readonly expected = new Map<string, Expected>();
@@ -69,33 +49,25 @@ class Soak {
   readonly violations: string[] = [];
   /** How many clients were disposed of while they were in use. */
   disposals = 0;
-  readonly #random: () => number;
-
   constructor(
-    seed: number,
-    readonly server: Answer,
+    readonly random: Fuzzer,
+    readonly server: State,
     readonly over: AbortSignal,
-  ) {
-    this.#random = seededRandom(seed);
-  }
+  ) {}
 
   /** Makes calls until the time is over. */
   async work(client: V1Client): Promise<void> {
     const mine: Expected[] = [];
     while (!this.over.aborted) {
-      await this.#pick(Object.values(this.#kinds))?.(client, mine);
+      await this.random.pick(Object.values(this.#kinds))(client, mine);
     }
-  }
-
-  #pick<T>(from: T[]): T | undefined {
-    return from[Math.floor(this.#random() * from.length)];
   }
 
   /** Makes a call, which is sometimes aborted, and counts its outcome. */
   async #call<T>(
     work: (options: { signal: AbortSignal }) => Promise<T>,
   ): Promise<Outcome<T>> {
-    const { signal } = this.#random() < 0.05
+    const { signal } = this.random.oneIn(20)
       ? { signal: AbortSignal.timeout(20) }
       : new AbortController();
     const outcome: Outcome<T> = await work({ signal }).then(
@@ -117,19 +89,17 @@ class Soak {
     return "violation";
   }
 
-  /** Changes a cluster, and records whether that was done. */
+  /** Changes a cluster, and returns it and whether that was done. */
   async #change(
     mine: Expected[],
     work: (id: string, options: RequestOptions) => Promise<unknown>,
-    record: (cluster: Expected, verdict: Verdict) => void,
-  ): Promise<void> {
-    const cluster = this.#pick(mine);
-    if (cluster?.id === undefined || cluster.deleted !== "no") return;
-    const { id } = cluster;
-    record(
-      cluster,
-      verdictOf(await this.#call((options) => work(id, options))),
-    );
+  ): Promise<{ cluster?: Expected; verdict?: Verdict }> {
+    if (mine.length === 0) return {};
+    const cluster = this.random.pick(mine);
+    const { id, deleted } = cluster;
+    if (id === undefined || deleted !== "no") return {};
+    const outcome = await this.#call((options) => work(id, options));
+    return { cluster, verdict: verdictOf(outcome) };
   }
 
   readonly #kinds: Record<
@@ -153,24 +123,24 @@ class Soak {
       cluster.id = outcome.value.id;
       mine.push(cluster);
     },
-    edit: (client, mine) =>
-      this.#change(
+    edit: async (client, mine) => {
+      const { cluster, verdict } = await this.#change(
         mine,
         (id, options) =>
           client.editCluster(id, (data) => ({ ...data }), options),
-        (cluster, verdict) => {
-          if (verdict === "yes") cluster.edits++;
-          if (verdict === "unknown") cluster.doubts++;
-        },
-      ),
-    delete: (client, mine) =>
-      this.#change(
+      );
+      if (cluster && verdict === "yes") cluster.edits++;
+      if (cluster && verdict === "unknown") cluster.doubts++;
+    },
+    delete: async (client, mine) => {
+      const { cluster, verdict } = await this.#change(
         mine,
         (id, options) => client.deleteCluster(id, options),
-        (cluster, verdict) => cluster.deleted = verdict,
-      ),
+      );
+      if (cluster && verdict) cluster.deleted = verdict;
+    },
     get: (client, mine) => {
-      const { id } = this.#pick(mine) ?? {};
+      const { id } = this.random.pick([{ id: undefined }, ...mine]);
       return this.#call<unknown>((options) =>
         id === undefined
           ? client.getInfo(options)
@@ -200,11 +170,11 @@ class Soak {
     logout: (client) =>
       // Rare: it ends the calls of all workers that share the client.
       this.#call<unknown>((options) =>
-        this.#random() < 0.02
+        this.random.oneIn(50)
           ? client.logout(options)
           : client.getUserSelf(options)
       ),
-    dispose: () => this.#random() < 0.3 ? this.#dispose() : undefined,
+    dispose: () => this.random.oneIn(3) ? this.#dispose() : undefined,
   };
 
   /** Disposes of a client whose calls would never end: nothing may follow. */
@@ -234,7 +204,7 @@ class Soak {
           client.getClusters({ perPage: 5, ...options }).toArray()
         ),
       );
-      await delay(this.#random() * 100);
+      await delay(this.random.below(100));
     }
     isDisposed = true;
     this.disposals++;
@@ -294,26 +264,32 @@ function trend(samples: number[]): [from: number, to: number] {
 }
 
 async function soak(seconds: number, seed: number): Promise<number> {
-  using server = new Server(seed);
-  const started = await server.ask("state");
+  const place = new URL(`faults/soak_server.ts?seed=${seed}`, import.meta.url);
+  const server = new Worker(place, { type: "module" });
+  const started = await ask<Question, State>(server, "state");
   const { url } = started;
   const over = AbortSignal.timeout(seconds * 1000);
-  const soaking = new Soak(seed, started, over);
+  const soaking = new Soak(new Fuzzer(seed), started, over);
   const heaps: number[] = [];
   const connections: number[] = [];
-  const sampling = setInterval(async () => {
-    const { open } = await server.ask("state");
-    heaps.push(heap());
-    connections.push(open);
-  }, Math.min(1000, seconds * 25));
-  await Promise.all(Array.from({ length: CLIENTS }, async () => {
+  const sample = async () => {
+    while (!over.aborted) {
+      await delay(Math.min(1000, seconds * 25));
+      connections.push((await ask<Question, State>(server, "state")).open);
+      heaps.push(heap());
+    }
+  };
+  const clients = Array.from({ length: CLIENTS }, async () => {
     const client = makeClient(url, { timeout: 600 });
     const workers = Array.from({ length: SHARING }, () => soaking.work(client));
     await Promise.all(workers);
-  }));
-  clearInterval(sampling);
+  });
+  await Promise.all([sample(), ...clients]);
 
-  const { requests, struck, busy } = await server.ask("stopFaults");
+  const { requests, struck, busy } = await ask<Question, State>(
+    server,
+    "stopFaults",
+  );
   const all = await makeClient(url).getClusters({ perPage: 1000 }).toArray();
   const found = all.map(({ version, data }) => ({ name: data.name, version }))
     .filter(({ name }) => name.startsWith("soak"));

@@ -4,7 +4,7 @@
  * logout at each of them and at each await in between.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { setImmediate } from "node:timers/promises";
 import {
   DecapodConnectionError,
@@ -19,17 +19,10 @@ import {
   InjectedFailure,
 } from "./faults/injector.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
+import { forAllCores } from "./support/cores.ts";
 import { CountedSignal, fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
 import { comparable, openWorld, type StandInWorld } from "./support/world.ts";
-
-/** The result of one run. */
-interface Run {
-  calls: string[];
-  outcome: { value: unknown } | { error: unknown };
-  /** How many timers, bodies and listeners are left. */
-  left: number;
-}
 
 /** What a run can be interrupted with. */
 interface Controls {
@@ -88,8 +81,10 @@ const WORKS: readonly Work[] = [
   },
 ];
 
+type Serve = (fetch: Fetch, work: Work) => Fetch;
+
 /** A server that fails reads at first, and where edits lose a race. */
-function rough(fetch: Fetch, { name, waits }: Work): Fetch {
+const rough: Serve = (fetch, { name, waits }) => {
   let failures = waits ? 3 : 1; // as many as there are attempts, or one
   let races = name.startsWith("edit") ? 1 : 0;
   return async (url, init) => {
@@ -99,117 +94,52 @@ function rough(fetch: Fetch, { name, waits }: Work): Fetch {
     if (init.method === "PUT" && races-- > 0) await fetch(url, init);
     return await fetch(url, init);
   };
-}
+};
 
 /** Runs a method, login included, and calls back at each fallible call. */
 async function run(
-  operation: Work,
+  work: Work,
   onCall: (number: number, controls: Controls) => void = () => {},
-  serve: typeof rough = (fetch) => fetch,
-): Promise<Run> {
+  serve: Serve = (fetch) => fetch,
+) {
   const world = await openWorld();
   const caller = new CountedSignal();
   const { signal } = caller;
   using injector = new FaultInjector();
   const client = makeClient("http://decapod", {
     timeout: TIMEOUT,
-    fetch: injector.wrap(serve(world.standIn.fetch, operation)),
+    fetch: injector.wrap(serve(world.standIn.fetch, work)),
   });
   injector.onCall = (number) => onCall(number, { injector, caller, client });
-  const settled = operation.run(client, world, { signal }).then(
-    (value) => ({ value }),
+  const settled = work.run(client, world, { signal }).then(
+    (value) => ({ value, error: undefined }),
     (error: unknown) => ({ error }),
   );
   const stalled = injector.frozen.then(async () => {
     for (let turn = 0; turn < 50; turn++) await setImmediate();
     return { error: new Error("The call is still pending") };
   });
-  const outcome = await Promise.race([settled, stalled]);
+  const { value, error }: { value?: unknown; error: unknown } = await Promise
+    .race([settled, stalled]);
   // Canceled streams are closed some turns later.
   for (let turn = 0; turn < 50 && injector.open > 0; turn++) {
     await setImmediate();
   }
+  // How many timers, bodies and listeners are left.
   const left = injector.open + caller.listeners;
-  return { calls: injector.calls, outcome, left };
+  return { calls: injector.calls, value, error, left };
 }
+
+type Run = Awaited<ReturnType<typeof run>>;
 
 /** The error of a run; fails if it leaves something or has another result. */
-function errorOf({ outcome, left }: Run, normal: Run, place: string): unknown {
+function errorOf({ value, error, left }: Run, normal: Run, place: string) {
   assertEquals(left, 0, place);
-  if ("error" in outcome) return outcome.error;
-  assert("value" in normal.outcome, place);
-  const expected = comparable(normal.outcome.value);
-  assertEquals(comparable(outcome.value), expected, place);
-  return undefined;
-}
-
-/** Reports how many runs there were. */
-function note(runs: number, what: string, least: number): void {
-  console.log(`▸ torture: ${runs} runs, one ${what} each`);
-  assert(runs > least);
-}
-
-/** Runs each method with a failure of each of its calls, if there is one. */
-async function failEverywhere(
-  failureOf: (kind: string, run: number) => Error | undefined,
-  check: (error: unknown, place: string, failure: Error, kind: string) => void,
-): Promise<number> {
-  using _ = fixedRandom(0);
-  let runs = 0;
-  for (const operation of OPERATIONS) {
-    const normal = await run(operation);
-    assertEquals(normal.left, 0, operation.name);
-    for (const [failing, kind] of normal.calls.entries()) {
-      const failure = failureOf(kind, runs);
-      if (!failure) continue;
-      const failed = await run(operation, (number) => {
-        if (number === failing) throw failure;
-      });
-      runs++;
-      const place = `${operation.name}, ${kind} ${failing}, ${failure.cause}`;
-      const error = errorOf(failed, normal, place);
-      if (error !== undefined) check(error, place, failure, kind);
-    }
+  if (error === undefined) {
+    assertEquals(comparable(value), comparable(normal.value), place);
   }
-  return runs;
+  return error;
 }
-
-Deno.test("V1Client returns or rejects with a DecapodError if any internal operation fails", async () => {
-  const runs = await failEverywhere(
-    () => new InjectedFailure("injected"),
-    (error, place, failure, kind) => {
-      if (kind === "stringify") {
-        assert(error === failure, `${place}: the caller's own error`);
-      } else assert(error instanceof DecapodError, `${place}: ${error}`);
-    },
-  );
-  note(runs, "failure", 1000);
-});
-
-/** What fetch rejects with if no connection was made. */
-const NOT_SENT = [
-  "tcp connect error: Connection refused (os error 111)",
-  "dns error: failed to lookup address information",
-  "connect EMFILE 10.0.0.1:9999",
-  "connect EADDRNOTAVAIL 10.0.0.1:9999",
-  "UND_ERR_CONNECT_TIMEOUT",
-];
-
-Deno.test("V1Client reports no unknown outcome if no connection was made", async () => {
-  const runs = await failEverywhere(
-    (kind, run) => {
-      const cause = new Error(NOT_SENT[run % NOT_SENT.length]);
-      return kind === "fetch"
-        ? new TypeError("fetch failed", { cause })
-        : undefined;
-    },
-    (error, place) => {
-      assert(error instanceof DecapodConnectionError, `${place}: ${error}`);
-      assertEquals(error.outcomeUnknown, false, place);
-    },
-  );
-  note(runs, "failed connection", 100);
-});
 
 /** More awaits than there are between any two fallible calls. */
 const MAX_AWAITS = 100;
@@ -224,13 +154,10 @@ async function afterEachAwait(
 }
 
 /** How many awaits follow each fallible call before the next one. */
-async function countAwaits(
-  operation: Work,
-  serve?: typeof rough,
-): Promise<number[]> {
+async function countAwaits(work: Work, serve?: Serve): Promise<number[]> {
   const awaits: number[] = [];
   let latest = -1;
-  const { calls } = await run(operation, (number) => {
+  const { calls } = await run(work, (number) => {
     latest = number;
     afterEachAwait((turn) => {
       if (latest !== number) return false;
@@ -238,50 +165,107 @@ async function countAwaits(
       return true;
     });
   }, serve);
-  assertEquals(awaits.length, calls.length, operation.name);
+  assertEquals(awaits.length, calls.length, work.name);
   return awaits;
 }
 
-/** Interrupts each method at each await, or at every fifth. */
-async function interruptEverywhere(
-  interrupt: (controls: Controls) => void,
-  check: (error: unknown, place: string, calls: string[]) => void,
-  { never = "", serve }: { never?: string; serve?: typeof rough } = {},
+/** What happens in the runs of a test, once in each. */
+interface Torture {
+  /** Whether it happens at the awaits after calls, too. */
+  readonly atAwaits?: boolean;
+  /** The calls at which it happens. Defaults to all. */
+  readonly isAt?: (kind: string) => boolean;
+  readonly serve?: Serve;
+  /** Makes it happen; at a call it may throw. */
+  readonly strike: (controls: Controls, runs: number) => void;
+  /** Checks the error of a run; undefined if it had its normal result. */
+  readonly check: (
+    error: unknown,
+    place: string,
+    kind: string,
+    calls: string[],
+  ) => void;
+}
+
+/** Runs each method once for each place, and returns the number of runs. */
+async function runAll(
+  { atAwaits, isAt = () => true, serve, strike, check }: Torture,
+  share: number,
+  shares: number,
 ): Promise<number> {
   using _ = fixedRandom(0);
+  const step = atAwaits ? EVERY : 1;
   let runs = 0;
   let places = 0;
-  for (const operation of WORKS) {
-    const normal = await run(operation, undefined, serve);
-    const counts = await countAwaits(operation, serve);
-    for (const [call, awaits] of counts.entries()) {
-      const kind = normal.calls[call] ?? "";
-      const first = kind === never ? 1 : 0;
-      for (let count = first; count <= awaits; count++) {
-        if (places++ % EVERY !== 0) continue;
-        const interrupted = await run(operation, (number, controls) => {
+  for (const work of WORKS) {
+    const normal = await run(work, undefined, serve);
+    assertEquals([normal.left, normal.error], [0, undefined], work.name);
+    const awaits = atAwaits ? await countAwaits(work, serve) : [];
+    for (const [call, kind] of normal.calls.entries()) {
+      for (let at = isAt(kind) ? 0 : 1; at <= (awaits[call] ?? 0); at++) {
+        if (places++ % (step * shares) !== step * share) continue;
+        const struck = await run(work, (number, controls) => {
           if (number !== call) return;
+          if (at === 0) return strike(controls, runs);
           afterEachAwait((turn) => {
-            if (turn === count) interrupt(controls);
-            return turn < count;
+            if (turn === at) strike(controls, runs);
+            return turn < at;
           });
         }, serve);
         runs++;
-        const place =
-          `${operation.name}, ${count} awaits after ${call}, ${kind}`;
-        const error = errorOf(interrupted, normal, place);
-        check(error, place, interrupted.calls);
+        const place = `${work.name}, ${at} awaits after ${call}, ${kind}`;
+        check(errorOf(struck, normal, place), place, kind, struck.calls);
       }
     }
   }
   return runs;
 }
 
-Deno.test("V1Client rejects with the caller's reason at an abort anywhere", async () => {
-  const reason = new Error("the caller has had enough");
-  let before = 0;
-  const runs = await interruptEverywhere(
-    ({ caller, injector }) => {
+const failure = new InjectedFailure("injected");
+
+/** What fetch rejects with if no connection was made. */
+const NOT_SENT = [
+  "tcp connect error: Connection refused (os error 111)",
+  "dns error: failed to lookup address information",
+  "connect EMFILE 10.0.0.1:9999",
+  "connect EADDRNOTAVAIL 10.0.0.1:9999",
+  "UND_ERR_CONNECT_TIMEOUT",
+];
+
+const reason = new Error("the caller has had enough");
+
+/** The number of calls before the latest abort or logout. */
+let before = 0;
+
+const TORTURES: Record<string, Torture> = {
+  "failure": {
+    strike() {
+      throw failure;
+    },
+    check(error, place, kind) {
+      const isExpected = kind === "stringify" // the caller's own error
+        ? error === failure
+        : error instanceof DecapodError;
+      assert(isExpected || error === undefined, `${place}: ${error}`);
+    },
+  },
+  "failed connection": {
+    isAt: (kind) => kind === "fetch",
+    strike(_, runs) {
+      const cause = new Error(NOT_SENT[runs % NOT_SENT.length]);
+      throw new TypeError("fetch failed", { cause });
+    },
+    check(error, place) {
+      if (error === undefined) return;
+      assert(error instanceof DecapodConnectionError, `${place}: ${error}`);
+      assertEquals(error.outcomeUnknown, false, place);
+    },
+  },
+  "abort": {
+    atAwaits: true,
+    isAt: (kind) => kind !== "timer", // no abort happens within setTimeout()
+    serve: rough,
+    strike({ caller, injector }) {
       caller.controller.abort(reason);
       injector.freeze();
       // A login starts in a turn of its own: it is aborted some awaits later.
@@ -290,46 +274,65 @@ Deno.test("V1Client rejects with the caller's reason at an abort anywhere", asyn
         return turn < 5;
       });
     },
-    (error, place, calls) => {
+    check(error, place, _, calls) {
       if (error === undefined) return;
       assert(error === reason, `${place}: ${error}`);
       assert(!calls.slice(before).includes("fetch"), `${place}: a request`);
     },
-    { never: "timer", serve: rough }, // no abort happens within setTimeout()
-  );
-  note(runs, "abort", 5000 / EVERY);
-});
-
-Deno.test("V1Client rejects with a DecapodTimeoutError at a deadline anywhere", async () => {
-  const runs = await interruptEverywhere(
-    ({ injector }) => injector.expire(),
-    (error, place) => {
+  },
+  "deadline": {
+    atAwaits: true,
+    strike: ({ injector }) => injector.expire(),
+    check(error, place) {
       const isExpected = error instanceof DecapodTimeoutError;
       assert(isExpected || error === undefined, `${place}: ${error}`);
     },
-  );
-  note(runs, "deadline", 5000 / EVERY);
-});
-
-Deno.test("V1Client sends only the logout after a logout anywhere", async () => {
-  let before = 0;
-  let logout: Promise<void> = Promise.resolve();
-  const runs = await interruptEverywhere(
-    ({ client, injector }) => {
+  },
+  "logout": {
+    atAwaits: true,
+    isAt: (kind) => kind !== "stringify", // no logout while it serializes
+    strike({ client, injector }) {
       before = injector.calls.length;
-      logout = client.logout().catch(() => {});
+      client.logout().catch(() => {});
     },
-    (error, place, calls) => {
+    check(error, place, _, calls) {
       const requests = calls.slice(before).filter((kind) => kind === "fetch");
       assert(requests.length <= 1, `${place}: more requests than the logout`);
       if (error === undefined) return;
       assert(error instanceof DecapodError, `${place}: ${error}`);
-      const { message } = error;
-      const isCanceled = /canceled by logout\(\) or disposal/.test(message);
-      assert(isCanceled, `${place}: ${message}`);
+      const isCanceled = /canceled by logout\(\) or disposal/;
+      assertMatch(error.message, isCanceled, place);
     },
-    { never: "stringify" }, // no logout happens while it serializes
-  );
-  await logout;
-  note(runs, "logout", 5000 / EVERY);
-});
+  },
+};
+
+const onAllCores = forAllCores(
+  import.meta.url,
+  async (what: string, share, shares) => {
+    const found = TORTURES[what];
+    return found ? await runAll(found, share, shares) : 0;
+  },
+);
+
+/** Runs a torture on all cores; fails if there are too few runs. */
+async function torture(what: string, least: number): Promise<void> {
+  const counts = await onAllCores(what);
+  const runs = counts.reduce((sum, count) => sum + count);
+  console.log(`▸ torture: ${runs} runs, one ${what} each`);
+  assert(runs > least);
+}
+
+Deno.test("V1Client returns or rejects with a DecapodError if any internal operation fails", () =>
+  torture("failure", 1000));
+
+Deno.test("V1Client reports no unknown outcome if no connection was made", () =>
+  torture("failed connection", 100));
+
+Deno.test("V1Client rejects with the caller's reason at an abort anywhere", () =>
+  torture("abort", 5000 / EVERY));
+
+Deno.test("V1Client rejects with a DecapodTimeoutError at a deadline anywhere", () =>
+  torture("deadline", 5000 / EVERY));
+
+Deno.test("V1Client sends only the logout after a logout anywhere", () =>
+  torture("logout", 5000 / EVERY));

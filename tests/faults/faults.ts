@@ -1,10 +1,11 @@
 /** Every fault: what it does on the wire, and which event it is. */
 
+import { Buffer } from "node:buffer";
+import { STATUS_CODES } from "node:http";
 import { gzipSync } from "node:zlib";
-import { type Answer, answer, joined, type Request } from "./answers.ts";
+import { seededRandom } from "../standin/ids.ts";
 import type { Event } from "./rules.ts";
-import type { Fault } from "./server.ts";
-import * as toxics from "./toxics.ts";
+import type { Answer, Fault, WireRequest } from "./server.ts";
 
 /** A fault and the event that it causes. */
 export interface KnownFault extends Fault {
@@ -29,82 +30,83 @@ export interface KnownFault extends Fault {
   readonly asks?: number;
 }
 
-const tokenOf = ({ headers }: Request) => headers.get("authorization");
+const tokenOf = ({ headers }: WireRequest) => headers.get("authorization");
 
 /** What a hostile server has received, to be echoed. */
-const echo = (request: Request): string =>
+const echo = (request: WireRequest): string =>
   `${tokenOf(request)} ${request.path} ${request.body}`;
 
-/** An error in Decapod's format that echoes the request. */
-const refusal = (
+/** Creates a response. */
+const answer = (
   status: number,
-  reason: string,
+  type: string,
+  body: string,
   headers: [string, string][] = [],
-) =>
-(request: Request): Answer =>
-  answer(
-    status,
-    reason,
-    "application/json",
-    JSON.stringify({
-      code: status,
-      error: `${reason} ${headers.length} ${tokenOf(request)}`,
-      message: echo(request),
-    }),
-    headers,
-  );
+): Answer => ({
+  status,
+  headers: [["content-type", type], ...headers],
+  body: Buffer.from(body),
+  framing: "length",
+});
+
+/** A response with JSON. */
+export const json = (
+  value: unknown,
+  status = 200,
+  headers: [string, string][] = [],
+) => answer(status, "application/json", JSON.stringify(value), headers);
+
+/** An error in Decapod's format that echoes the request. */
+const refusal =
+  (status: number, headers: [string, string][] = []) =>
+  (request: WireRequest): Answer => {
+    const error = `${STATUS_CODES[status]} ${tokenOf(request)}`;
+    const message = echo(request);
+    return json({ code: status, error, message }, status, headers);
+  };
 
 /** An HTML page of another server. */
-const page = (status: number, reason: string) => (request: Request): Answer =>
+const page = (status: number) => (request: WireRequest): Answer =>
   answer(
     status,
-    reason,
     "text/html; charset=utf-8",
-    `<html><h1>${status} ${reason}</h1><p>${echo(request)}</p></html>`,
+    `<html><h1>${STATUS_CODES[status]}</h1><p>${echo(request)}</p></html>`,
   );
 
 /** A redirect that shows the token. */
 const redirect =
-  (status: number, location: string) => (request: Request): Answer =>
-    answer(status, "Found", "text/html", echo(request), [
+  (status: number, location: string) => (request: WireRequest): Answer =>
+    answer(status, "text/html", echo(request), [
       ["location", `${location}?${tokenOf(request)}`],
     ]);
 
-type Change = (
-  right: Answer,
-  request: Request,
-) => Partial<Answer> | Promise<Partial<Answer>>;
-
 /** The right response, changed. */
-const changed = (change: Change): Fault["answer"] => async (request, real) => {
-  const right = await real();
-  return { ...right, framing: "length", ...await change(right, request) };
-};
+const changed =
+  (change: (right: Answer, request: WireRequest) => Partial<Answer>) =>
+  async (request: WireRequest, real: () => Promise<Answer>) => {
+    const right = await real();
+    return { ...right, framing: "length" as const, ...change(right, request) };
+  };
 
 /** The right response with additional headers. */
-const withHeaders = (
-  headers: (right: Answer) => [string, string | number][],
-) =>
-  changed((right) => ({
-    headers: [
-      ...right.headers,
-      ...headers(right).map(([name, value]): [string, string] => [
-        name,
-        String(value),
-      ]),
-    ],
-  }));
+const withHeaders = (headers: (right: Answer) => [string, string][]) =>
+  changed((right) => ({ headers: [...right.headers, ...headers(right)] }));
+
+const withLength = (lengthOf: (bytes: number) => number) =>
+  withHeaders(({ body }) => [["content-length", `${lengthOf(body.length)}`]]);
 
 const GZIP: [string, string] = ["content-encoding", "gzip"];
 
 /** The first half of the bytes. */
-const half = (bytes: Uint8Array<ArrayBuffer>) =>
-  bytes.subarray(0, bytes.length >> 1);
+const half = (bytes: Uint8Array) => bytes.subarray(0, bytes.length >> 1);
 
-/** A body of this many spaces. */
-const blank = (bytes: number) => new Uint8Array(bytes).fill(0x20);
+/** A body of 2 MiB. */
+const HUGE = Buffer.alloc(2 ** 21, " ");
 
-const HUGE = 2 * 1024 * 1024;
+const random = seededRandom(1);
+
+/** The connection stays open until the client closes it. */
+const HOLD = 2 ** 31 - 1;
 
 type Row = [
   name: string,
@@ -112,52 +114,16 @@ type Row = [
   more: Partial<KnownFault>,
 ];
 
-const toFault = ([name, event, more]: Row): KnownFault => (
-  { name, event, ...more }
-);
-
-/** Bytes arrive late, slowly or not at all. */
-const TOXICS = ([
-  ["latency", "delayed", { toxic: toxics.latency(15) }],
-  [
-    "latency beyond the deadline",
-    "no response",
-    { toxic: toxics.latency(60_000) },
-  ],
-  ["jitter", "delayed", { toxic: toxics.jitter(10, 1) }],
-  ["bandwidth", "delayed", { toxic: toxics.bandwidth(512, 4) }],
-  [
-    "bandwidth of a byte at a time",
-    "no response",
-    { toxic: toxics.trickle(20) },
-  ],
-  ["slow_close", "delayed", {
-    answer: changed(() => ({ framing: "close" })),
-    toxic: toxics.slowClose(20),
-  }],
-  ["timeout", "no response", { toxic: toxics.timeout }],
-  ["reset_peer, request unread", "connection lost", {
-    unread: true,
-    headOnly: true,
-  }],
-  ["reset_peer, request served", "connection lost", {
-    toxic: toxics.resetPeer,
-    resets: true,
-  }],
-  ["slicer", "delayed", { toxic: toxics.slicer(16) }],
-  ["limit_data 0", "connection lost", { toxic: toxics.limitData(0) }],
-  ["limit_data 40", "connection lost", { toxic: toxics.limitData(40) }],
-  ["kept connection closed on the next request", "connection lost", {
-    unread: true,
-    headOnly: true,
-    keepAlive: true,
-  }],
-  ["kept connection reset, request served", "connection lost", {
-    toxic: toxics.resetPeer,
-    resets: true,
-    keepAlive: true,
-  }],
-] satisfies Row[]).map(toFault);
+/** The response is an error. */
+const error = (
+  name: string,
+  event: Event,
+  answer: (request: WireRequest) => Answer,
+): Row => [
+  name,
+  event,
+  { byHead: "any", answer },
+];
 
 /** Values of Retry-After, and whether the deadline leaves time for them. */
 const RETRY_AFTER: [name: string, value: string, obeyed: boolean][] = [
@@ -174,42 +140,87 @@ const withRetryAfter = (
   status: number,
   obeyed: Event,
   beyond: Event,
-): KnownFault[] =>
-  RETRY_AFTER.map(([name, value, inTime]) => ({
-    name: `${status}, Retry-After: ${name}`,
-    event: inTime ? obeyed : beyond,
-    byHead: "any",
-    answer: refusal(status, "Too Much", [["retry-after", value]]),
-    ...(name === "1" && { asks: 1000 }),
-  }));
+): Row[] =>
+  RETRY_AFTER.map(([name, value, inTime]) => [
+    `${status}, Retry-After: ${name}`,
+    inTime ? obeyed : beyond,
+    {
+      byHead: "any",
+      answer: refusal(status, [["retry-after", value]]),
+      ...(name === "1" && { asks: 1000 }),
+    },
+  ]);
 
-/** The response is an error. */
-const STATUSES = ([
-  ["401", "HTTP 401", refusal(401, "Unauthorized")],
-  ["403", "HTTP 403", refusal(403, "Forbidden")],
-  ["404", "HTTP 404", refusal(404, "Not Found")],
-  ["500", "HTTP 500", refusal(500, "Internal Server Error")],
-  ["500 of 2 MiB", "HTTP 500", (request) => ({
-    ...refusal(500, "Internal Server Error")(request),
-    body: blank(HUGE),
-  })],
-  ["502 in HTML", "HTTP 502", page(502, "Bad Gateway")],
-  ["504 in HTML", "HTTP 504", page(504, "Gateway Time-out")],
-  ["redirect", "unexpected response", redirect(302, "/elsewhere/")],
-  [
+/** A port that nothing listens on. */
+function closedPort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+const ROWS: Row[] = [
+  ["connection refused", "not connected", {
+    headOnly: true,
+    unsent: `http://127.0.0.1:${closedPort()}/`,
+  }],
+
+  // Bytes arrive late, slowly or not at all; the names are Toxiproxy's.
+  ["latency", "delayed", { toxic: { pause: 15 } }],
+  ["latency beyond the deadline", "no response", { toxic: { pause: 60_000 } }],
+  ["jitter", "delayed", { toxic: { size: 256, pause: () => random() * 10 } }],
+  ["bandwidth", "delayed", { toxic: { size: 512, pause: 4 } }],
+  ["bandwidth of a byte at a time", "no response", {
+    toxic: { size: 1, pause: 20, end: -1, closes: HOLD },
+  }],
+  ["slow_close", "delayed", {
+    answer: changed(() => ({ framing: "close" })),
+    toxic: { closes: 20 },
+  }],
+  ["timeout", "no response", { toxic: { end: 0, closes: HOLD } }],
+  ["reset_peer, request unread", "connection lost", {
+    unread: true,
+    headOnly: true,
+  }],
+  ["reset_peer, request served", "connection lost", {
+    toxic: { end: 0, closes: 0 },
+    resets: true,
+  }],
+  ["slicer", "delayed", { toxic: { size: 16 } }],
+  ["limit_data 0", "connection lost", { toxic: { end: 0, closes: 0 } }],
+  ["limit_data 40", "connection lost", { toxic: { end: 40, closes: 0 } }],
+  ["kept connection closed on the next request", "connection lost", {
+    unread: true,
+    headOnly: true,
+    keepAlive: true,
+  }],
+  ["kept connection reset, request served", "connection lost", {
+    toxic: { end: 0, closes: 0 },
+    resets: true,
+    keepAlive: true,
+  }],
+
+  // The response is an error.
+  ...([401, 403, 404, 500] as const).map((status) =>
+    error(`${status}`, `HTTP ${status}`, refusal(status))
+  ),
+  error("500 of 2 MiB", "HTTP 500", (request) => ({
+    ...refusal(500)(request),
+    body: HUGE,
+  })),
+  error("502 in HTML", "HTTP 502", page(502)),
+  error("504 in HTML", "HTTP 504", page(504)),
+  error("redirect", "unexpected response", redirect(302, "/elsewhere/")),
+  error(
     "redirect to another origin",
     "unexpected response",
     redirect(307, "http://127.0.0.1:9/v1/"),
-  ],
-] satisfies [string, Event, Fault["answer"]][]).map((
-  [name, event, answer],
-): KnownFault => ({ name, event, byHead: "any", answer }));
+  ),
+  ...withRetryAfter(429, "HTTP 429", "HTTP 429 with long Retry-After"),
+  ...withRetryAfter(503, "HTTP 503", "HTTP 503 with long Retry-After"),
 
-/** The response has status 200, but is wrong. */
-const SUCCESSES = ([
+  // The response has status 200, but is wrong.
   ["200 in HTML", "unexpected response", {
     byHead: "any",
-    answer: page(200, "OK"),
+    answer: page(200),
   }],
   ["200, empty", { json: "unexpected response", text: "delayed" }, {
     byHead: "any",
@@ -222,8 +233,7 @@ const SUCCESSES = ([
   }],
   ["JSON of the wrong shape", "unexpected response", {
     byHead: "text",
-    answer: (request) =>
-      answer(200, "OK", "application/json", JSON.stringify([echo(request)])),
+    answer: (request) => json([echo(request)]),
   }],
   ["JSON object of the wrong shape", {
     json: "delayed",
@@ -231,10 +241,7 @@ const SUCCESSES = ([
     checked: "unexpected response",
   }, {
     byHead: "text",
-    answer: changed(({ status, reason }, request) => {
-      const body = JSON.stringify({ echo: echo(request) });
-      return answer(status, reason, "application/json", body);
-    }),
+    answer: changed((_, request) => json({ echo: echo(request) })),
     alters: true,
   }],
   ["wrong content type", "unexpected response", {
@@ -245,27 +252,27 @@ const SUCCESSES = ([
   }],
   ["Content-Length too large", "connection lost", {
     byBody: true,
-    answer: withHeaders(({ body }) => [["content-length", body.length + 100]]),
-    toxic: toxics.slowClose(0),
+    answer: withLength((bytes) => bytes + 100),
+    toxic: { closes: 0 },
   }],
   [
     "Content-Length too small",
     { json: "unexpected response", text: "delayed" },
     {
       byHead: "any",
-      answer: withHeaders(({ body }) => [["content-length", body.length >> 1]]),
+      answer: withLength((bytes) => bytes >> 1),
       alters: true,
     },
   ],
   ["two different Content-Length headers", "connection lost", {
     byHead: "any",
     answer: withHeaders(({ body: { length } }) => [
-      ["content-length", length],
-      ["content-length", length + 1],
+      ["content-length", `${length}`],
+      ["content-length", `${length + 1}`],
     ]),
   }],
   ["huge body", "delayed", {
-    answer: changed(({ body }) => ({ body: joined([body, blank(HUGE)]) })),
+    answer: changed(({ body }) => ({ body: Buffer.concat([body, HUGE]) })),
     alters: true,
   }],
   // Logs are requested without compression.
@@ -279,7 +286,7 @@ const SUCCESSES = ([
     byBody: true,
     answer: changed(({ headers, body }) => ({
       headers: [...headers, GZIP],
-      body: half(new Uint8Array(gzipSync(body))),
+      body: half(gzipSync(body)),
     })),
   }],
   ...Object.entries({
@@ -289,48 +296,29 @@ const SUCCESSES = ([
   }).map(([name, missing]): Row => [name, "connection lost", {
     byBody: true,
     answer: changed(() => ({ framing: "chunked" })),
-    toxic: toxics.truncate(missing),
+    toxic: { end: -missing, closes: 0 },
   }]),
   ["duplicate headers", "delayed", {
     answer: withHeaders(({ headers, body: { length } }) => [
       ...headers,
-      ["content-length", length],
-      ["content-length", length],
+      ["content-length", `${length}`],
+      ["content-length", `${length}`],
     ]),
   }],
   ["no HTTP", "connection lost", {
     headOnly: true,
-    answer: page(200, "OK"),
-    toxic: async (wire) => {
-      await wire.send(new TextEncoder().encode("220 mail.example ESMTP\r\n"));
-      return false;
-    },
+    answer: () => ({
+      ...answer(200, "", "220 mail.example ESMTP\r\n"),
+      framing: "none",
+    }),
+    toxic: { closes: 0 },
   }],
-] satisfies Row[]).map(toFault);
-
-/** A port that nothing listens on. */
-function closedPort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
-/** The request is not sent. */
-const UNSENT: KnownFault[] = [{
-  name: "connection refused",
-  event: "not connected",
-  headOnly: true,
-  unsent: `http://127.0.0.1:${closedPort()}/`,
-}];
+];
 
 /** All faults. */
-export const FAULTS: readonly KnownFault[] = [
-  ...UNSENT,
-  ...TOXICS,
-  ...STATUSES,
-  ...withRetryAfter(429, "HTTP 429", "HTTP 429 with long Retry-After"),
-  ...withRetryAfter(503, "HTTP 503", "HTTP 503 with long Retry-After"),
-  ...SUCCESSES,
-];
+export const FAULTS: readonly KnownFault[] = ROWS.map(
+  ([name, event, more]) => ({ name, event, ...more }),
+);
 
 /** The fault with this name. */
 export function faultNamed(name: string): KnownFault {

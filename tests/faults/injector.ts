@@ -23,7 +23,7 @@ export class FaultInjector implements Disposable {
   #isFrozen = false;
   #bodies = 0;
   #quiet = 0;
-  readonly #patches: Disposable[];
+  readonly #patches = new DisposableStack();
 
   constructor() {
     const { setTimeout, clearTimeout } = globalThis;
@@ -34,7 +34,13 @@ export class FaultInjector implements Disposable {
         this.#timers.delete(timer);
         callback();
       };
-      const timer = setTimeout(go, this.#isEarly() ? 0 : wait);
+      try {
+        this.#tick("timer");
+      } catch (error) {
+        if (!(error instanceof InjectedFailure)) throw error;
+        wait = 0; // a timer fails by firing at once
+      }
+      const timer = setTimeout(go, wait);
       this.#timers.set(timer, go);
       return timer;
     };
@@ -42,23 +48,14 @@ export class FaultInjector implements Disposable {
       this.#timers.delete(timer);
       clearTimeout(timer);
     };
-    this.#patches = [
-      replace(globalThis, "setTimeout", Object.assign(set, setTimeout)),
-      replace(globalThis, "clearTimeout", Object.assign(clear, clearTimeout)),
-      replace(JSON, "parse", this.#counted(JSON.parse)),
-      replace(JSON, "stringify", this.#counted(JSON.stringify)),
-    ];
-  }
-
-  /** Counts a timer; whether it fails: it fires at once. */
-  #isEarly(): boolean {
-    try {
-      this.#tick("timer");
-      return false;
-    } catch (error) {
-      if (error instanceof InjectedFailure) return true;
-      throw error;
-    }
+    for (
+      const patch of [
+        replace(globalThis, "setTimeout", Object.assign(set, setTimeout)),
+        replace(globalThis, "clearTimeout", Object.assign(clear, clearTimeout)),
+        replace(JSON, "parse", this.#counted(JSON.parse)),
+        replace(JSON, "stringify", this.#counted(JSON.stringify)),
+      ]
+    ) this.#patches.use(patch);
   }
 
   /** The number of pending timers and open bodies. */
@@ -107,7 +104,7 @@ export class FaultInjector implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const patch of this.#patches) patch[Symbol.dispose]();
+    this.#patches.dispose();
   }
 
   /** If nothing arrives any more, waits for the abort of the request. */

@@ -1,7 +1,9 @@
 /** Runs the cells of the matrix: a method, a fault, and its position. */
 
-import type { Attempt, V1Client } from "../../mod.ts";
+import { type Attempt, DecapodError, type V1Client } from "../../mod.ts";
 import { NEW_PASSWORD, type Operation, OPERATIONS } from "../operations.ts";
+import { forAllCores } from "../support/cores.ts";
+import { fixedRandom } from "../support/patch.ts";
 import { spellings, texts } from "../support/secrets.ts";
 import { makeClient, PASSWORD } from "../support/server.ts";
 import { comparable, openWorld, type StandInWorld } from "../support/world.ts";
@@ -11,42 +13,38 @@ import {
   type Position,
   POSITIONS,
   predict,
+  type Setup,
   setUp,
 } from "./rules.ts";
 import { FaultServer } from "./server.ts";
 
 /** One cell. */
 export interface Cell {
+  readonly name: string;
   readonly operation: Operation;
   readonly fault: KnownFault;
   readonly position: Position;
+  readonly setup: Setup;
   readonly expected: Expected;
 }
 
-/** All cells. */
+/** All cells. Those of one fault are apart: they may wait for a second. */
 export function cells(): Cell[] {
-  return FAULTS.flatMap((fault) =>
-    POSITIONS.flatMap((position) =>
-      OPERATIONS.flatMap((operation) => {
-        const expected = predict(operation, fault, position);
-        return expected ? [{ operation, fault, position, expected }] : [];
+  return OPERATIONS.flatMap((operation) =>
+    FAULTS.flatMap((fault) =>
+      POSITIONS.flatMap((position) => {
+        const name = `${operation.name} × ${fault.name} × ${position}`;
+        const setup = setUp(operation, fault, position);
+        if (setup === undefined) return [];
+        const expected = predict(operation, fault, position, setup);
+        return [{ name, operation, fault, position, setup, expected }];
       })
     )
   );
 }
 
-/** The result of a run. */
-export interface Report {
-  readonly run: number;
-  readonly passed: number;
-  /** Violations of the rules, by cell. */
-  readonly failures: string[];
-  /** Cells run and passed, by fault and position. */
-  readonly table: Map<string, Map<Position, { run: number; passed: number }>>;
-}
-
 /** The timeout of calls that are to reach it, in ms. */
-const SHORT = 300;
+const SHORT = 800;
 
 /** The timeout of all other calls, in ms. */
 const LONG = 10_000;
@@ -57,33 +55,39 @@ const GRACE = 250;
 /** How long the client may take to close its connections, in ms. */
 const CLOSE_TIMEOUT = 2000;
 
-/** How many cells run at once. */
-const CONCURRENCY = 8;
+/** How many cells run at once on each core; most of them wait. */
+const CONCURRENCY = 12;
 
-/** Runs cells and reports. */
-export async function runMatrix(chosen: Cell[]): Promise<Report> {
-  const results = await normalResults();
-  const table: Report["table"] = new Map();
-  const failures: string[] = [];
-  const queue = chosen.values();
-  const work = async () => {
-    for (const cell of queue) {
-      const { operation, fault, position } = cell;
-      const wrong = await runCell(cell, results.get(operation.name))
-        .catch((error: unknown) => [String(error)]);
-      const row = table.get(fault.name) ?? new Map();
-      const { run, passed } = row.get(position) ?? { run: 0, passed: 0 };
-      const pass = wrong.length === 0 ? 1 : 0;
-      table.set(fault.name, row);
-      row.set(position, { run: run + 1, passed: passed + pass });
-      const name = `${operation.name} × ${fault.name} × ${position}`;
-      if (!pass) failures.push(`${name}: ${wrong.join("; ")}`);
-    }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, work));
-  const run = chosen.length;
-  return { run, passed: run - failures.length, failures, table };
+/** The options of methods that wait: hundreds of polls would be slow. */
+const POLLING = { timeout: 2500, interval: { min: 50, max: 50 } };
+
+/** Runs cells without delays between attempts; returns violations of rules. */
+export async function runMatrix(chosen: Cell[]): Promise<string[]> {
+  return (await onAllCores(chosen.map(({ name }) => name))).flat();
 }
+
+const onAllCores = forAllCores(
+  import.meta.url,
+  async (names: string[], share, shares) => {
+    using _ = fixedRandom(0);
+    const chosen = new Set(names);
+    const results = await normalResults();
+    const violations: string[] = [];
+    const queue = cells().filter(({ name }) => chosen.has(name))
+      .filter((_, place) => place % shares === share).values();
+    const work = async () => {
+      for (const cell of queue) {
+        const wrong = await runCell(cell, results.get(cell.operation.name))
+          .catch((error: unknown) => [String(error)]);
+        if (wrong.length > 0) {
+          violations.push(`${cell.name}: ${wrong.join("; ")}`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, work));
+    return violations;
+  },
+);
 
 /** The results of all methods without faults. */
 async function normalResults(): Promise<Map<string, string>> {
@@ -105,7 +109,7 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
   const { operation, fault, position, expected } = cell;
   const world = await openWorld();
   await using server = new FaultServer(world.standIn.handler);
-  server.keepAlive = fault.keepAlive === true;
+  server.careful = server.keepAlive = fault.keepAlive === true;
   const attempts: Attempt[] = [];
   const isHanging = fault.event === "no response";
   const timeout = isHanging ? SHORT : LONG;
@@ -119,13 +123,13 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
   const before = server.received.length;
 
   const start = performance.now();
-  const outcome: Outcome = await operation.run(client, world).then(
-    (value) => ({ value }),
-    (error: unknown) => ({ error }),
-  );
+  const options = operation.waits ? POLLING : {};
+  let error: unknown;
+  const value = await operation.run(client, world, options)
+    .catch((thrown: unknown) => error = thrown);
   const elapsed = performance.now() - start;
 
-  const left = await server.settled(CLOSE_TIMEOUT);
+  const left = await server.pending(CLOSE_TIMEOUT);
   const received = server.received.slice(before);
   const wrong: string[] = [];
   const check = (name: string, actual: unknown, expected: unknown) => {
@@ -133,10 +137,11 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
   };
 
   // The rules of this cell.
-  const { name, code, unknown } = describe(outcome);
-  check("outcome:", name, expected.error ?? "result");
-  check("code", code, expected.code);
-  check("outcomeUnknown", unknown, expected.unknown);
+  const known = error instanceof DecapodError ? error : undefined;
+  const unknown = known?.outcomeUnknown ?? false;
+  check("error:", known?.name ?? error, expected.error);
+  check("code", Reflect.get(known ?? {}, "code"), expected.code);
+  check("outcomeUnknown", unknown, expected.unknown ?? false);
   const [{ login: ofLogins = false, streamed = false } = {}] =
     operation.requests;
   const sent = attempts.filter(({ method, url }) =>
@@ -151,8 +156,8 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
   if (expected.logins !== undefined && !ofLogins) {
     check("logins", attempts.length - sent.length, expected.logins);
   }
-  if ("value" in outcome && !fault.alters) {
-    check("result", comparable(outcome.value), normal);
+  if (error === undefined && !fault.alters) {
+    check("result", comparable(value), normal);
   }
 
   // The rules of all cells.
@@ -167,7 +172,7 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
     wrong.push(`${changes.length} requests for one change`);
   }
   if (served.length > 1) wrong.push("one change made twice");
-  if (!unknown && "error" in outcome && served.length > 0) {
+  if (error !== undefined && !unknown && served.length > 0) {
     wrong.push("a change was made, the error says that none was");
   }
   const most = fault.keepAlive ? 2 * attempts.length : attempts.length;
@@ -193,9 +198,13 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
     wrong.push(`took ${Math.round(elapsed)} ms of ${deadline} ms`);
   }
   check("pending requests:", left, 0);
-  const shown = attempts.flatMap(texts);
-  if ("error" in outcome) shown.push(...texts(outcome.error));
-  for (const secret of secrets(world, server).flatMap(spellings)) {
+  const shown = [...attempts, ...error === undefined ? [] : [error]]
+    .flatMap(texts);
+  const secrets = [
+    ...[PASSWORD, NEW_PASSWORD, world.resetToken],
+    ...new Set(server.received.map(({ authorization }) => authorization)),
+  ].filter((secret) => secret !== null);
+  for (const secret of secrets.flatMap(spellings)) {
     const isShown = shown.some((text) => text.includes(secret));
     if (isShown) wrong.push(`"${secret}" can be read`);
   }
@@ -210,16 +219,11 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
 
 /** Sets up the server and the client of a cell. */
 async function prepare(
-  { operation, fault, position }: Cell,
+  { operation, fault, position, setup: { prelude, ...strikes } }: Cell,
   world: StandInWorld,
   server: FaultServer,
   client: V1Client,
 ): Promise<void> {
-  const setup = setUp(operation, fault, position);
-  if (setup === undefined) {
-    throw new Error("Cannot run the cell: its position does not exist");
-  }
-  const { prelude, ...strikes } = setup;
   const ofLogins = position === "during login" ||
     operation.requests[0]?.login === true;
   const long = { timeout: LONG };
@@ -234,29 +238,4 @@ async function prepare(
     const away = faultNamed("503, Retry-After: 0");
     server.inject({ fault: away, operation: matches, count: 1 });
   }
-}
-
-type Outcome = { value: unknown } | { error: unknown };
-
-/** The outcome as the caller sees it. */
-function describe(outcome: Outcome) {
-  if ("value" in outcome) return { name: "result", unknown: false };
-  const { error } = outcome;
-  if (!(error instanceof Error)) return { name: String(error), unknown: false };
-  return {
-    name: "outcomeUnknown" in error ? error.name : String(error.stack),
-    code: "code" in error ? error.code : undefined,
-    unknown: "outcomeUnknown" in error && error.outcomeUnknown === true,
-  };
-}
-
-/** All secrets of a cell. */
-function secrets({ resetToken }: StandInWorld, server: FaultServer): string[] {
-  const tokens = server.received.map(({ authorization }) => authorization);
-  return [
-    PASSWORD,
-    NEW_PASSWORD,
-    resetToken,
-    ...new Set(tokens.filter((token) => token !== null)),
-  ];
 }

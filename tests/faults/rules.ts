@@ -73,17 +73,11 @@ export const POSITIONS = [
 export type Position = typeof POSITIONS[number];
 
 /** The expected end of a call. */
-export interface Expected {
-  /** The class of its error; undefined: it returns a result. */
-  error?: string;
-  /** The status of its error. */
-  code?: number;
-  /** Its error's `outcomeUnknown`. */
-  unknown: boolean;
+export interface Expected extends Meaning {
   /** Number of attempts other than logins; undefined: any number. */
-  attempts: number | undefined;
-  /** Number of login attempts. */
-  logins: number | undefined;
+  readonly attempts?: number;
+  /** Number of login attempts; undefined: any number. */
+  readonly logins?: number;
 }
 
 /** Default retries of reads and logins. */
@@ -121,130 +115,84 @@ export function setUp(
     : undefined;
 }
 
-/** Predicts the outcome of a cell. */
+/** Predicts the outcome of a cell: simulates the call by the rules. */
 export function predict(
   operation: Operation,
   fault: KnownFault,
   position: Position,
-): Expected | undefined {
-  const setup = setUp(operation, fault, position);
-  if (setup === undefined) return undefined;
-  const course = new Course(operation, fault, position, setup);
-  const failure = course.run();
-  const { endless, attempts, logins } = course;
-  return {
-    ...failure,
-    unknown: failure?.unknown ?? false,
-    attempts: endless ? undefined : attempts,
-    logins: endless ? undefined : logins,
-  };
-}
+  setup: Setup,
+): Expected {
+  let attempts = 0;
+  let logins = 0;
+  let hasSession = position !== "during login";
 
-/** How a call failed. */
-interface Failure extends Meaning {
-  readonly error: string;
-  readonly unknown: boolean;
-}
-
-/** Simulates one run of a method by the rules. */
-class Course {
-  attempts = 0;
-  logins = 0;
-  /** Whether only its own timeout ends it. */
-  endless = false;
-  #session: boolean;
-
-  constructor(
-    readonly operation: Operation,
-    readonly fault: KnownFault,
-    readonly position: Position,
-    readonly setup: Setup,
-  ) {
-    this.#session = position !== "during login";
-  }
-
-  run(): Failure | undefined {
-    const { requests, waits } = this.operation;
-    // A waiting method starts over while the fault is transient.
-    for (let round = 1; round <= 10; round++) {
-      let failure: Failure | undefined;
-      for (const request of requests) failure ??= this.#call(request);
-      if (!waits || !failure?.survived) return failure;
-    }
-    this.endless = true;
-    return { error: "DecapodWaitTimeoutError", unknown: false };
-  }
-
-  /** Makes one request of the method, with its retries. */
-  #call(request: Request): Failure | undefined {
-    const { retried, changes, session, login } = request;
-    let failures = 0;
-    for (let renewed = false;;) {
-      if (session && !this.#session) {
-        const failure = this.#login();
-        if (failure) return failure;
-        this.#session = true;
-      }
-      const event = this.#attempt(request);
-      const meaning: Meaning = EVENTS[event];
-      if (event === "HTTP 401") {
-        // The token is already invalid.
-        if (this.operation.name === "logout") return undefined;
-        if (session && !renewed) {
-          renewed = true;
-          this.#session = false;
-          continue;
-        }
-      }
-      const again = meaning.passing && retried && !this.#begun(request, event);
-      if (again && ++failures <= RETRIES) continue;
-      return failed(meaning, changes && !login);
-    }
-  }
-
-  /** Logs in as the client does by itself; only the first attempt is hit. */
-  #login(): Failure | undefined {
-    const isHit = ++this.logins === 1 && this.position === "during login";
-    const meaning: Meaning = EVENTS[isHit ? this.#eventOf(LOGIN) : "delayed"];
-    return meaning.passing ? this.#login() : failed(meaning, false);
-  }
-
-  /** The event that one attempt meets. */
-  #attempt(request: Request): Event {
-    const number = ++this.attempts;
-    const { skip, count, prelude } = this.setup;
-    if (number === 1 && prelude === "503") return "HTTP 503";
-    if (number === 1 && prelude === "revoked") return "HTTP 401";
-    const isHit = this.position !== "during login" && number > skip &&
-      number <= skip + count;
-    return isHit ? this.#eventOf(request) : "delayed";
-  }
-
-  #eventOf({ response: kind, checked }: Request): Event {
-    const { event, byHead, toxic } = this.fault;
+  const eventOf = ({ response: kind, checked }: Request): Event => {
+    const { event, byHead, toxic } = fault;
     const whole = typeof event === "string"
       ? event
       : checked && event.checked || event[kind];
-    const stands = this.position !== "in the body" || toxic !== undefined ||
+    const stands = position !== "in the body" || toxic !== undefined ||
       byHead === "any" || byHead === kind;
     return stands ? whole : "connection lost";
-  }
+  };
+
+  /** The event that the next attempt meets. */
+  const attempt = (request: Request): Event => {
+    const { skip, count, prelude } = setup;
+    if (++attempts === 1 && prelude === "503") return "HTTP 503";
+    if (attempts === 1 && prelude === "revoked") return "HTTP 401";
+    const isHit = position !== "during login" && attempts > skip &&
+      attempts <= skip + count;
+    return isHit ? eventOf(request) : "delayed";
+  };
 
   /** Whether a part of a stream was already yielded. */
-  #begun({ streamed }: Request, event: Event): boolean {
-    if (!streamed || event !== "connection lost") return false;
-    const { byHead, byBody } = this.fault;
-    return byBody === true ||
-      this.position === "in the body" && byHead === undefined;
-  }
-}
+  const hasBegun = ({ streamed }: Request, event: Event): boolean =>
+    streamed && event === "connection lost" &&
+    (fault.byBody === true ||
+      position === "in the body" && fault.byHead === undefined);
 
-/** The failure that an event means, if any. */
-function failed(
-  { error, unknown = false, ...meaning }: Meaning,
-  isChange: boolean,
-): Failure | undefined {
-  return error === undefined
-    ? undefined
-    : { ...meaning, error, unknown: unknown && isChange };
+  /** Logs in as the client does by itself; only the first attempt is hit. */
+  const logIn = (): Meaning => {
+    const isHit = ++logins === 1 && position === "during login";
+    const meaning: Meaning = EVENTS[isHit ? eventOf(LOGIN) : "delayed"];
+    return meaning.passing ? logIn() : { ...meaning, unknown: false };
+  };
+
+  /** Makes one request of the method, with its retries. */
+  const call = (request: Request): Meaning => {
+    const { retried, changes, session, login } = request;
+    let failures = 0;
+    for (let isRenewed = false;;) {
+      if (session && !hasSession) {
+        const meaning = logIn();
+        if (meaning.error) return meaning;
+        hasSession = true;
+      }
+      const event = attempt(request);
+      const meaning: Meaning = EVENTS[event];
+      if (event === "HTTP 401") {
+        // The token is already invalid.
+        if (operation.name === "logout") return {};
+        if (session && !isRenewed) {
+          isRenewed = true;
+          hasSession = false;
+          continue;
+        }
+      }
+      const again = meaning.passing && retried && !hasBegun(request, event);
+      if (again && ++failures <= RETRIES) continue;
+      return { ...meaning, unknown: meaning.unknown && changes && !login };
+    }
+  };
+
+  // A waiting method starts over while the fault is transient.
+  for (let round = 1; round <= 10; round++) {
+    let end: Meaning = {};
+    for (const request of operation.requests) {
+      if (!end.error) end = call(request);
+    }
+    if (!operation.waits || !end.survived) return { ...end, attempts, logins };
+  }
+  return { error: "DecapodWaitTimeoutError" }; // only its own timeout ends it
 }

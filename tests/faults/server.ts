@@ -4,14 +4,40 @@
  */
 
 import { Buffer } from "node:buffer";
+import { STATUS_CODES } from "node:http";
 import { delay } from "@std/async/delay";
-import {
-  type Answer,
-  fromResponse,
-  joined,
-  type Request as WireRequest,
-  serialize,
-} from "./answers.ts";
+import { type Peer, RawServer } from "../support/raw.ts";
+
+/** A request as it arrived. */
+export interface WireRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/** A response that can be wrong in every way. */
+export interface Answer {
+  status: number;
+  headers: [name: string, value: string][];
+  body: Uint8Array;
+  /** What delimits the body; "none": there is no head, either. */
+  framing: "length" | "chunked" | "close" | "none";
+}
+
+const LENGTH = "content-length";
+
+/** How the bytes of a response are sent. */
+export interface Toxic {
+  /** The size of the chunks. Defaults to one chunk. */
+  readonly size?: number;
+  /** The delay before each chunk, in ms. */
+  readonly pause?: number | (() => number);
+  /** Where the bytes end, as for `slice()`; at least one byte is missing. */
+  readonly end?: number;
+  /** How long after the bytes the connection is closed. Defaults to not. */
+  readonly closes?: number;
+}
 
 /** A fault. */
 export interface Fault {
@@ -25,16 +51,13 @@ export interface Fault {
   readonly toxic?: Toxic;
   /** Whether its connection is reset: a byte stays unread. */
   readonly resets?: boolean;
-  /** Whether it closes the connection on the first line of the request. */
+  /** Whether it closes the connection instead of serving the request. */
   readonly unread?: boolean;
   /** Whether it needs connections that are used again. */
   readonly keepAlive?: boolean;
   /** Where the request goes instead; the client must use `fetch` of the server. */
   readonly unsent?: string;
 }
-
-/** Sends bytes; resolves to whether the connection can still be used. */
-export type Toxic = (wire: Connection, bytes: Uint8Array) => Promise<boolean>;
 
 /** A fault and the requests that it is injected into. */
 export interface Injection {
@@ -56,7 +79,7 @@ export interface Received {
   /** When it arrived, in ms of `performance.now()`. */
   readonly at: number;
   /** The Authorization header. */
-  authorization: string | null;
+  readonly authorization: string | null;
   /** The fault that was injected into it. */
   readonly fault?: string;
   /** The status of the stand-in, if it served the request. */
@@ -64,40 +87,28 @@ export interface Received {
 }
 
 /** The server. */
-export class FaultServer implements AsyncDisposable {
-  /** Every request whose first line arrived. */
+export class FaultServer extends RawServer {
+  /** Every request that arrived. */
   readonly received: Received[] = [];
-  /** The number of all connections so far. */
-  connections = 0;
   /** Whether connections are kept alive. */
   keepAlive = false;
   /** Whether they are closed as soon as they are idle. */
   closesIdle = false;
   /** Whether the last byte of requests stays unread, to reset connections. */
   careful = false;
+  #pending = 0;
   readonly #injections: (Injection & { seen: number })[] = [];
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #connections = new Map<Connection, Promise<void>>();
-  readonly #accepting: Promise<void>;
 
   constructor(readonly handler: (request: Request) => Promise<Response>) {
-    this.#accepting = this.#accept();
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.#listener.addr.port}`;
-  }
-
-  /** The number of open connections. */
-  get open(): number {
-    return this.#connections.size;
+    super((peer) => this.#serve(peer));
   }
 
   /** Injects a fault. */
   inject(injection: Injection): void {
     this.#injections.push({ ...injection, seen: 0 });
-    if (injection.fault.resets || injection.fault.unread) this.careful = true;
-    if (injection.fault.keepAlive) this.keepAlive = true;
+    const { resets = false, unread = false, keepAlive } = injection.fault;
+    this.careful ||= resets || unread;
+    this.keepAlive ||= keepAlive === true;
   }
 
   /** Removes all faults. */
@@ -106,65 +117,10 @@ export class FaultServer implements AsyncDisposable {
   }
 
   /** Waits until no request is pending; returns the number after a limit. */
-  async settled(limitMs: number): Promise<number> {
+  async pending(limitMs: number): Promise<number> {
     const end = performance.now() + limitMs;
-    for (;;) {
-      const busy = [...this.#connections.keys()].filter(({ busy }) => busy);
-      if (busy.length === 0 || performance.now() > end) return busy.length;
-      await delay(2);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    await this.#accepting;
-    const ends = [...this.#connections.values()];
-    for (const connection of this.#connections.keys()) connection.close();
-    await Promise.all(ends);
-  }
-
-  async #accept(): Promise<void> {
-    for await (const socket of this.#listener) {
-      socket.setNoDelay();
-      this.connections++;
-      const connection = new Connection(socket);
-      const served = this.#serve(connection).finally(() => {
-        connection.close();
-        this.#connections.delete(connection);
-      });
-      this.#connections.set(connection, served);
-    }
-  }
-
-  async #serve(connection: Connection): Promise<void> {
-    for (;;) {
-      const line = await connection.line(this.careful);
-      if (line === undefined) return;
-      const [method = "", path = ""] = line.split(" ");
-      const injected = this.#strike(method, path);
-      const received: Received = {
-        method,
-        path,
-        at: performance.now(),
-        authorization: null,
-        ...(injected && { fault: injected.fault.name }),
-      };
-      this.received.push(received);
-      if (injected?.fault.unread) return;
-      const rest = await connection.rest(injected?.fault.resets ?? false);
-      if (rest === undefined) return;
-      const request: WireRequest = { method, path, ...rest };
-      received.authorization = rest.headers.get("authorization");
-      const usable = await this.#answer(
-        connection,
-        request,
-        received,
-        injected,
-      );
-      if (!usable || !this.keepAlive || connection.gone) return;
-      if (this.closesIdle) return;
-      connection.busy = false;
-    }
+    while (this.#pending > 0 && performance.now() < end) await delay(2);
+    return this.#pending;
   }
 
   /** A fetch whose requests can fail before they are sent. Bound. */
@@ -173,6 +129,18 @@ export class FaultServer implements AsyncDisposable {
     const injected = this.#strike(init.method ?? "GET", pathname, true);
     return fetch(injected?.fault.unsent ?? url, init);
   };
+
+  async #serve(peer: Peer): Promise<void> {
+    for (let isUsable = true; isUsable;) {
+      const isCareful = this.careful;
+      const text = await peer.request(isCareful);
+      if (peer.gone) return;
+      this.#pending++;
+      isUsable = await this.#respond(peer, text, isCareful)
+        .finally(() => this.#pending--);
+      isUsable &&= this.keepAlive && !this.closesIdle;
+    }
+  }
 
   /** The fault of a request. */
   #strike(
@@ -191,150 +159,104 @@ export class FaultServer implements AsyncDisposable {
     return injected;
   }
 
-  async #answer(
-    connection: Connection,
-    request: WireRequest,
-    received: Received,
-    injected: Injection | undefined,
+  /** Responds; whether the connection can still be used. */
+  async #respond(
+    peer: Peer,
+    text: string,
+    isCareful: boolean,
   ): Promise<boolean> {
-    const real = async () => {
-      const { method, path, headers, body } = request;
-      const response = await this.handler(
-        new Request(`${this.url}${path}`, {
-          method,
-          headers,
-          ...(body !== "" && { body }),
-        }),
-      );
-      received.status = response.status;
-      return await fromResponse(response);
+    const [start = "", rest = ""] = text.split("\r\n\r", 2);
+    const [line = "", ...lines] = start.split("\r\n");
+    const [method = "", path = ""] = line.split(" ");
+    const headers = new Headers();
+    for (const line of lines) {
+      const [name = "", value = ""] = line.split(/:(.*)/, 2);
+      headers.append(name, value);
+    }
+    const { fault, inBody } = this.#strike(method, path) ?? {};
+    const received: Received = {
+      method,
+      path,
+      at: performance.now(),
+      authorization: headers.get("authorization"),
+      ...(fault && { fault: fault.name }),
     };
-    const fault = injected?.fault;
+    this.received.push(received);
+    if (fault?.unread) return false;
+    let last = "";
+    if (isCareful) last = fault?.resets ? "}" : await peer.lastByte();
+    const bytes = `${rest}${last}`.slice(1); // all bodies are JSON objects
+    const body = Buffer.from(bytes, "latin1").toString();
+    const real = async (): Promise<Answer> => {
+      const init = { method, headers, ...(body !== "" && { body }) };
+      const request = new Request(`${this.url}${path}`, init);
+      const response = await this.handler(request);
+      const hasLength = response.headers.has(LENGTH);
+      received.status = response.status;
+      return {
+        status: response.status,
+        headers: [...response.headers]
+          .filter(([name]) => name !== LENGTH),
+        body: await response.bytes(),
+        framing: hasLength ? "length" : "chunked",
+      };
+    };
+    const request = { method, path, headers, body };
     const answer = await (fault?.answer?.(request, real) ?? real());
-    const { head, body } = serialize(answer, this.keepAlive);
-    const bytes = joined([head, body]);
-    const start = injected?.inBody ? head.length + (body.length >> 1) : 0;
-    await connection.send(bytes.subarray(0, start));
-    const rest = bytes.subarray(start);
-    if (fault?.toxic) return await fault.toxic(connection, rest);
-    if (injected?.inBody) return false; // a wrong response that is cut off, too
-    await connection.send(rest);
-    return answer.framing !== "close";
+    const isUsable = await send(peer, answer, this.keepAlive, fault, inBody);
+    return isUsable && answer.framing !== "close";
   }
 }
 
-/** The server's end of a connection. */
-class Connection {
-  /** Whether a request is pending. */
-  busy = false;
-  readonly #left = new AbortController();
-  /** Bytes that were read but not used, one character each. */
-  #text = "";
-  #careful = false;
-  #watching: Promise<void> | undefined;
-
-  constructor(readonly socket: Deno.TcpConn) {}
-
-  /** Whether the client has closed it. */
-  get gone(): boolean {
-    return this.#left.signal.aborted;
+/** Sends a response; whether the connection can still be used. */
+async function send(
+  peer: Peer,
+  answer: Answer,
+  keepAlive: boolean,
+  { toxic }: Partial<Fault> = {},
+  inBody = false,
+): Promise<boolean> {
+  const { head, body } = serialize(answer, keepAlive);
+  const bytes = Buffer.concat([head, body]);
+  const start = inBody ? head.length + (body.length >> 1) : 0;
+  const { size = Infinity, pause = 0, closes, end } = toxic ?? {};
+  // The client may have closed the connection.
+  const write = (part: Uint8Array) => peer.send(part).catch(() => {});
+  await write(bytes.subarray(0, start));
+  if (inBody && !toxic) return false; // a wrong response that is cut off, too
+  const rest = bytes.subarray(start);
+  const part = end === undefined
+    ? rest
+    : rest.subarray(0, Math.min(end, rest.length - 1));
+  for (let at = 0; at < part.length && !peer.gone; at += size) {
+    const ms = typeof pause === "number" ? pause : pause();
+    if (ms > 0) await peer.wait(ms);
+    await write(part.subarray(at, at + size));
   }
+  if (closes) await peer.wait(closes);
+  return closes === undefined;
+}
 
-  /** The first line of the next request, or undefined at the end. */
-  async line(careful: boolean): Promise<string | undefined> {
-    this.#careful = careful;
-    await this.#watching;
-    this.#watching = undefined;
-    const end = await this.#until("\r\n");
-    if (end === undefined) return undefined;
-    this.busy = true;
-    return this.#take(end);
+/** The bytes of a response. */
+function serialize(
+  { status, headers, body, framing }: Answer,
+  keepAlive: boolean,
+): { head: Buffer; body: Uint8Array } {
+  if (framing === "none") return { head: Buffer.alloc(0), body };
+  const all = [...headers];
+  if (framing === "chunked") all.push(["transfer-encoding", "chunked"]);
+  else if (framing === "length" && !all.some(([name]) => name === LENGTH)) {
+    all.push([LENGTH, String(body.length)]);
   }
-
-  /** The rest of the request, perhaps without its last byte. */
-  async rest(
-    leave: boolean,
-  ): Promise<{ headers: Headers; body: string } | undefined> {
-    const end = await this.#until("\r\n\r");
-    if (end === undefined) return undefined;
-    const headers = new Headers();
-    for (const line of this.#take(end).trim().split("\r\n")) {
-      const [, name, value = ""] = /^([^:]+):(.*)$/.exec(line) ?? [];
-      if (name) headers.append(name, value);
-    }
-    const length = Number(headers.get("content-length") ?? 0);
-    const whole = 1 + length - (leave ? 1 : 0);
-    while (this.#text.length < whole) {
-      if (!await this.#read()) return undefined;
-    }
-    let body = this.#take(whole).slice(1);
-    if (leave && length > 0) body += "}"; // all bodies are JSON objects
-    // Reads while the response is sent, to notice that the client closes.
-    if (!leave) {
-      this.#watching ??= this.#read().then((some) => {
-        if (!some) this.#left.abort();
-      });
-    }
-    return { headers, body };
-  }
-
-  /** Sends bytes, unless the client has closed it. */
-  async send(bytes: Uint8Array): Promise<void> {
-    try {
-      for (let at = 0; at < bytes.length && !this.gone;) {
-        at += await this.socket.write(bytes.subarray(at));
-      }
-    } catch {
-      this.#left.abort(); // the client has closed it
-    }
-  }
-
-  /** Waits, but not longer than the client. */
-  async wait(ms: number): Promise<void> {
-    const { signal } = this.#left;
-    await delay(ms, { signal }).catch(() => {});
-  }
-
-  /** Waits until the client closes it. */
-  hold(): Promise<void> {
-    return this.wait(2 ** 31 - 1);
-  }
-
-  close(): void {
-    this.#left.abort();
-    this.busy = false;
-    try {
-      this.socket.close();
-    } catch {
-      // already closed
-    }
-  }
-
-  /** The position after a mark; reads until it arrives. */
-  async #until(mark: string): Promise<number | undefined> {
-    for (;;) {
-      const at = this.#text.indexOf(mark);
-      if (at >= 0) return at + mark.length;
-      if (!await this.#read()) return undefined;
-    }
-  }
-
-  /** Removes bytes from what was read. */
-  #take(length: number): string {
-    const taken = this.#text.slice(0, length);
-    this.#text = this.#text.slice(length);
-    return Buffer.from(taken, "latin1").toString();
-  }
-
-  /** Reads available bytes, or one byte if the last one must stay unread. */
-  async #read(): Promise<boolean> {
-    const buffer = Buffer.alloc(this.#careful ? 1 : 16384);
-    try {
-      const count = await this.socket.read(buffer);
-      this.#text += buffer.toString("latin1", 0, count ?? 0);
-      return count !== null;
-    } catch {
-      return false;
-    }
-  }
+  if (!keepAlive || framing === "close") all.push(["connection", "close"]);
+  const lines = all.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status]}`;
+  const head = Buffer.from(`${line}\r\n${lines}\r\n`);
+  if (framing !== "chunked") return { head, body };
+  const chunk = [`${body.length.toString(16)}\r\n`, body, "\r\n"];
+  const parts = [...body.length > 0 ? chunk : [], "0\r\n\r\n"];
+  return {
+    head,
+    body: Buffer.concat(parts.map((part) => Buffer.from(part))),
+  };
 }

@@ -1,10 +1,11 @@
 /**
- * The server of the soak: a stand-in behind random faults. It runs in a worker
+ * The server of the soak: a stand-in behind random faults. It runs in a Worker
  * so that its memory is not counted with that of the clients.
  */
 
 import { seededRandom } from "../standin/ids.ts";
 import { StandIn } from "../standin/mod.ts";
+import { respond } from "../support/cores.ts";
 import { PASSWORD } from "../support/server.ts";
 import { FAULTS } from "./faults.ts";
 import { FaultServer } from "./server.ts";
@@ -13,20 +14,7 @@ import { FaultServer } from "./server.ts";
 export type Question = "state" | "stopFaults";
 
 /** The state of the server. */
-export interface Answer {
-  url: string;
-  /** The execution whose log can be read. */
-  execution: string;
-  /** An execution that never ends. */
-  running: string;
-  /** The number of open connections. */
-  open: number;
-  /** The number of requests so far, and of those with a fault. */
-  requests: number;
-  struck: number;
-  /** The number of pending requests, after "stopFaults". */
-  busy: number;
-}
+export type State = Awaited<ReturnType<typeof reply>>;
 
 /** One request in this many has a fault. */
 const ODDS = 8;
@@ -46,6 +34,7 @@ const execution = String(standIn.seedExecution(log).id);
 standIn.setLog(execution, "ok: [10.0.0.1]\n".repeat(200));
 const running = String(standIn.seedExecution({ duration: 1e9 }).id);
 const server = new FaultServer(standIn.handler);
+server.keepAlive = true;
 let requests = 0;
 let struck = 0;
 
@@ -65,15 +54,14 @@ for (const [place, { fault, inBody }] of kinds.entries()) {
 }
 // Reading byte by byte is slow: connections are closed, not reset.
 server.careful = false;
-server.keepAlive = true;
 const revocations = setInterval(() => standIn.revokeTokens(), REVOCATION);
 
-async function reply(question: Question): Promise<Answer> {
-  let busy = 0;
+async function reply(question: Question) {
+  let busy = 0; // the number of pending requests without faults
   if (question === "stopFaults") {
     clearInterval(revocations);
     server.clear();
-    busy = await server.settled(SETTLE_TIMEOUT);
+    busy = await server.pending(SETTLE_TIMEOUT);
   }
   // Dropped once they are counted: there are many.
   for (const { fault } of server.received.splice(0)) {
@@ -84,17 +72,4 @@ async function reply(question: Question): Promise<Answer> {
   return { url, execution, running, open, requests, struck, busy };
 }
 
-/** The part of a worker's scope that is used here. */
-interface Scope {
-  onmessage: ((event: MessageEvent<Question>) => void) | null;
-  postMessage(message: Answer): void;
-}
-
-function isScope(scope: object): scope is Scope {
-  return "postMessage" in scope;
-}
-
-const scope: object = globalThis;
-if (isScope(scope)) {
-  scope.onmessage = async ({ data }) => scope.postMessage(await reply(data));
-}
+respond(reply);

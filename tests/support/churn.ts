@@ -1,7 +1,7 @@
 /** Random changes of users while a listing is read. */
 
 import { Client, type User, type V1Client } from "../../mod.ts";
-import { seededRandom } from "../standin/ids.ts";
+import { Fuzzer } from "../faults/fuzzer.ts";
 import { StandIn, TestClock } from "../standin/mod.ts";
 
 /**
@@ -35,13 +35,13 @@ export class RandomChanges {
   /** The ids of users that were created later. */
   readonly created = new Set<string>();
   readonly #client: V1Client;
-  readonly #random: () => number;
+  readonly #random: Fuzzer;
   #names = 0;
 
   constructor(seed: number) {
     this.standIn = new StandIn({ now: this.clock.now, seed, servers: 0 });
     this.#client = clientOf(this.standIn);
-    this.#random = seededRandom(seed + 1);
+    this.#random = new Fuzzer(seed + 1);
   }
 
   static async start(seed: number, users: number): Promise<RandomChanges> {
@@ -57,7 +57,9 @@ export class RandomChanges {
   /** A client that lists users, who change after each response. */
   busyClient(maxChanges: number): V1Client {
     return clientOf(this.standIn, async ({ pathname }) => {
-      if (pathname === "/v1/user/") await this.act(this.#below(maxChanges));
+      if (pathname === "/v1/user/") {
+        await this.act(this.#random.below(maxChanges));
+      }
     });
   }
 
@@ -69,17 +71,12 @@ export class RandomChanges {
   /** Creates, deletes or edits users at random. */
   async act(count: number): Promise<void> {
     for (let done = 0; done < count; done++) {
-      this.clock.advance(this.#random() * 400);
-      const draw = this.#random();
-      if (draw < 0.35) await this.#create();
-      else if (draw < 0.7) await this.#delete();
+      this.clock.advance(this.#random.below(400));
+      const draw = this.#random.below(100);
+      if (draw < 35) await this.#create();
+      else if (draw < 70) await this.#delete();
       else await this.#edit();
     }
-  }
-
-  /** A random integer ≥ 0 below the limit. */
-  #below(limit: number): number {
-    return Math.floor(this.#random() * limit);
   }
 
   async #create(): Promise<void> {
@@ -89,29 +86,22 @@ export class RandomChanges {
   }
 
   async #delete(): Promise<void> {
-    const { id } = this.#any();
+    const { id } = this.#random.pick([...this.alive.values()]);
     await this.#client.deleteUser(id);
     this.alive.delete(id);
   }
 
   async #edit(): Promise<void> {
-    const user = this.#any();
+    const user = this.#random.pick([...this.alive.values()]);
     const { login, email, fullName } = this.#newUser();
     const data = { ...user.data, login, email, full_name: fullName };
     this.alive.set(user.id, await this.#client.updateUser({ ...user, data }));
     this.edited.add(user.id);
   }
 
-  #any(): User {
-    const place = this.#below(this.alive.size);
-    const user = [...this.alive.values()][place];
-    if (user === undefined) throw new Error("Cannot choose: nobody is left");
-    return user;
-  }
-
   #newUser() {
-    const login = `${String.fromCharCode(97 + this.#below(26))}${this
-      .#names++}`;
+    const letter = String.fromCharCode(97 + this.#random.below(26));
+    const login = `${letter}${this.#names++}`;
     return { login, email: `${login}@example.com`, fullName: `Name ${login}` };
   }
 }

@@ -1,5 +1,7 @@
 /** What tests wait for: a point at which requests stop, and limited waits. */
 
+import { inTime } from "./time.ts";
+
 /** A point at which requests wait until a test lets them continue. */
 export interface Gate extends Disposable {
   /** Resolves when the first one waits. */
@@ -35,13 +37,5 @@ export function gate(): Gate {
 }
 
 /** Fails if a promise has not settled after some time. */
-export async function within<T>(
-  promise: PromiseLike<T>,
-  ms = 2000,
-): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const error = new Error(`It is still pending after ${ms} ms`);
-  const timer = setTimeout(() => late.reject(error), ms);
-  return await Promise.race([promise, late.promise])
-    .finally(() => clearTimeout(timer));
-}
+export const within = <T>(promise: PromiseLike<T>, ms = 2000): Promise<T> =>
+  inTime(Promise.resolve(promise), ms);

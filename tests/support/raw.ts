@@ -1,90 +1,124 @@
 /** A TCP server, for responses that no HTTP server would send. */
+import { Buffer } from "node:buffer";
+import { delay } from "@std/async/delay";
 import type { ClientOptions, V1Client } from "../../mod.ts";
 import { makeClient } from "./server.ts";
-
-const encoder = new TextEncoder();
 
 /** The server's end of a connection. */
 export class Peer {
   readonly #connection: Deno.TcpConn;
-  readonly #gone = Promise.withResolvers<void>();
+  readonly #gone = new AbortController();
+  /** Bytes that were read but not used, one character each. */
+  #text = "";
+  #isClosed = false;
+  #reading: Promise<boolean> | undefined;
 
   constructor(connection: Deno.TcpConn) {
+    connection.setNoDelay();
     this.#connection = connection;
   }
 
-  /** The request, head and body. */
-  async request(): Promise<string> {
-    let text = ""; // one character per byte, as content-length counts
-    const buffer = new Uint8Array(4096);
+  /** Whether either side has closed the connection. */
+  get gone(): boolean {
+    return this.#gone.signal.aborted;
+  }
+
+  /**
+   * The next request, head and body, one character per byte; less if the
+   * client disconnects. The last byte can be left unread.
+   */
+  async request(isLastUnread = false): Promise<string> {
+    const unread = isLastUnread ? 1 : 0;
     for (;;) {
-      const count = await this.#read(buffer);
-      if (count === null) return text;
-      text += String.fromCharCode(...buffer.subarray(0, count));
-      const head = text.indexOf("\r\n\r\n");
-      const length = /^content-length: (\d+)/im.exec(text)?.[1] ?? 0;
-      if (head >= 0 && text.length >= head + 4 + Number(length)) return text;
+      const head = this.#text.indexOf("\r\n\r") + 4;
+      const body = /^content-length: (\d+)/im.exec(this.#text)?.[1] ?? 0;
+      const end = head + Number(body) - unread;
+      if (head >= 4 && this.#text.length >= end) return this.#take(end);
+      if (!await this.#read(unread || 4096)) return this.#take(end);
     }
   }
 
   /** Reads only one byte: closing with unread bytes resets the connection. */
   async firstByte(): Promise<void> {
-    await this.#connection.read(new Uint8Array(1));
+    await this.#read(1);
+  }
+
+  /** The last byte of a request, if it was left unread. */
+  async lastByte(): Promise<string> {
+    await this.#read(1);
+    return this.#take(1);
   }
 
   async send(...parts: (string | Uint8Array)[]): Promise<void> {
-    const bytes = parts.flatMap((part) => [
-      ...(typeof part === "string" ? encoder.encode(part) : part),
-    ]);
-    const writer = this.#connection.writable.getWriter();
-    await writer.write(new Uint8Array(bytes));
-    writer.releaseLock();
+    for (const part of parts) {
+      const bytes = typeof part === "string" ? Buffer.from(part) : part;
+      for (let at = 0; at < bytes.length;) {
+        at += await this.#connection.write(bytes.subarray(at));
+      }
+    }
   }
 
   /** Closes the connection; unread bytes make it a reset. */
   close(): void {
-    try {
-      this.#connection.close();
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
-    }
-    this.#gone.resolve();
+    if (!this.#isClosed) this.#connection.close();
+    this.#isClosed = true;
+    this.#gone.abort();
   }
 
   /** Waits until the client closes the connection. */
   async abandoned(): Promise<void> {
-    const buffer = new Uint8Array(4096);
-    while (await this.#read(buffer) !== null);
+    while (await this.#read());
   }
 
-  /** Reads some bytes; null once either side has closed. */
-  async #read(buffer: Uint8Array): Promise<number | null> {
-    try {
-      return await this.#connection.read(buffer);
-    } catch (error) {
-      if (
-        !(error instanceof Deno.errors.ConnectionReset ||
-          error instanceof Deno.errors.BadResource ||
-          error instanceof Deno.errors.Interrupted)
-      ) throw error;
-      return null;
-    }
+  /** Waits, but not longer than the client. */
+  async wait(ms: number): Promise<void> {
+    this.#read();
+    await delay(ms, { signal: this.#gone.signal }).catch(() => {});
+  }
+
+  /** Removes bytes from what was read. */
+  #take(length: number): string {
+    const taken = this.#text.slice(0, length);
+    this.#text = this.#text.slice(length);
+    return taken;
+  }
+
+  /** Reads some bytes, once at a time; false once either side has closed. */
+  #read(size = 4096): Promise<boolean> {
+    const read = async () => {
+      const buffer = Buffer.allocUnsafe(size);
+      const count = await this.#connection.read(buffer).catch((error) => {
+        const { BadResource, ConnectionReset, Interrupted } = Deno.errors;
+        const known = [BadResource, ConnectionReset, Interrupted];
+        if (known.some((Class) => error instanceof Class)) return null;
+        throw error;
+      });
+      this.#reading = undefined;
+      if (count === null) this.#gone.abort();
+      this.#text += buffer.toString("latin1", 0, count ?? 0);
+      return count !== null;
+    };
+    return this.#reading ??= read();
   }
 }
 
 /** A TCP server that calls a function for each connection. */
 export class RawServer implements AsyncDisposable {
+  /** The number of connections so far. */
+  connections = 0;
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #peers: Peer[] = [];
-  readonly #talks: Promise<void>[] = [];
+  readonly #talks = new Map<Peer, Promise<void>>();
   readonly #accepting: Promise<void>;
 
   constructor(talk: (peer: Peer, number: number) => Promise<void>) {
     this.#accepting = (async () => {
       for await (const connection of this.#listener) {
         const peer = new Peer(connection);
-        const number = this.#peers.push(peer);
-        this.#talks.push(talk(peer, number).finally(() => peer.close()));
+        const talking = talk(peer, ++this.connections).finally(() => {
+          peer.close();
+          this.#talks.delete(peer);
+        });
+        this.#talks.set(peer, talking);
       }
     })();
   }
@@ -93,14 +127,14 @@ export class RawServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.#listener.addr.port}`;
   }
 
-  /** The number of connections so far. */
-  get connections(): number {
-    return this.#peers.length;
+  /** The number of open connections. */
+  get open(): number {
+    return this.#talks.size;
   }
 
   /** Waits until the function has ended for each connection. */
   async settled(): Promise<void> {
-    await Promise.all(this.#talks);
+    await Promise.all(this.#talks.values());
   }
 
   client(options: Partial<ClientOptions> = {}): V1Client {
@@ -110,8 +144,8 @@ export class RawServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     await this.#accepting;
-    for (const peer of this.#peers) peer.close();
-    await Promise.all(this.#talks);
+    for (const peer of this.#talks.keys()) peer.close();
+    await this.settled();
   }
 }
 
@@ -123,7 +157,7 @@ export function http(
 ): string {
   const all = {
     "content-type": "application/json",
-    "content-length": String(encoder.encode(body).length),
+    "content-length": String(Buffer.byteLength(body)),
     ...headers,
   };
   const lines = Object.entries(all).map(([name, value]) =>

@@ -14,32 +14,24 @@ export async function inTime<T>(promise: Promise<T>, ms = 5000): Promise<T> {
     .finally(() => clearTimeout(timer));
 }
 
-/** Waits that end at once, and their lengths in ms. */
-export interface SkippedWaits extends Disposable {
-  readonly waits: number[];
-}
-
-/** Fires all timers at once except those with one of these delays. */
-export function skipTimers(...deadlines: number[]): SkippedWaits {
+/**
+ * Fires all timers at once except those with one of these delays; `waits` has
+ * the delays of the others, in ms.
+ */
+export function skipTimers(...deadlines: number[]) {
   const waits: number[] = [];
   const { setTimeout } = globalThis;
-  const patched = replace(
-    globalThis,
-    "setTimeout",
-    Object.assign(
-      (callback: () => void, wait = 0) => {
-        if (deadlines.includes(wait)) return setTimeout(callback, wait);
-        waits.push(wait);
-        return setTimeout(callback, 0);
-      },
-      setTimeout,
-    ),
-  );
-  return { waits, [Symbol.dispose]: () => patched[Symbol.dispose]() };
+  const skip = (callback: () => void, wait = 0) => {
+    if (deadlines.includes(wait)) return setTimeout(callback, wait);
+    waits.push(wait);
+    return setTimeout(callback, 0);
+  };
+  const patched = Object.assign(skip, setTimeout);
+  return { waits, ...replace(globalThis, "setTimeout", patched) };
 }
 
 /** The same, and advances the clock accordingly. */
-export function skipWaits(...deadlines: number[]): SkippedWaits {
+export function skipWaits(...deadlines: number[]) {
   const timers = skipTimers(...deadlines);
   const now = performance.now.bind(performance);
   let [counted, skipped] = [0, 0];
