@@ -15,7 +15,7 @@ const NAMESPACES = [
   ...["--fork", "--kill-child", "--mount-proc"],
 ];
 
-const PACKAGES = "cloud-init,dmidecode,iproute2,sudo";
+const PACKAGES = ["cloud-init", "dmidecode", "iproute2", "sudo"];
 
 /** Why this machine cannot boot a host; undefined if it can. */
 async function obstacle(): Promise<string | undefined> {
@@ -35,13 +35,13 @@ async function obstacle(): Promise<string | undefined> {
 async function provideRoot(): Promise<string> {
   const release = await Deno.readTextFile("/etc/os-release");
   const codename = /^VERSION_CODENAME="?(\w+)/m.exec(release)?.[1] ?? "";
-  const name = `root-${codename}-${Deno.build.arch}-${PACKAGES}`;
+  const name = ["root", codename, Deno.build.arch, ...PACKAGES].join("-");
   const folder = await makeOnce(name, async (scratch) => {
     const { env } = await unpack(["mmdebstrap"]);
     // Its mounts end with its namespaces.
     await must({ command: "unshare", env }, [
       ...["--mount", "--pid", "--fork", "mmdebstrap", "--variant=apt"],
-      ...[`--include=${PACKAGES}`, codename, `${scratch}/root`],
+      ...[`--include=${PACKAGES.join()}`, codename, `${scratch}/root`],
     ]);
   });
   return join(folder, "root");

@@ -107,11 +107,9 @@ function randomCase(): Case {
 function randomUrl(): { url: string; endpoint: string } {
   const label = () => textOf(LABEL, 1, 10);
   const host = pick([
-    () => `h${label()}`,
-    () => `h${label()}.${label()}.example`,
-    () => `10.${integer(0, 255)}.0.${integer(1, 254)}`,
-    () => `[fd00::${integer(1, 9)}:1]`,
-  ])() + pick(["", `:${integer(1024, 65535)}`]);
+    ...[`h${label()}`, `h${label()}.${label()}.example`],
+    ...[`10.${integer(0, 255)}.0.${integer(1, 254)}`, "[fd00::1]"],
+  ]) + pick(["", `:${integer(1024, 65535)}`]);
   const prefix = pick(["", `/${label()}`, `/${label()}/x%20y'$()`]);
   const scheme = pick(["", "http://", "https://"]);
   const ends = ["", "/", "/v1", "/v1/", "/v1/server", "/v1/server/"];

@@ -52,27 +52,6 @@ testAll("trusts any certificate of the chain", async (boot) => {
   });
 });
 
-test("reads every form of PEM text that is accepted", async (boot) => {
-  const { issuing, server } = await chain();
-  const { root: stranger } = await chain();
-  await using api = serve(server);
-  const pem = issuing.cert;
-  const forms = [
-    pem.replaceAll("\n", "\r\n"),
-    `\ufeff${pem}`,
-    pem.replace(/^/gm, "    "),
-    pem.replace(/(.{20})\n/, "$1\n\n"),
-    pem.trimEnd(),
-    stranger.cert.trimEnd() + pem,
-    `Müller's CA:\n${stranger.cert}and another:\n${pem}`,
-    `Certificate:\n${"        Data: 0:1f:8b:\n".repeat(900)}${pem}`,
-  ];
-  await each(forms, async (caCertificate) => {
-    await boot(`https://localhost:${api.port}`, { caCertificate });
-  });
-  assertEquals(api.exchanges.length, forms.length);
-});
-
 test("sends nothing to an API that it cannot verify", async (boot) => {
   const { issuing, server } = await chain();
   const { issuing: stranger } = await chain();

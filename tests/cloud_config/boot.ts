@@ -44,7 +44,8 @@ const files = {
 async function start(command: string, ...args: string[]): Promise<number> {
   const options = { args, stdin: "null", stdout: "piped" } as const;
   const process = new Deno.Command(command, options).spawn();
-  await process.stdout.getReader().read();
+  const { done } = await process.stdout.getReader().read();
+  if (done) throw new Error(`${command} ${args.join(" ")} ended`);
   return process.pid;
 }
 

@@ -74,8 +74,9 @@ function register(
       const { commands, settings, productUuid, ...more } = options;
       const { env, onOutput, prepare, ...config } = more;
       const userData = generateCloudConfig({ ...OPTIONS, ...config, url });
-      const own = { python: command, commands, settings, productUuid };
-      const host = hosts.use(new Host(userData, own));
+      const host = hosts.use(
+        new Host(userData, command, { commands, settings, productUuid }),
+      );
       prepare?.(host);
       const { code, output } = await host.boot(env, onOutput);
       assertEquals(code, expected, output);

@@ -79,8 +79,6 @@ export const COMMANDS = {
 };
 
 export interface HostOptions {
-  /** The path of the host's Python. Default: the host has none. */
-  python?: string;
   /**
    * What commands print; undefined if one is missing. The others are those of a
    * host at 10.20.30.40.
@@ -99,7 +97,8 @@ export function parseUserData(userData: string): CloudConfig {
 export class Host implements Disposable {
   readonly #root = Deno.makeTempDirSync({ prefix: "decapod-host-" });
 
-  constructor(userData: string, options: HostOptions = {}) {
+  /** @param python The path of the host's Python; undefined if it has none. */
+  constructor(userData: string, python?: string, options: HostOptions = {}) {
     Deno.mkdirSync(this.path("/var/log"), { recursive: true });
     for (const file of parseUserData(userData).write_files ?? []) {
       const content = file.path === SETTINGS
@@ -111,9 +110,7 @@ export class Host implements Disposable {
     for (const [name, text] of Object.entries(commands)) {
       if (text !== undefined) this.#addCommand(name, text);
     }
-    if (options.python) {
-      Deno.symlinkSync(options.python, this.path("/bin/python3"));
-    }
+    if (python) Deno.symlinkSync(python, this.path("/bin/python3"));
     if (options.productUuid) this.write(PRODUCT_UUID, options.productUuid);
   }
 
