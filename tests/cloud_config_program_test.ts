@@ -162,24 +162,25 @@ test("reaches an API on IPv6", async (boot) => {
 }, hasIpv6);
 
 test("fails if there is no route to the API, or its name is unknown", async (boot) => {
-  const settings = { retry_delays: [0] };
   // No program can connect to a broadcast address.
   const getent = "255.255.255.255 STREAM decapod.example\n";
-  await each(
-    [undefined, "", "unreachable 255.255.255.255 src ::1"],
-    async (ip) => {
-      const options = { commands: { ip, getent }, settings };
-      const { output } = await boot("http://decapod.example", options, 4);
-      assertStringIncludes(output, "No route to 255.255.255.255. Trying again");
-    },
-  );
-  const options = { commands: { getent: "" }, settings };
-  const { host, output } = await boot("http://decapod.example.", options, 4);
-  assertStringIncludes(output, "Cannot resolve decapod.example.. Trying again");
-  assertEquals(host.calls("getent").slice(0, 2), [
-    "ahosts decapod.example.",
-    "ahosts decapod.example",
-  ]);
+  const noRoute = "No route to 255.255.255.255. Trying again";
+  const cases: [ip: string | undefined, getent: string, text: string][] = [
+    [undefined, getent, noRoute],
+    ["", getent, noRoute],
+    ["unreachable 255.255.255.255 src ::1", getent, noRoute],
+    ["", "", "Cannot resolve decapod.example.. Trying again"],
+  ];
+  await each(cases, async ([ip, getent, text]) => {
+    const options = {
+      commands: { ip, getent },
+      settings: { retry_delays: [0] },
+    };
+    const { host, output } = await boot("http://decapod.example.", options, 4);
+    assertStringIncludes(output, text);
+    const withoutDot = host.calls("getent").includes("ahosts decapod.example");
+    assertEquals(withoutDot, getent === ""); // as in /etc/hosts
+  });
 });
 
 test("registers the metadata service's address if it is routable", async (boot) => {
@@ -418,13 +419,9 @@ test("says how to register a host without a system UUID", async (boot) => {
     assertMatch(output, /; set "id" in \S+\.json to a UUID/);
   });
   assertEquals(api.exchanges, []);
-});
-
-test("takes the id from the settings, unless it is blank", async (boot) => {
-  await using api = new Api();
   const id = ` ${UUID.toUpperCase()}\n`;
   await boot(api.url, { commands: { dmidecode: "" }, settings: { id } });
-  await boot(api.url, { settings: { id: "   " } });
+  await boot(api.url, { settings: { id: "   " } }); // as if there were none
   assertEquals(api.bodies.map(({ id }) => id), [UUID, UUID]);
 });
 

@@ -39,9 +39,8 @@ const PRINTABLE = PIECES.filter((piece) => /^[!-~]+$/.test(piece));
 const ONE_LINE = PIECES.filter((piece) =>
   !/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(piece.replaceAll("\t", ""))
 );
-const NAME_FIRST = [..."abcdefghijklmnopqrstuvwxyz_"];
-const NAME_REST = [...NAME_FIRST, ..."0123456789-"];
-const LABEL = [..."abcdefghijklmnopqrstuvwxyz0123456789"];
+const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];
+const LABEL = [...LETTERS, ..."0123456789"];
 
 const random = seededRandom(20_160_421);
 
@@ -87,7 +86,7 @@ function randomCase(): Case {
   const comment = textOf(ONE_LINE, 0, 12) + pick(["", "\n", "\r\n", "  \n\n"]);
   const username = random() < 0.1
     ? pick(["yes", "no", "on", "off", "null", "true", "y", "_"])
-    : pick(NAME_FIRST) + textOf(NAME_REST, 0, 31);
+    : pick([...LETTERS, "_"]) + textOf([...LABEL, ..."_-"], 0, 31);
   const options: CloudConfigOptions = {
     url: mostly("url", url),
     serverDiscoveryToken: mostly("serverDiscoveryToken", token),
