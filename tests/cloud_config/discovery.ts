@@ -13,8 +13,6 @@ import { findPythons, type Python, testWith } from "./tools.ts";
 
 export interface BootOptions
   extends HostOptions, Partial<Omit<CloudConfigOptions, "url">> {
-  /** The environment of the program. */
-  env?: Record<string, string>;
   /** Called with all output so far whenever there is more. */
   onOutput?: (output: string) => void;
   /** Called before the boot. */
@@ -72,13 +70,13 @@ function register(
     using hosts = new DisposableStack();
     await body(async (url, options = {}, expected = 0) => {
       const { commands, settings, productUuid, ...more } = options;
-      const { env, onOutput, prepare, ...config } = more;
+      const { onOutput, prepare, ...config } = more;
       const userData = generateCloudConfig({ ...OPTIONS, ...config, url });
       const host = hosts.use(
         new Host(userData, command, { commands, settings, productUuid }),
       );
       prepare?.(host);
-      const { code, output } = await host.boot(env, onOutput);
+      const { code, output } = await host.boot({}, onOutput);
       assertEquals(code, expected, output);
       return { output, host };
     });
