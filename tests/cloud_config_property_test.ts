@@ -7,8 +7,7 @@ import {
   type CloudConfigOptions,
   generateCloudConfig,
 } from "../cloud_config.ts";
-import { Api } from "./cloud_config/api.ts";
-import { test } from "./cloud_config/discovery.ts";
+import { Api, each, test } from "./cloud_config/discovery.ts";
 import {
   ADDRESS,
   type CloudConfig,
@@ -16,14 +15,13 @@ import {
   type Settings,
   UUID,
 } from "./cloud_config/host.ts";
-import { findTools, run, testWith } from "./cloud_config/tools.ts";
+import { findCloudInit, must, testWith } from "./cloud_config/tools.ts";
 import { issue } from "./runtimes/certificates.ts";
 import { seededRandom } from "./standin/ids.ts";
 
 const CASES = 2400;
 const RUNS = 40;
 
-const tools = await findTools();
 const PEMS = await Promise.all(
   ["One", "Two", "Three"].map(async (name) => (await issue(name)).cert),
 );
@@ -33,29 +31,16 @@ const PIECES = [
   ...`abcxyzABCXYZ0189_-.:/@#%&*!?|>'"\`\\$(){}[]<>=,;~^+ `,
   ..."\t\n\r\0\x7f\x85\u2028\u2029\ufeff\ufffeäßłжא中😀",
   ...["\ud800", "\udc00", "\\n", "''", '"""', "$(reboot)", "${HOME}", "`id`"],
-  ...[
-    "%s",
-    "%(x)s",
-    "{0}",
-    "yes",
-    "null",
-    "---",
-    "...",
-    "<<",
-    ": ",
-    " #",
-    "- ",
-  ],
-  ...["&a", "*a", "!!python/none", "0o17", "1e3", "\n---\n", "\nEOF\n"],
-  "\r\nX-Injected: yes\r\n",
+  ...["%s", "%(x)s", "{0}", "yes", "null", "---", "...", "<<", ": ", " #"],
+  ...["- ", "&a", "*a", "!!python/none", "0o17", "1e3", "\n---\n"],
+  ...["\nEOF\n", "\r\nX-Injected: yes\r\n"],
 ];
 const PRINTABLE = PIECES.filter((piece) => /^[!-~]+$/.test(piece));
 const ONE_LINE = PIECES.filter((piece) =>
   !/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(piece.replaceAll("\t", ""))
 );
-const NAME_FIRST = [..."abcdefghijklmnopqrstuvwxyz_"];
-const NAME_REST = [...NAME_FIRST, ..."0123456789-"];
-const LABEL = [..."abcdefghijklmnopqrstuvwxyz0123456789"];
+const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];
+const LABEL = [...LETTERS, ..."0123456789"];
 
 const random = seededRandom(20_160_421);
 
@@ -79,7 +64,7 @@ function textOf(pieces: readonly string[], min: number, max: number): string {
 /** Options, and what is known about them. */
 interface Case {
   options: CloudConfigOptions;
-  /** The options that must be accepted. */
+  /** The options whose values are valid. */
   valid: Set<string>;
   /** Where the POST must go, for a valid URL. */
   endpoint: string;
@@ -88,7 +73,7 @@ interface Case {
 }
 
 function randomCase(): Case {
-  const valid = new Set(["timeout", "noDiscovery", "packages", "metadata"]);
+  const valid = new Set(["timeout", "packages", "metadata"]);
   /** Mostly a valid value: few cases would be accepted otherwise. */
   const mostly = (option: string, value: string): string => {
     if (random() < 0.12) return textOf(PIECES, 0, 12);
@@ -97,42 +82,33 @@ function randomCase(): Case {
   };
   const { url, endpoint } = randomUrl();
   const { text, certificates } = randomPem();
-  const comment = textOf(ONE_LINE, 0, 12);
-  const end = pick(["", "\n", "\r\n", "  \n\n"]);
+  const token = [1, 2, 3].map(() => textOf(PRINTABLE, 1, 20)).join(" ");
+  const comment = textOf(ONE_LINE, 0, 12) + pick(["", "\n", "\r\n", "  \n\n"]);
   const username = random() < 0.1
     ? pick(["yes", "no", "on", "off", "null", "true", "y", "_"])
-    : pick(NAME_FIRST) + textOf(NAME_REST, 0, 31);
+    : pick([...LETTERS, "_"]) + textOf([...LABEL, ..."_-"], 0, 31);
   const options: CloudConfigOptions = {
     url: mostly("url", url),
-    serverDiscoveryToken: mostly(
-      "serverDiscoveryToken",
-      [1, 2, 3].map(() => textOf(PRINTABLE, 1, 20)).join(" "),
-    ),
-    publicKey: mostly("publicKey", `${pick(KEYS)} ${comment}${end}`),
+    serverDiscoveryToken: mostly("serverDiscoveryToken", token),
+    publicKey: mostly("publicKey", `${pick(KEYS)} ${comment}`),
     username: mostly("username", username),
     timeout: pick([1, 0.25, 20, 3600]),
     metadata: pick([true, false]),
     packages: pick([["python3", "2to3"], ["python"]]),
   };
-  if (url.startsWith("https:") && options.url === url) {
-    options.caCertificate = mostly("caCertificate", text);
+  if (!url.startsWith("https:") || options.url !== url) {
+    return { options, valid, endpoint, certificates: null };
   }
-  return {
-    options,
-    valid,
-    endpoint,
-    certificates: options.caCertificate === undefined ? null : certificates,
-  };
+  options.caCertificate = mostly("caCertificate", text);
+  return { options, valid, endpoint, certificates };
 }
 
 function randomUrl(): { url: string; endpoint: string } {
   const label = () => textOf(LABEL, 1, 10);
   const host = pick([
-    () => `h${label()}`,
-    () => `h${label()}.${label()}.example`,
-    () => `10.${integer(0, 255)}.0.${integer(1, 254)}`,
-    () => `[fd00::${integer(1, 9)}:1]`,
-  ])() + pick(["", `:${integer(1024, 65535)}`]);
+    ...[`h${label()}`, `h${label()}.${label()}.example`],
+    ...[`10.${integer(0, 255)}.0.${integer(1, 254)}`, "[fd00::1]"],
+  ]) + pick(["", `:${integer(1024, 65535)}`]);
   const prefix = pick(["", `/${label()}`, `/${label()}/x%20y'$()`]);
   const scheme = pick(["", "http://", "https://"]);
   const ends = ["", "/", "/v1", "/v1/", "/v1/server", "/v1/server/"];
@@ -194,27 +170,24 @@ json.dump([yaml.load(text, loader) for text in documents], sys.stdout)
 `;
 
 testWith(
-  tools.yaml,
+  await findCloudInit(),
   "generateCloudConfig() returns YAML that PyYAML reads unchanged",
-  async (tool) => {
-    const accepted = [...outcomes.entries()].filter(
-      (entry): entry is [number, string] => typeof entry[1] === "string",
-    );
+  async (python) => {
+    const accepted = cases.flatMap((one, number) => {
+      const userData = outcomes[number];
+      return typeof userData === "string" ? [{ ...one, number, userData }] : [];
+    });
     assert(accepted.length > CASES / 3, "too few cases are accepted");
-    const { code, text, stdout } = await run(
-      tool,
-      ["-c", READ_ALL],
-      JSON.stringify(accepted.map(([, userData]) => userData)),
+    const input = JSON.stringify(accepted.map(({ userData }) => userData));
+    const documents: CloudConfig[] = JSON.parse(
+      await must(python, ["-c", READ_ALL], input),
     );
-    assertEquals(code, 0, text.slice(0, 2000));
-    const documents: CloudConfig[] = JSON.parse(stdout);
     assertEquals(documents.length, accepted.length);
 
-    for (const [i, [number]] of accepted.entries()) {
+    const program = documents[0]?.write_files?.[1];
+    for (const [i, { number, options, ...known }] of accepted.entries()) {
       const { users, packages, write_files = [] } = documents[i] ??
         { users: [] };
-      const { options, endpoint, valid, certificates } = cases[number] ?? {};
-      assert(options && valid);
       const context = `case ${number}: ${JSON.stringify(options)}`;
       assertEquals(users, [{
         name: options.username,
@@ -224,37 +197,37 @@ testWith(
         ssh_authorized_keys: [options.publicKey.trim()],
       }], context);
       assertEquals(packages, options.packages, context);
+      assertEquals(write_files.slice(1), [program], context);
 
-      const [file, ...programs] = write_files;
-      const settings: Settings = JSON.parse(file?.content ?? "");
-      assertEquals(settings.token, options.serverDiscoveryToken, context);
-      assertEquals(settings.username, options.username, context);
-      assertEquals(settings.timeout, options.timeout, context);
-      assertEquals(settings.ca_certificate, certificates, context);
-      assertEquals(settings.metadata_url === null, !options.metadata, context);
-      assertEquals(new URL(settings.url).href, settings.url, context);
-      if (valid.has("url")) assertEquals(settings.url, endpoint, context);
-      assertEquals(programs, documents[0]?.write_files?.slice(1), context);
+      const settings: Settings = JSON.parse(write_files[0]?.content ?? "");
+      const { url, metadata_url, token, username, timeout } = settings;
+      const { serverDiscoveryToken, metadata } = options;
+      assertEquals(
+        [token, username, timeout, metadata_url !== null],
+        [serverDiscoveryToken, options.username, options.timeout, metadata],
+        context,
+      );
+      assertEquals(settings.ca_certificate, known.certificates, context);
+      const expected = known.valid.has("url") ? known.endpoint : url;
+      assertEquals([url, new URL(url).href], [expected, url], context);
     }
   },
 );
 
 test("sends every value as it was given", async (boot) => {
-  await using api = new Api();
   const accepted = cases.filter(({ valid }) =>
     valid.has("serverDiscoveryToken") && valid.has("username")
   ).slice(0, RUNS);
-  for (const [run, { options }] of accepted.entries()) {
+  assertEquals(accepted.length, RUNS);
+  await each(accepted, async ({ options }) => {
+    await using api = new Api();
     const { serverDiscoveryToken, username } = options;
-    const prefix = `/${run}/a'$()`;
-    await boot(`127.0.0.1:${api.port}${prefix}`, {
-      serverDiscoveryToken,
-      username,
-    });
-    const request = api.exchanges.at(-1);
+    const prefix = `/${username}/a'$()`;
+    const url = `127.0.0.1:${api.port}${prefix}`;
+    await boot(url, { serverDiscoveryToken, username });
+    const [request] = api.exchanges;
     assertEquals(request?.path, `${prefix}/v1/server/`);
     assertEquals(request?.headers.get("authorization"), serverDiscoveryToken);
-    assertEquals(api.bodies.at(-1), { username, host: ADDRESS, id: UUID });
-  }
-  assertEquals(api.exchanges.length, RUNS);
+    assertEquals(api.bodies, [{ username, host: ADDRESS, id: UUID }]);
+  });
 });

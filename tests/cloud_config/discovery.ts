@@ -1,21 +1,18 @@
 /**
  * Registers tests of the discovery program, with the Pythons that this machine
- * has.
+ * has and servers on loopback.
  */
 import { assertEquals } from "@std/assert";
 import {
   type CloudConfigOptions,
   generateCloudConfig,
 } from "../../cloud_config.ts";
-import { Host, type HostOptions, OPTIONS, type Outcome } from "./host.ts";
-import { findTools, testWith, type Tool } from "./tools.ts";
-
-const { python3, pythons } = await findTools();
+import { TestServer } from "../support/server.ts";
+import { Host, type HostOptions, OPTIONS } from "./host.ts";
+import { findPythons, type Python, testWith } from "./tools.ts";
 
 export interface BootOptions
   extends HostOptions, Partial<Omit<CloudConfigOptions, "url">> {
-  /** The environment of the program. */
-  env?: Record<string, string>;
   /** Called with all output so far whenever there is more. */
   onOutput?: (output: string) => void;
   /** Called before the boot. */
@@ -30,54 +27,93 @@ export type Boot = (
   url: string,
   options?: BootOptions,
   code?: number,
-) => Promise<Outcome & { host: Host }>;
+) => Promise<{ output: string; host: Host }>;
 
 type TestBody = (boot: Boot) => Promise<void>;
 
 export const isLinux = Deno.build.os === "linux";
 
+/** Runs a function for each item, for four of them at once. */
+export async function each<T>(
+  items: readonly T[],
+  body: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await body(item);
+  };
+  await Promise.all([worker(), worker(), worker(), worker()]);
+}
+
+const pythons = await findPythons();
+
 /** Registers a test of the program under this machine's Python 3. */
 export function test(name: string, body: TestBody, possible = true): void {
-  register(`discovery program ${name}`, python3, body, possible);
+  register(name, pythons[0], body, possible);
 }
 
 /** Registers a test of the program under each Python from 3.5 on. */
 export function testAll(name: string, body: TestBody): void {
   test(name, body);
-  for (const python of pythons) {
-    const version = `Python ${python.version}`;
-    register(`discovery program ${name} (${version})`, python, body, true);
+  for (const python of pythons.slice(1)) {
+    register(`${name} (Python ${python.version})`, python, body);
   }
 }
 
 function register(
   name: string,
-  python: Tool | undefined,
+  python: Python | undefined,
   body: TestBody,
-  possible: boolean,
+  possible = true,
 ): void {
-  testWith(python, name, async ({ command }) => {
+  testWith(python, `discovery program ${name}`, async ({ command }) => {
     using hosts = new DisposableStack();
     await body(async (url, options = {}, expected = 0) => {
       const { commands, settings, productUuid, ...more } = options;
-      const { env, onOutput, prepare, ...config } = more;
+      const { onOutput, prepare, ...config } = more;
       const userData = generateCloudConfig({ ...OPTIONS, ...config, url });
-      const own = { python: command, commands, settings, productUuid };
-      const host = hosts.use(new Host(userData, own));
+      const host = hosts.use(
+        new Host(userData, command, { commands, settings, productUuid }),
+      );
       prepare?.(host);
-      const outcome = await host.boot(env, onOutput);
-      assertEquals(outcome.code, expected, outcome.output);
-      return { ...outcome, host };
+      const { code, output } = await host.boot({}, onOutput);
+      assertEquals(code, expected, output);
+      return { output, host };
     });
   }, possible && isLinux);
 }
 
-function canListen(hostname: string): boolean {
+type Place = ConstructorParameters<typeof TestServer>[1];
+
+/** Decapod's API or a cloud's metadata service. */
+export class Api extends TestServer {
+  /** @param respond Responds to the nth request, from 0. */
+  constructor(
+    respond: (n: number) => Response | Promise<Response> = () =>
+      Response.json({}),
+    place?: Place,
+  ) {
+    let n = 0;
+    super(() => respond(n++), place);
+  }
+
+  /** The bodies of the POSTs. */
+  get bodies(): Record<string, string>[] {
+    return this.exchanges.map(({ body }) => Object(body));
+  }
+}
+
+/** A place on loopback where nothing listens yet: all of 127/8 is loopback. */
+export function freePlace(): { hostname: string; port: number } {
+  const [a, b] = crypto.getRandomValues(new Uint8Array(2));
+  return { hostname: `127.99.${a}.${b}`, port: 9000 };
+}
+
+export const hasIpv6 = (() => {
   try {
-    Deno.listen({ hostname, port: 0 }).close();
+    Deno.listen({ hostname: "::1", port: 0 }).close();
     return true;
   } catch {
     return false;
   }
-}
-export const hasIpv6 = canListen("::1");
+})();

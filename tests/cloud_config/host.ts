@@ -6,21 +6,19 @@
  * Nothing outside the folder is written, and no real service is contacted.
  */
 import { parse } from "@std/yaml/parse";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { CloudConfigOptions } from "../../cloud_config.ts";
 
 /** The part of a cloud-config document that the tests read. */
 export interface CloudConfig {
   users: Record<string, unknown>[];
   packages?: string[];
-  write_files?: CloudFile[];
-}
-
-export interface CloudFile {
-  path: string;
-  owner: string;
-  permissions: string;
-  content: string;
+  write_files?: {
+    path: string;
+    owner: string;
+    permissions: string;
+    content: string;
+  }[];
 }
 
 /** The content of `/etc/server_discovery.json`. */
@@ -81,8 +79,6 @@ export const COMMANDS = {
 };
 
 export interface HostOptions {
-  /** The path of the host's Python. Default: the host has none. */
-  python?: string;
   /**
    * What commands print; undefined if one is missing. The others are those of a
    * host at 10.20.30.40.
@@ -98,35 +94,24 @@ export function parseUserData(userData: string): CloudConfig {
   return parse(userData) as CloudConfig;
 }
 
-/** How a run of the program ended. */
-export interface Outcome {
-  code: number;
-  /** What cloud-init or the operator's terminal received. */
-  output: string;
-  /** The whole log, including earlier boots. */
-  log: string;
-}
-
 export class Host implements Disposable {
   readonly #root = Deno.makeTempDirSync({ prefix: "decapod-host-" });
-  readonly #bin = join(this.#root, "bin");
 
-  constructor(userData: string, options: HostOptions = {}) {
-    for (const folder of ["bin", "calls", "var/log"]) {
-      Deno.mkdirSync(join(this.#root, folder), { recursive: true });
-    }
+  /** @param python The path of the host's Python; undefined if it has none. */
+  constructor(userData: string, python?: string, options: HostOptions = {}) {
+    Deno.mkdirSync(this.path("/var/log"), { recursive: true });
     for (const file of parseUserData(userData).write_files ?? []) {
-      this.#write(file.path, this.#localize(file, options.settings));
-      Deno.chmodSync(this.path(file.path), parseInt(file.permissions, 8));
+      const content = file.path === SETTINGS
+        ? this.#settings(file.content, options.settings)
+        : file.content.replaceAll(/(?<=")(?=\/(?:etc|sys|var)\/)/g, this.#root);
+      this.write(file.path, content, parseInt(file.permissions, 8));
     }
     const commands = { ...COMMANDS, ...options.commands };
     for (const [name, text] of Object.entries(commands)) {
       if (text !== undefined) this.#addCommand(name, text);
     }
-    if (options.python) {
-      Deno.symlinkSync(options.python, join(this.#bin, "python3"));
-    }
-    if (options.productUuid) this.#write(PRODUCT_UUID, options.productUuid);
+    if (python) Deno.symlinkSync(python, this.path("/bin/python3"));
+    if (options.productUuid) this.write(PRODUCT_UUID, options.productUuid);
   }
 
   /** Where a path of the host is on this machine. */
@@ -134,69 +119,49 @@ export class Host implements Disposable {
     return this.#root + path;
   }
 
-  #write(path: string, content: string): void {
+  write(path: string, content: string, mode = 0o644): void {
     Deno.mkdirSync(dirname(this.path(path)), { recursive: true });
-    Deno.writeTextFileSync(this.path(path), content);
+    Deno.writeTextFileSync(this.path(path), content, { mode });
   }
 
-  #localize(file: CloudFile, settings: Partial<Settings> = {}): string {
-    if (file.path !== SETTINGS) {
-      return file.content.replaceAll(
-        /(?<=")\/(?:etc|sys|var)\//g,
-        (prefix) => this.#root + prefix,
-      );
-    }
+  read(path: string): string {
+    return Deno.readTextFileSync(this.path(path));
+  }
+
+  #settings(content: string, changes: Partial<Settings> = {}): string {
     return JSON.stringify({
-      ...JSON.parse(file.content),
-      // Nothing listens on this port.
-      metadata_url: "http://127.0.0.1:1/",
+      ...JSON.parse(content),
+      metadata_url: "http://127.0.0.1:1/", // nothing listens there
       retry_delays: [],
-      ...settings,
+      ...changes,
     });
   }
 
-  /**
-   * Adds a stand-in for a command. It records how it was called, and what
-   * other processes can see of its caller.
-   */
+  /** Adds a stand-in for a command that records its arguments and environment. */
   #addCommand(name: string, text: string): void {
-    const calls = join(this.#root, "calls", name);
-    Deno.writeTextFileSync(`${calls}.output`, text);
-    Deno.writeTextFileSync(
-      join(this.#bin, name),
-      `#!/bin/bash
-printf '%s\\n' "$*" >> '${calls}'
-{ printf '%s\\n' "$(< /proc/$PPID/cmdline)" "$(< /proc/$PPID/environ)" \\
-  >> '${calls}.seen'; } 2> /dev/null
-printf '%s\\n' "$(< '${calls}.output')"
-`,
-      { mode: 0o755 },
+    this.write(`/calls/${name}`, "");
+    const calls = this.path(`/calls/${name}`);
+    const script = ["#!/bin/sh", `printf '%s\\n' "$*" >> '${calls}'`];
+    script.push(
+      `export -p > '${calls}.env'`,
+      `/bin/cat << 'EOF'\n${text}\nEOF`,
     );
+    this.write(`/bin/${name}`, script.join("\n"), 0o755);
   }
 
   /** The arguments of each call of a command, in order. */
   calls(name: string): string[] {
-    const calls = readIfThere(join(this.#root, "calls", name));
-    return calls.split("\n").slice(0, -1);
+    return this.read(`/calls/${name}`).split("\n").slice(0, -1);
   }
 
-  /** Arguments and environment of the processes that called a command. */
-  seen(name: string): string {
-    return Deno.readTextFileSync(join(this.#root, "calls", `${name}.seen`));
-  }
-
-  /**
-   * Runs the program, as cloud-init does at every boot.
-   *
-   * @param onOutput Called with all output so far whenever there is more.
-   */
+  /** Runs the program, as cloud-init does at every boot. */
   async boot(
     env: Record<string, string> = {},
     onOutput: (output: string) => void = () => {},
-  ): Promise<Outcome> {
+  ): Promise<{ code: number; output: string }> {
     const process = new Deno.Command(this.path(PROGRAM), {
       clearEnv: true,
-      env: { ...env, PATH: this.#bin },
+      env: { ...env, PATH: this.path("/bin") },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -206,20 +171,10 @@ printf '%s\\n' "$(< '${calls}.output')"
     const chunks = process.stdout.pipeThrough(new TextDecoderStream());
     for await (const chunk of chunks) onOutput(output += chunk);
     const { code } = await process.status;
-    const log = readIfThere(this.path(LOG));
-    return { code, output: output + await errors, log };
+    return { code, output: output + await errors };
   }
 
   [Symbol.dispose](): void {
     Deno.removeSync(this.#root, { recursive: true });
-  }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
   }
 }
