@@ -40,7 +40,6 @@ export async function behindNginx(
   if (path === null || path.includes("\0")) return page(400);
   // This resolves dots.
   url.pathname = path.replace(/[%\\]/g, encodeURIComponent);
-  if (method === "TRACE") return page(405);
   if (!url.pathname.startsWith("/v1")) {
     return method === "GET" || method === "HEAD"
       ? page(200, method)
