@@ -1,6 +1,6 @@
 /** The stand-in server by itself: what the recorded exchanges do not show. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { StandIn } from "./standin/mod.ts";
+import { DISCOVERY_TOKEN, StandIn } from "./standin/mod.ts";
 import { fields, ORIGIN, Session } from "./standin/session.ts";
 
 const INFO = `${ORIGIN}/v1/info/`;
@@ -96,7 +96,7 @@ Deno.test("stand-in discovers a server some time after its announcement", async 
       servers: 0,
       ...(discoveryDelay && { discoveryDelay }),
     });
-    session.token = session.standIn.discoveryToken;
+    session.token = DISCOVERY_TOKEN;
     const response = await session.send("POST", "/server", announcement);
     assertEquals(response.headers.has("X-Token-Expires"), false);
     assertEquals(await response.json(), {});

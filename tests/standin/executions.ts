@@ -1,5 +1,5 @@
 /** Executions: runs of playbooks, which take their time. */
-import { authorizePlaybook } from "./accounts.ts";
+import { authorize } from "./accounts.ts";
 import { type Effect, effectsOf } from "./effects.ts";
 import { ApiError, badRequest, crash, standard } from "./errors.ts";
 import { pageText, type Route, route } from "./http.ts";
@@ -76,7 +76,8 @@ export class Executions {
   /** Tasks that replace those of a playbook, by its id or `*`. */
   readonly tasks = new Map<string, readonly Task[]>();
   readonly #runs = new Map<string, Run>();
-  readonly #locked = new Set<string>();
+  /** Configurations from the start of a run until a run completes, by id. */
+  readonly locked = new Set<string>();
   #stepSeq = 0;
 
   constructor(private readonly world: World) {
@@ -94,14 +95,6 @@ export class Executions {
         }),
       },
     );
-  }
-
-  /**
-   * Whether a configuration is locked: from the start of a run of it until a
-   * run of it completes.
-   */
-  isLocked(configurationId: string): boolean {
-    return this.#locked.has(configurationId);
   }
 
   /** Whether a run is working on this server. */
@@ -184,7 +177,7 @@ export class Executions {
   #start(run: Run): void {
     const { configuration: { model_id, data } } = run;
     const { start, defect } = effectsOf(data.playbook_id);
-    this.#locked.add(model_id);
+    this.locked.add(model_id);
     run.phase = "working";
     this.#set(run.id, "started");
     const prepared = this.#apply(start, data) && defect !== "preparation";
@@ -215,7 +208,7 @@ export class Executions {
     const completed = outcome === "completed" && !broken &&
       this.#apply(complete, data);
     const state = completed || outcome === "canceled" ? outcome : "failed";
-    if (completed) this.#locked.delete(model_id);
+    if (completed) this.locked.delete(model_id);
     if (!broken) run.log ??= writeLog(run, state);
     if (run.process) this.world.stop(run.process);
     run.phase = "ended";
@@ -306,10 +299,6 @@ export class Executions {
     yield this.world.time + this.world.pace;
     this.#finish(run, "canceled");
   }
-
-  replaceLog(id: string, log: Log): void {
-    this.run(id).log = log;
-  }
 }
 
 /** The routes of executions, their steps and their logs. */
@@ -317,14 +306,7 @@ export const executionRoutes: readonly Route[] = [
   ...routesOf<ExecutionData>({
     model: "execution",
     collection: ({ executions }) => executions.collection,
-    view: ["view_execution"],
-    viewVersions: "view_execution_version",
-    viewVersion: [],
-  }),
-  route(
-    "POST /execution",
-    ["view_execution", "create_execution"],
-    async (context) => {
+    create: async (context) => {
       const { world } = context;
       const body = await context.body(BODIES.execution);
       const { id, version } = isObject(body.playbook_configuration)
@@ -338,7 +320,7 @@ export const executionRoutes: readonly Route[] = [
           `There is no playbook configuration with ID ${id} and version ${version}`,
         );
       }
-      authorizePlaybook(context, found.data.playbook_id);
+      authorize(context, "playbook", found.data.playbook_id);
       const { cluster_id: clusterId } = found.data;
       if (world.clusters.latest(clusterId)?.time_deleted !== 0) {
         throw badRequest(
@@ -348,7 +330,7 @@ export const executionRoutes: readonly Route[] = [
       }
       return modelText(world.executions.create(found));
     },
-  ),
+  }),
   route("PUT /execution/{id}", ["view_execution"], () => {
     throw crash("Unimplemented method 'PUT'");
   }),
