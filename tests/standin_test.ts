@@ -120,23 +120,15 @@ Deno.test("stand-in has servers without an IPv4 address", async () => {
 });
 
 Deno.test("stand-in refuses all but the first of many edits of one version", async () => {
-  // If inserts take time, edits overlap.
-  for (
-    const [insertDuration, error] of [
-      [0, "CannotUpdateManagedFieldsError"],
-      [3, "CannotUpdateModelWithSuchParameters"],
-    ] as const
-  ) {
-    const session = await Session.start({ insertDuration });
-    const cluster = await session.post("/cluster", { name: "one" });
-    const path = `/cluster/${cluster.id}`;
-    const edit = (name: string) =>
-      session.outcome("PUT", path, { ...cluster, data: { name } });
-    const outcomes = await Promise.all(["two", "three", "four"].map(edit));
-    assertEquals(outcomes.sort(), [[200, ""], [400, error], [400, error]]);
-    assertEquals((await session.get(path)).version, 2);
-    assertEquals(await edit("late"), [400, "CannotUpdateManagedFieldsError"]);
-  }
+  const session = await Session.start();
+  const cluster = await session.post("/cluster", { name: "one" });
+  const path = `/cluster/${cluster.id}`;
+  const edit = (name: string) =>
+    session.outcome("PUT", path, { ...cluster, data: { name } });
+  const outcomes = await Promise.all(["two", "three", "four"].map(edit));
+  const refused = [400, "CannotUpdateManagedFieldsError"];
+  assertEquals(outcomes.sort(), [[200, ""], refused, refused]);
+  assertEquals((await session.get(path)).version, 2);
 });
 
 Deno.test("stand-in creates the same ids from the same seed", () => {

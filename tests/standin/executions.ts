@@ -97,11 +97,11 @@ export class Executions {
     );
   }
 
-  /** Whether a run is working on this server. */
-  isBusy(serverId: string): boolean {
+  /** Whether a run is working on one of these servers. */
+  isBusy({ servers }: Pick<Run, "servers">): boolean {
+    const ids = new Set(servers.map(({ model_id }) => model_id));
     return this.#runs.values().some(({ phase, servers }) =>
-      phase === "working" &&
-      servers.some(({ model_id }) => model_id === serverId)
+      phase === "working" && servers.some(({ model_id }) => ids.has(model_id))
     );
   }
 
@@ -154,12 +154,8 @@ export class Executions {
   /** Starts the runs that are due and whose servers are free. */
   #startWaiting(): void {
     for (const run of this.#runs.values()) {
-      if (run.phase === "waiting" && !this.#mustWait(run)) this.#start(run);
+      if (run.phase === "waiting" && !this.isBusy(run)) this.#start(run);
     }
-  }
-
-  #mustWait({ servers }: Run): boolean {
-    return servers.some(({ model_id }) => this.isBusy(model_id));
   }
 
   /** Starts a run, even if it was canceled before. */
@@ -168,7 +164,7 @@ export class Executions {
     if (run.phase === "working" || run.phase === "ended") {
       throw new Error(`Cannot start execution ${id}: it is ${run.phase}`);
     }
-    if (this.#mustWait(run)) {
+    if (this.isBusy(run)) {
       throw new Error(`Cannot start execution ${id}: its servers are busy`);
     }
     this.#start(run);

@@ -132,13 +132,14 @@ export const serverRoutes: readonly Route[] = [
     naming: "name",
     change: (current, sent) => ({ ...current, name: subscript(sent, "name") }),
     changed: ({ world }, server) => updateServer(world, server),
-    checkRemoval: ({ world }, { model_id, data }) => {
+    checkRemoval: ({ world }, server) => {
+      const { model_id, data } = server;
       if (data.cluster_id !== null) {
         throw crash(
           `Server ${model_id} still belongs to cluster ${data.cluster_id}`,
         );
       }
-      if (world.executions.isBusy(model_id)) {
+      if (world.executions.isBusy({ servers: [server] })) {
         throw crash(`Server ${model_id} is locked by an execution`);
       }
     },

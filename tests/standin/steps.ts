@@ -1,7 +1,7 @@
 /** Steps: the results of one task on one server. */
 import type { Value } from "./filters.ts";
-import { isObject, type JsonObject } from "./json.ts";
-import type { Version } from "./store.ts";
+import type { JsonObject } from "./json.ts";
+import { path, type Version } from "./store.ts";
 import { Table } from "./table.ts";
 
 /** The results of steps, with the numbers that filters use. */
@@ -31,10 +31,5 @@ export function stepTable(): Table<Step> {
 }
 
 function stepField({ data }: Step, name: string): Value {
-  if (name === "result") return RESULTS[data.result];
-  return name.split(".").reduce<Value>(
-    (value, key) =>
-      isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined,
-    data,
-  );
+  return name === "result" ? RESULTS[data.result] : path(data, name.split("."));
 }
