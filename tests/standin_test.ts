@@ -111,14 +111,6 @@ Deno.test("stand-in discovers a server some time after its announcement", async 
   }
 });
 
-Deno.test("stand-in has servers without an IPv4 address", async () => {
-  const session = await Session.start({ servers: 1 });
-  const server = session.standIn.addServer({ ip: null });
-  const { data } = await session.get(`/server/${server.id}`);
-  assertEquals([data.name, data.ip], ["node-fd00--1", null]);
-  assertEquals(fields(data.facts).ansible_all_ipv4_addresses, []);
-});
-
 Deno.test("stand-in refuses all but the first of many edits of one version", async () => {
   const session = await Session.start();
   const cluster = await session.post("/cluster", { name: "one" });

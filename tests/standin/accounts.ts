@@ -54,12 +54,11 @@ export class Accounts {
   readonly #resets = new Map<string, Grant>();
 
   constructor(private readonly world: World) {
-    this.users = new Collection(world, "user", [["full_name", 1]], {
+    this.users = new Collection(world, "user", {
+      sort: [["full_name", 1]],
       unique: ["login", "email"],
     });
-    this.roles = new Collection(world, "role", [["name", 1]], {
-      unique: ["name"],
-    });
+    this.roles = new Collection(world, "role", { unique: ["name"] });
     const { rootLogin, rootPassword } = world.settings;
     const data = { name: "wheel", permissions: PERMISSIONS };
     const wheel = this.roles.create(data, null);

@@ -81,20 +81,12 @@ export class Executions {
   #stepSeq = 0;
 
   constructor(private readonly world: World) {
-    this.collection = new Collection(
-      world,
-      "execution",
-      [["time_created", -1]],
-      {
-        databaseFields: (
-          { state, playbook_configuration: { id, version } },
-        ) => ({
-          state,
-          pc_model_id: id,
-          pc_version: version,
-        }),
+    this.collection = new Collection(world, "execution", {
+      sort: [["time_created", -1]],
+      databaseFields: ({ state, playbook_configuration: { id, version } }) => {
+        return { state, pc_model_id: id, pc_version: version };
       },
-    );
+    });
   }
 
   /** Whether a run is working on one of these servers. */

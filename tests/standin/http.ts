@@ -70,6 +70,15 @@ function decoderFor(charset = "utf-8"): TextDecoder {
   }
 }
 
+/** The path of a URL without escapes; undefined if that is impossible. */
+export function decode(pathname: string): string | undefined {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Who is allowed to use a route. */
 export type Access =
   /** Everyone. */

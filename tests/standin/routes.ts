@@ -6,6 +6,7 @@ import { ApiError, routingError } from "./errors.ts";
 import { executionRoutes } from "./executions.ts";
 import {
   Context,
+  decode,
   errorResponse,
   jsonResponse,
   NO_CACHE,
@@ -93,7 +94,7 @@ export async function respond(
 }
 
 function findEndpoint(pathname: string) {
-  const path = decode(pathname).replace(/^\/+/, "/");
+  const path = (decode(pathname) ?? pathname).replace(/^\/+/, "/");
   for (const endpoint of ENDPOINTS) {
     const [match, ...args] = endpoint.form.exec(path) ?? [];
     if (match === undefined) continue;
@@ -105,14 +106,6 @@ function findEndpoint(pathname: string) {
     };
   }
   throw routingError(404);
-}
-
-function decode(pathname: string): string {
-  try {
-    return decodeURIComponent(pathname);
-  } catch {
-    return pathname;
-  }
 }
 
 function checkAccess(context: Context, { access }: Route): void {

@@ -23,6 +23,8 @@ export interface Version<D extends JsonObject = JsonObject> {
 
 /** What is special about a collection. */
 export interface CollectionOptions<D> {
+  /** The default order of listings; default: by name. */
+  readonly sort?: Sort;
   /** Fields whose values are unique among undeleted models. */
   readonly unique?: readonly (keyof D & string)[];
   /**
@@ -44,10 +46,9 @@ export class Collection<D extends JsonObject> {
   constructor(
     private readonly world: Pick<World, "ids" | "seconds">,
     private readonly model: string,
-    private readonly defaultSort: Sort,
-    private readonly options: CollectionOptions<D> = {},
+    private readonly options: CollectionOptions<D>,
   ) {
-    this.#undeleted = new Table(this.#field, defaultSort);
+    this.#undeleted = this.#table();
     for (const field of options.unique ?? []) {
       this.#taken.set(field, new Map());
     }
@@ -83,7 +84,11 @@ export class Collection<D extends JsonObject> {
       (named.has("is_latest") || row.is_latest) &&
       (named.has("time_deleted") || row.time_deleted === 0)
     );
-    return new Table(this.#field, this.defaultSort, rows).list(query);
+    return this.#table(rows).list(query);
+  }
+
+  #table(rows: Version<D>[] = []): Table<Version<D>> {
+    return new Table(this.#field, this.options.sort ?? [["name", 1]], rows);
   }
 
   /** The versions of one model, newest first. Filter and order are ignored. */

@@ -28,7 +28,7 @@ export class Table<R extends Pick<Version, "seq">> {
   constructor(
     private readonly field: Field<R>,
     private readonly defaultSort: Sort,
-    rows?: Iterable<R>,
+    rows: Iterable<R>,
   ) {
     this.#rows = new Set(rows);
   }

@@ -20,20 +20,17 @@ export type Process = Generator<number, void>;
 
 /** The state of the server. */
 export class World {
-  readonly clusters = new Collection<ClusterData>(
-    this,
-    "cluster",
-    [["name", 1]],
-    { unique: ["name"] },
-  );
-  readonly servers = new Collection<ServerData>(this, "server", [["name", 1]], {
+  readonly clusters = new Collection<ClusterData>(this, "cluster", {
+    unique: ["name"],
+  });
+  readonly servers = new Collection<ServerData>(this, "server", {
     unique: ["name", "fqdn", "ip"],
     staysTaken: true,
   });
   readonly configurations = new Collection<ConfigurationData>(
     this,
     "playbook_configuration",
-    [["time_created", -1]],
+    { sort: [["time_created", -1]] },
   );
   readonly accounts: Accounts;
   readonly executions = new Executions(this);
