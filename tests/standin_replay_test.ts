@@ -27,7 +27,6 @@ interface Exchange {
   request: {
     method: string;
     path: string;
-    query?: string;
     auth?: string;
     headers?: Record<string, string>;
     body?: Json;
@@ -78,10 +77,9 @@ class Replay {
       const { controller, execution = "" } = action;
       this.#standIn.controller[controller](this.#resolve(execution));
     } else {
-      const args: Json[] = JSON.parse(
-        this.#resolve(JSON.stringify(action.args)),
-      );
-      Reflect.apply(this.#standIn[action.backdoor], this.#standIn, args);
+      const args = this.#resolve(JSON.stringify(action.args));
+      const { [action.backdoor]: method } = this.#standIn;
+      Reflect.apply(method, this.#standIn, JSON.parse(args));
     }
   }
 
@@ -102,12 +100,11 @@ class Replay {
   }
 
   #send(request: Exchange["request"]): Promise<Response> {
-    const { method, path, query, auth, body, text } = request;
+    const { method, path, auth, body, text } = request;
     const headers = new Headers(request.headers);
     if (auth !== undefined) headers.set("Authorization", auth);
     headers.forEach((value, name) => headers.set(name, this.#resolve(value)));
-    const url = ORIGIN + (query === undefined ? path : `${path}?${query}`);
-    return this.#standIn.fetch(this.#resolve(url), {
+    return this.#standIn.fetch(ORIGIN + this.#resolve(path), {
       method,
       headers,
       body: text ?? (body === undefined ? null : this.#complete(body)),

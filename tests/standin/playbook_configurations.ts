@@ -41,11 +41,8 @@ function serversById(world: World, { id }: Playbook, sent: Json): Server[] {
     throw crash("'NoneType' object has no attribute 'time_deleted'");
   }
   if (servers.length !== wanted.length) {
-    throw crash(
-      `All suggested servers were not found. Suggested servers were ${
-        repr(ids)
-      }`,
-    );
+    const complaint = "All suggested servers were not found. Suggested servers";
+    throw crash(`${complaint} were ${repr(ids)}`);
   }
   const deleted = servers.filter(({ time_deleted }) => time_deleted !== 0);
   if (deleted.length > 0) {
@@ -78,10 +75,9 @@ function checkPolicy(
   servers: readonly Server[],
 ): void {
   const [wrong, complaint] = POLICIES[policy];
-  const against = servers.filter(({ data }) =>
-    wrong(data.cluster_id, clusterId)
-  )
-    .map(({ model_id }) => model_id).sort().join(", ");
+  const against = servers.flatMap(({ model_id, data }) =>
+    wrong(data.cluster_id, clusterId) ? model_id : []
+  ).sort().join(", ");
   if (servers.length > 0 && against === "") return;
   const reason = servers.length === 0
     ? "Servers should not be empty."

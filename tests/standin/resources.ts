@@ -67,9 +67,8 @@ export function routesOf<D extends JsonObject>(
   }
   if (change === undefined || model === "execution") return routes;
   const schema = modelSchema(model);
-  const put = route(`PUT /${model}/{id}`, [view, `edit_${model}`], async (
-    context,
-  ) => {
+  const edit: ApiPermission[] = [view, `edit_${model}`];
+  const put = route(`PUT /${model}/{id}`, edit, async (context) => {
     const models = collection(context.world);
     find(models, context.id);
     const json = await context.json();
