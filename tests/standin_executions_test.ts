@@ -104,12 +104,8 @@ Deno.test("stand-in offers Cinder files under the root that is asked for", async
   session.clock.advance(5000);
   await session.run(cluster, "cinder_integration");
   session.clock.advance(5000);
-  const names = [
-    "ceph.client.compute.keyring",
-    "ceph.client.images.keyring",
-    "ceph.client.volumes.keyring",
-    "ceph.conf",
-  ];
+  const names = ["compute", "images", "volumes"]
+    .map((name) => `ceph.client.${name}.keyring`).concat("ceph.conf");
   for (
     const [query = "", root = ""] of [
       ["", "/etc/ceph/"],

@@ -1,6 +1,6 @@
 /** The stand-in server by itself: what the recorded exchanges do not show. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { StandIn } from "./standin/mod.ts";
+import { DISCOVERY_TOKEN, StandIn } from "./standin/mod.ts";
 import { fields, ORIGIN, Session } from "./standin/session.ts";
 
 const INFO = `${ORIGIN}/v1/info/`;
@@ -96,7 +96,7 @@ Deno.test("stand-in discovers a server some time after its announcement", async 
       servers: 0,
       ...(discoveryDelay && { discoveryDelay }),
     });
-    session.token = session.standIn.discoveryToken;
+    session.token = DISCOVERY_TOKEN;
     const response = await session.send("POST", "/server", announcement);
     assertEquals(response.headers.has("X-Token-Expires"), false);
     assertEquals(await response.json(), {});
@@ -111,32 +111,16 @@ Deno.test("stand-in discovers a server some time after its announcement", async 
   }
 });
 
-Deno.test("stand-in has servers without an IPv4 address", async () => {
-  const session = await Session.start({ servers: 1 });
-  const server = session.standIn.addServer({ ip: null });
-  const { data } = await session.get(`/server/${server.id}`);
-  assertEquals([data.name, data.ip], ["node-fd00--1", null]);
-  assertEquals(fields(data.facts).ansible_all_ipv4_addresses, []);
-});
-
 Deno.test("stand-in refuses all but the first of many edits of one version", async () => {
-  // If inserts take time, edits overlap.
-  for (
-    const [insertDuration, error] of [
-      [0, "CannotUpdateManagedFieldsError"],
-      [3, "CannotUpdateModelWithSuchParameters"],
-    ] as const
-  ) {
-    const session = await Session.start({ insertDuration });
-    const cluster = await session.post("/cluster", { name: "one" });
-    const path = `/cluster/${cluster.id}`;
-    const edit = (name: string) =>
-      session.outcome("PUT", path, { ...cluster, data: { name } });
-    const outcomes = await Promise.all(["two", "three", "four"].map(edit));
-    assertEquals(outcomes.sort(), [[200, ""], [400, error], [400, error]]);
-    assertEquals((await session.get(path)).version, 2);
-    assertEquals(await edit("late"), [400, "CannotUpdateManagedFieldsError"]);
-  }
+  const session = await Session.start();
+  const cluster = await session.post("/cluster", { name: "one" });
+  const path = `/cluster/${cluster.id}`;
+  const edit = (name: string) =>
+    session.outcome("PUT", path, { ...cluster, data: { name } });
+  const outcomes = await Promise.all(["two", "three", "four"].map(edit));
+  const refused = [400, "CannotUpdateManagedFieldsError"];
+  assertEquals(outcomes.sort(), [[200, ""], refused, refused]);
+  assertEquals((await session.get(path)).version, 2);
 });
 
 Deno.test("stand-in creates the same ids from the same seed", () => {

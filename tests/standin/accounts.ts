@@ -3,14 +3,13 @@ import { ApiError, badRequest, crash, standard } from "./errors.ts";
 import { type Context, type Route, route } from "./http.ts";
 import { Float, isObject, type Json, type JsonObject, toJson } from "./json.ts";
 import {
-  type ApiPermission,
   type PermissionClass,
   PERMISSIONS,
   readPermissions,
 } from "./playbooks.ts";
 import { typeName } from "./python.ts";
 import { find, routesOf } from "./resources.ts";
-import { BODIES, MODELS } from "./schemas.ts";
+import { BODIES } from "./schemas.ts";
 import { Collection, modelText, toModel, type Version } from "./store.ts";
 import type { World } from "./world.ts";
 
@@ -55,12 +54,11 @@ export class Accounts {
   readonly #resets = new Map<string, Grant>();
 
   constructor(private readonly world: World) {
-    this.users = new Collection(world, "user", [["full_name", 1]], {
+    this.users = new Collection(world, "user", {
+      sort: [["full_name", 1]],
       unique: ["login", "email"],
     });
-    this.roles = new Collection(world, "role", [["name", 1]], {
-      unique: ["name"],
-    });
+    this.roles = new Collection(world, "role", { unique: ["name"] });
     const { rootLogin, rootPassword } = world.settings;
     const data = { name: "wheel", permissions: PERMISSIONS };
     const wheel = this.roles.create(data, null);
@@ -184,25 +182,16 @@ export function authenticate(context: Context): void {
 
 /** 403 unless the user's role has all these permissions. */
 export function authorize(
-  context: Context,
-  permissions: readonly ApiPermission[],
-): void {
-  for (const name of permissions) checkPermission(context, "api", name);
-}
-
-/** 403 unless the user is allowed to run the playbook. */
-export function authorizePlaybook(context: Context, playbookId: string): void {
-  checkPermission(context, "playbook", playbookId);
-}
-
-function checkPermission(
   { world, user }: Context,
   kind: "api" | "playbook",
-  permission: string,
+  ...names: readonly string[]
 ): void {
   const role = user && world.accounts.role(user);
-  const permitted = role?.data.permissions.find(({ name }) => name === kind);
-  if (!permitted?.permissions.includes(permission)) throw standard("Forbidden");
+  const { permissions = [] } =
+    role?.data.permissions.find(({ name }) => name === kind) ?? {};
+  if (!names.every((name) => permissions.includes(name))) {
+    throw standard("Forbidden");
+  }
 }
 
 /** The fields of a model, with the values that were sent. */
@@ -222,49 +211,6 @@ function iterate(value: Json): Json[] {
   if (isObject(value)) return Object.keys(value);
   return value === false ? [] : [value];
 }
-
-const userRoutes = routesOf<UserData>({
-  model: "user",
-  collection: ({ accounts }) => accounts.users,
-  view: ["view_user"],
-  viewVersions: "view_user_versions",
-  change: {
-    schema: MODELS.user,
-    permission: "edit_user",
-    naming: "login",
-    apply: (current, sent) => ({ ...current, ...overlay(current, sent) }),
-  },
-  remove: {
-    permission: "delete_user",
-    then: ({ world }, user) => world.accounts.revokeTokens(user.model_id),
-  },
-});
-
-const roleRoutes = routesOf<RoleData>({
-  model: "role",
-  collection: ({ accounts }) => accounts.roles,
-  view: ["view_role"],
-  viewVersions: "view_role_versions",
-  change: {
-    schema: MODELS.role,
-    permission: "edit_role",
-    naming: "name",
-    apply: (current, sent) => {
-      const { name = null, permissions = null } = overlay(current, sent);
-      return { name, permissions: readPermissions(iterate(permissions)) };
-    },
-  },
-  remove: {
-    permission: "delete_role",
-    check: ({ world }, role) => {
-      for (const { data } of world.accounts.users.undeleted) {
-        if (data.role_id === role.model_id) {
-          throw standard("CannotDeleteRoleWithActiveUsers");
-        }
-      }
-    },
-  },
-});
 
 /** The routes of users, roles, logins and password resets. */
 export const accountRoutes: readonly Route[] = [
@@ -300,20 +246,41 @@ export const accountRoutes: readonly Route[] = [
     if (role) return modelText(role);
     throw new ApiError(404, "NotFound", "Cannot find role");
   }),
-  ...userRoutes,
-  route("POST /user", ["view_user", "create_user"], async (context) => {
-    const { login = null, email = null, full_name = null, role_id = null } =
-      await context.body(BODIES.user);
-    const data = { login, email, full_name, role_id };
-    return modelText(context.world.accounts.createUser(data, context.userId));
+  ...routesOf<UserData>({
+    model: "user",
+    collection: ({ accounts }) => accounts.users,
+    create: async (context) => {
+      const { login = null, email = null, full_name = null, role_id = null } =
+        await context.body(BODIES.user);
+      const data = { login, email, full_name, role_id };
+      return modelText(context.world.accounts.createUser(data, context.userId));
+    },
+    naming: "login",
+    change: (current, sent) => ({ ...current, ...overlay(current, sent) }),
+    removed: ({ world }, { model_id }) => world.accounts.revokeTokens(model_id),
   }),
-  ...roleRoutes,
-  route("POST /role", ["view_role", "create_role"], async (context) => {
-    const { name = null, permissions } = await context.body(BODIES.role);
-    const sent = Array.isArray(permissions) ? permissions : [];
-    const data = { name, permissions: readPermissions(sent) };
-    const { roles } = context.world.accounts;
-    return modelText(roles.create(data, context.userId));
+  ...routesOf<RoleData>({
+    model: "role",
+    collection: ({ accounts }) => accounts.roles,
+    create: async (context) => {
+      const { name = null, permissions } = await context.body(BODIES.role);
+      const sent = Array.isArray(permissions) ? permissions : [];
+      const data = { name, permissions: readPermissions(sent) };
+      const { roles } = context.world.accounts;
+      return modelText(roles.create(data, context.userId));
+    },
+    naming: "name",
+    change: (current, sent) => {
+      const { name = null, permissions = null } = overlay(current, sent);
+      return { name, permissions: readPermissions(iterate(permissions)) };
+    },
+    checkRemoval: ({ world }, { model_id }) => {
+      for (const { data } of world.accounts.users.undeleted) {
+        if (data.role_id === model_id) {
+          throw standard("CannotDeleteRoleWithActiveUsers");
+        }
+      }
+    },
   }),
   route("GET /permission", ["view_role"], () => toJson({ items: PERMISSIONS })),
   route("POST /password_reset", "public", async (context) => {

@@ -1,10 +1,9 @@
 /** Clusters: groups of servers, each server in its roles. */
 import { standard } from "./errors.ts";
-import { type Route, route } from "./http.ts";
 import type { Json } from "./json.ts";
 import { contains, subscript } from "./python.ts";
 import { find, routesOf } from "./resources.ts";
-import { BODIES, MODELS } from "./schemas.ts";
+import { BODIES } from "./schemas.ts";
 import type { ServerData } from "./servers.ts";
 import { modelText, type Version } from "./store.ts";
 import type { World } from "./world.ts";
@@ -120,37 +119,20 @@ export function updateServer(world: World, server: Version<ServerData>): void {
 }
 
 /** The routes of clusters. */
-export const clusterRoutes: readonly Route[] = [
-  ...routesOf<ClusterData>({
-    model: "cluster",
-    collection: ({ clusters }) => clusters,
-    view: ["view_cluster"],
-    viewVersions: "view_cluster_versions",
-    change: {
-      schema: MODELS.cluster,
-      permission: "edit_cluster",
-      naming: "name",
-      apply: (current, sent) =>
-        contains(sent, "name")
-          ? { ...current, name: subscript(sent, "name") }
-          : current,
-    },
-    remove: {
-      permission: "delete_cluster",
-      check: (_context, cluster) => {
-        if (isDeployed(cluster)) {
-          throw standard("CannotDeleteClusterWithServers");
-        }
-      },
-    },
-  }),
-  route(
-    "POST /cluster",
-    ["view_cluster", "create_cluster"],
-    async (context) => {
-      const { name = null } = await context.body(BODIES.cluster);
-      const data = { name, configuration: {} };
-      return modelText(context.world.clusters.create(data, context.userId));
-    },
-  ),
-];
+export const clusterRoutes = routesOf<ClusterData>({
+  model: "cluster",
+  collection: ({ clusters }) => clusters,
+  create: async (context) => {
+    const { name = null } = await context.body(BODIES.cluster);
+    const data = { name, configuration: {} };
+    return modelText(context.world.clusters.create(data, context.userId));
+  },
+  naming: "name",
+  change: (current, sent) =>
+    contains(sent, "name")
+      ? { ...current, name: subscript(sent, "name") }
+      : current,
+  checkRemoval: (_context, cluster) => {
+    if (isDeployed(cluster)) throw standard("CannotDeleteClusterWithServers");
+  },
+});

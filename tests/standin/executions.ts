@@ -1,5 +1,5 @@
 /** Executions: runs of playbooks, which take their time. */
-import { authorizePlaybook } from "./accounts.ts";
+import { authorize } from "./accounts.ts";
 import { type Effect, effectsOf } from "./effects.ts";
 import { ApiError, badRequest, crash, standard } from "./errors.ts";
 import { pageText, type Route, route } from "./http.ts";
@@ -76,39 +76,24 @@ export class Executions {
   /** Tasks that replace those of a playbook, by its id or `*`. */
   readonly tasks = new Map<string, readonly Task[]>();
   readonly #runs = new Map<string, Run>();
-  readonly #locked = new Set<string>();
+  /** Configurations from the start of a run until a run completes, by id. */
+  readonly locked = new Set<string>();
   #stepSeq = 0;
 
   constructor(private readonly world: World) {
-    this.collection = new Collection(
-      world,
-      "execution",
-      [["time_created", -1]],
-      {
-        databaseFields: (
-          { state, playbook_configuration: { id, version } },
-        ) => ({
-          state,
-          pc_model_id: id,
-          pc_version: version,
-        }),
+    this.collection = new Collection(world, "execution", {
+      sort: [["time_created", -1]],
+      databaseFields: ({ state, playbook_configuration: { id, version } }) => {
+        return { state, pc_model_id: id, pc_version: version };
       },
-    );
+    });
   }
 
-  /**
-   * Whether a configuration is locked: from the start of a run of it until a
-   * run of it completes.
-   */
-  isLocked(configurationId: string): boolean {
-    return this.#locked.has(configurationId);
-  }
-
-  /** Whether a run is working on this server. */
-  isBusy(serverId: string): boolean {
+  /** Whether a run is working on one of these servers. */
+  isBusy({ servers }: Pick<Run, "servers">): boolean {
+    const ids = new Set(servers.map(({ model_id }) => model_id));
     return this.#runs.values().some(({ phase, servers }) =>
-      phase === "working" &&
-      servers.some(({ model_id }) => model_id === serverId)
+      phase === "working" && servers.some(({ model_id }) => ids.has(model_id))
     );
   }
 
@@ -161,12 +146,8 @@ export class Executions {
   /** Starts the runs that are due and whose servers are free. */
   #startWaiting(): void {
     for (const run of this.#runs.values()) {
-      if (run.phase === "waiting" && !this.#mustWait(run)) this.#start(run);
+      if (run.phase === "waiting" && !this.isBusy(run)) this.#start(run);
     }
-  }
-
-  #mustWait({ servers }: Run): boolean {
-    return servers.some(({ model_id }) => this.isBusy(model_id));
   }
 
   /** Starts a run, even if it was canceled before. */
@@ -175,7 +156,7 @@ export class Executions {
     if (run.phase === "working" || run.phase === "ended") {
       throw new Error(`Cannot start execution ${id}: it is ${run.phase}`);
     }
-    if (this.#mustWait(run)) {
+    if (this.isBusy(run)) {
       throw new Error(`Cannot start execution ${id}: its servers are busy`);
     }
     this.#start(run);
@@ -184,7 +165,7 @@ export class Executions {
   #start(run: Run): void {
     const { configuration: { model_id, data } } = run;
     const { start, defect } = effectsOf(data.playbook_id);
-    this.#locked.add(model_id);
+    this.locked.add(model_id);
     run.phase = "working";
     this.#set(run.id, "started");
     const prepared = this.#apply(start, data) && defect !== "preparation";
@@ -215,7 +196,7 @@ export class Executions {
     const completed = outcome === "completed" && !broken &&
       this.#apply(complete, data);
     const state = completed || outcome === "canceled" ? outcome : "failed";
-    if (completed) this.#locked.delete(model_id);
+    if (completed) this.locked.delete(model_id);
     if (!broken) run.log ??= writeLog(run, state);
     if (run.process) this.world.stop(run.process);
     run.phase = "ended";
@@ -306,10 +287,6 @@ export class Executions {
     yield this.world.time + this.world.pace;
     this.#finish(run, "canceled");
   }
-
-  replaceLog(id: string, log: Log): void {
-    this.run(id).log = log;
-  }
 }
 
 /** The routes of executions, their steps and their logs. */
@@ -317,14 +294,7 @@ export const executionRoutes: readonly Route[] = [
   ...routesOf<ExecutionData>({
     model: "execution",
     collection: ({ executions }) => executions.collection,
-    view: ["view_execution"],
-    viewVersions: "view_execution_version",
-    viewVersion: [],
-  }),
-  route(
-    "POST /execution",
-    ["view_execution", "create_execution"],
-    async (context) => {
+    create: async (context) => {
       const { world } = context;
       const body = await context.body(BODIES.execution);
       const { id, version } = isObject(body.playbook_configuration)
@@ -338,7 +308,7 @@ export const executionRoutes: readonly Route[] = [
           `There is no playbook configuration with ID ${id} and version ${version}`,
         );
       }
-      authorizePlaybook(context, found.data.playbook_id);
+      authorize(context, "playbook", found.data.playbook_id);
       const { cluster_id: clusterId } = found.data;
       if (world.clusters.latest(clusterId)?.time_deleted !== 0) {
         throw badRequest(
@@ -348,7 +318,7 @@ export const executionRoutes: readonly Route[] = [
       }
       return modelText(world.executions.create(found));
     },
-  ),
+  }),
   route("PUT /execution/{id}", ["view_execution"], () => {
     throw crash("Unimplemented method 'PUT'");
   }),

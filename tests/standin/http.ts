@@ -70,6 +70,15 @@ function decoderFor(charset = "utf-8"): TextDecoder {
   }
 }
 
+/** The path of a URL without escapes; undefined if that is impossible. */
+export function decode(pathname: string): string | undefined {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Who is allowed to use a route. */
 export type Access =
   /** Everyone. */
@@ -78,11 +87,8 @@ export type Access =
   | "token"
   /** Users with all these permissions. */
   | readonly ApiPermission[]
-  /** The same, or the server discovery token instead. */
-  | { readonly discoveryTokenOr: readonly ApiPermission[] };
-
-/** What a handler returns: the JSON text of a 200, or a whole response. */
-export type HandlerResult = string | Response;
+  /** Users who can create servers, and who has the server discovery token. */
+  | "announcement";
 
 /** One row of the route table. */
 export interface Route {
@@ -90,7 +96,10 @@ export interface Route {
   /** The path without `/v1` and the trailing slash. */
   readonly path: string;
   readonly access: Access;
-  readonly handle: (context: Context) => HandlerResult | Promise<HandlerResult>;
+  /** Returns the JSON text of a 200, or a whole response. */
+  readonly handle: (
+    context: Context,
+  ) => string | Response | Promise<string | Response>;
 }
 
 /** Creates a row: `route("GET /user/self", "token", handle)`. */
@@ -103,7 +112,7 @@ export function route(
   return { method, path, access, handle };
 }
 
-const NO_CACHE = "private, no-store, no-cache";
+export const NO_CACHE = "private, no-store, no-cache";
 
 /** A 200 with JSON. */
 export function jsonResponse(text: string): Response {
@@ -118,18 +127,6 @@ export function jsonResponse(text: string): Response {
     : new Response(body, {
       headers: { ...headers, "Content-Length": String(body.length) },
     });
-}
-
-/** The response to OPTIONS. */
-export function optionsResponse(methods: readonly string[]): Response {
-  return new Response(null, {
-    headers: {
-      "Allow": methods.join(", "),
-      "Content-Type": "text/html; charset=utf-8",
-      "Content-Length": "0",
-      "Cache-Control": NO_CACHE,
-    },
-  });
 }
 
 /** The response for an error. Its JSON has spaces, unlike all other. */
@@ -148,16 +145,8 @@ export function errorResponse(failure: ApiError): Response {
 }
 
 /** The JSON text of a page of models. */
-export function pageText(page: Page<Version>): string {
-  return listText(page.rows.map(modelText), page);
-}
-
-/** The JSON text of a page whose items are JSON texts. */
-export function listText(
-  items: readonly string[],
-  { page, perPage, total }: Omit<Page<never>, "rows">,
-): string {
-  return `{"items":[${items.join(",")}],"page":${page},` +
+export function pageText({ rows, page, perPage, total }: Page<Version>) {
+  return `{"items":[${rows.map(modelText).join(",")}],"page":${page},` +
     `"per_page":${perPage},"total":${total}}`;
 }
 

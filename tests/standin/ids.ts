@@ -18,10 +18,15 @@ const LETTERS =
 export class Ids {
   #steps = 0;
 
-  constructor(private readonly random: () => number) {}
+  readonly #random: () => number;
+
+  /** Without a seed, ids differ from run to run. */
+  constructor(seed?: number) {
+    this.#random = seed === undefined ? Math.random : seededRandom(seed);
+  }
 
   #oneOf(characters: string): string {
-    return characters.charAt(Math.floor(this.random() * characters.length));
+    return characters.charAt(Math.floor(this.#random() * characters.length));
   }
 
   /** A random UUID (version 4), in lower case. */

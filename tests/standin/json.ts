@@ -14,11 +14,7 @@ export type JsonObject = { [key: string]: Json };
 
 /** A number that the wire writes as a float: `1795453439.0`. */
 export class Float {
-  readonly value: number;
-
-  constructor(value: number) {
-    this.value = value;
-  }
+  constructor(readonly value: number) {}
 }
 
 /** What {@linkcode toJson} accepts: JSON values and floats. */

@@ -3,17 +3,11 @@ import type { Outcome, Run } from "./executions.ts";
 import { YES } from "./filters.ts";
 import type { Context } from "./http.ts";
 import { toJson } from "./json.ts";
-import type { StepResult } from "./steps.ts";
 
 /** The text of a log, or a function that streams it. */
 export type Log = string | (() => ReadableStream<Uint8Array<ArrayBuffer>>);
 
-const LOG_WORDS: Record<StepResult, string> = {
-  ok: "ok",
-  error: "fatal",
-  skipped: "skipping",
-  unreachable: "unreachable",
-};
+const LOG_WORDS = { ok: "ok", error: "fatal", skipped: "skipping" };
 
 /** What Ansible writes about a run that has ended. */
 export function writeLog(

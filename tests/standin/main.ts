@@ -7,7 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import process from "node:process";
-import { StandIn } from "./mod.ts";
+import { DISCOVERY_TOKEN, StandIn } from "./mod.ts";
 
 const USAGE = `Usage: main.ts [options]
 
@@ -86,7 +86,7 @@ const onListen = ({ hostname, port }: Deno.NetAddr) => {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   console.log(`Stand-in Decapod: http://${host}:${port}`);
   console.log("Login: root, password: root");
-  console.log(`Server discovery token: ${standIn.discoveryToken}`);
+  console.log(`Server discovery token: ${DISCOVERY_TOKEN}`);
   console.log("Press Ctrl-C to stop");
 };
 try {

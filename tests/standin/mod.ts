@@ -22,7 +22,7 @@
 import type { Mail } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
 import type { Failure, Outcome } from "./executions.ts";
-import { seededRandom } from "./ids.ts";
+import { Ids } from "./ids.ts";
 import type { JsonObject } from "./json.ts";
 import type { Log } from "./logs.ts";
 import { behindNginx } from "./nginx.ts";
@@ -32,14 +32,13 @@ import { toModel } from "./store.ts";
 import type { Task } from "./tasks.ts";
 import { World } from "./world.ts";
 
+export { DISCOVERY_TOKEN } from "./servers.ts";
 export type { Cinder, Failure, JsonObject, Log, Mail, ServerData, Task };
 
 /** Options of a {@linkcode StandIn}. */
 export interface StandInOptions {
   /** The clock, in milliseconds since 1970; default: `Date.now`. */
   now?: () => number;
-  /** Random numbers from 0 up to 1; default: `Math.random`. */
-  random?: () => number;
   /** The seed of the random numbers, for reproducible ids and secrets. */
   seed?: number;
   /** The lifetime of a token after its last use, in seconds; default: 1800. */
@@ -48,8 +47,6 @@ export interface StandInOptions {
   rootLogin?: string;
   /** The password of the first user; default: `root`. */
   rootPassword?: string;
-  /** The server discovery token. */
-  discoveryToken?: string;
   /** How long an announced server waits for its discovery, in ms; default: 300. */
   discoveryDelay?: number;
   /**
@@ -84,9 +81,6 @@ export interface SeedExecutionOptions {
   failures?: readonly Failure[];
 }
 
-/** The default server discovery token. */
-export const DISCOVERY_TOKEN = "server-discovery-token";
-
 /** A Decapod server in memory. */
 export class StandIn {
   readonly #world: World;
@@ -115,17 +109,15 @@ export class StandIn {
     this.#behindNginx = behindNginx;
     this.#world = new World({
       now: Date.now,
-      random: seed === undefined ? Math.random : seededRandom(seed),
       tokenLifetime: 1800,
       rootLogin: "root",
       rootPassword: "root",
-      discoveryToken: DISCOVERY_TOKEN,
       discoveryDelay: 300,
       insertDuration: 0,
       pace: 500,
       manual: false,
       ...settings,
-    });
+    }, new Ids(seed));
     this.addServers(servers);
   }
 
@@ -152,11 +144,6 @@ export class StandIn {
     };
     return this.#behindNginx ? behindNginx(request, reply) : reply(request);
   };
-
-  /** The server discovery token. */
-  get discoveryToken(): string {
-    return this.#world.settings.discoveryToken;
-  }
 
   /** All mails that a Decapod would have sent, oldest first. */
   get mails(): readonly Mail[] {
@@ -276,7 +263,7 @@ export class StandIn {
 
   /** Replaces the log of an execution; it can be read at once. */
   setLog(executionId: string, log: Log): void {
-    this.#world.executions.replaceLog(executionId, log);
+    this.#world.executions.run(executionId).log = log;
   }
 
   /** Sets the Cinder files of a cluster; `null` removes them. */
@@ -294,9 +281,6 @@ export class StandIn {
     return this.#world;
   }
 }
-
-/** Decapod's controller, operated by hand. */
-export type Controller = StandIn["controller"];
 
 /** A clock for tests that only moves when told to. */
 export class TestClock {

@@ -1,4 +1,5 @@
 /** What Decapod's own nginx does to requests and responses. */
+import { decode } from "./http.ts";
 
 /** The longest request line and the longest header line, in bytes. */
 const MAX_LINE = 4096;
@@ -36,11 +37,10 @@ export async function behindNginx(
   if (refused !== null) return page(refused);
   const { method } = request;
   const url = new URL(request.url);
-  const path = decode(url.pathname);
-  if (path === null || path.includes("\0")) return page(400);
+  const path = decode(url.pathname)?.replace(/\/+/g, "/");
+  if (path === undefined || path.includes("\0")) return page(400);
   // This resolves dots.
   url.pathname = path.replace(/[%\\]/g, encodeURIComponent);
-  if (method === "TRACE") return page(405);
   if (!url.pathname.startsWith("/v1")) {
     return method === "GET" || method === "HEAD"
       ? page(200, method)
@@ -65,15 +65,6 @@ function checkLines({ method, url, headers }: Request): 400 | 414 | null {
     `${name}: ${value}\r\n`.length > MAX_LINE
   );
   return isLong ? 400 : null;
-}
-
-/** The path with its slashes merged; null if it cannot be decoded. */
-function decode(pathname: string): string | null {
-  try {
-    return decodeURIComponent(pathname).replace(/\/+/g, "/");
-  } catch {
-    return null;
-  }
 }
 
 function page(status: keyof typeof TITLES, method = "GET"): Response {

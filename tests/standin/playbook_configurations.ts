@@ -1,14 +1,13 @@
 /** Playbook configurations: a playbook configured for a cluster. */
-import { authorizePlaybook } from "./accounts.ts";
+import { authorize } from "./accounts.ts";
 import { isDeployed } from "./clusters.ts";
 import { badRequest, crash } from "./errors.ts";
-import { type Route, route } from "./http.ts";
 import { makeConfiguration } from "./inventory.ts";
 import { type Json, type JsonObject, toJson } from "./json.ts";
 import { type Playbook, PLAYBOOKS, readHints } from "./playbooks.ts";
 import { contains, repr, subscript } from "./python.ts";
 import { routesOf } from "./resources.ts";
-import { BODIES, MODELS } from "./schemas.ts";
+import { BODIES } from "./schemas.ts";
 import type { ServerData } from "./servers.ts";
 import { toModel, type Version } from "./store.ts";
 import type { World } from "./world.ts";
@@ -42,11 +41,8 @@ function serversById(world: World, { id }: Playbook, sent: Json): Server[] {
     throw crash("'NoneType' object has no attribute 'time_deleted'");
   }
   if (servers.length !== wanted.length) {
-    throw crash(
-      `All suggested servers were not found. Suggested servers were ${
-        repr(ids)
-      }`,
-    );
+    const complaint = "All suggested servers were not found. Suggested servers";
+    throw crash(`${complaint} were ${repr(ids)}`);
   }
   const deleted = servers.filter(({ time_deleted }) => time_deleted !== 0);
   if (deleted.length > 0) {
@@ -79,10 +75,9 @@ function checkPolicy(
   servers: readonly Server[],
 ): void {
   const [wrong, complaint] = POLICIES[policy];
-  const against = servers.filter(({ data }) =>
-    wrong(data.cluster_id, clusterId)
-  )
-    .map(({ model_id }) => model_id).sort().join(", ");
+  const against = servers.flatMap(({ model_id, data }) =>
+    wrong(data.cluster_id, clusterId) ? model_id : []
+  ).sort().join(", ");
   if (servers.length > 0 && against === "") return;
   const reason = servers.length === 0
     ? "Servers should not be empty."
@@ -148,48 +143,17 @@ function checkKeys(value: Json): void {
 }
 
 /** The routes of playbook configurations. */
-export const configurationRoutes: readonly Route[] = [
-  ...routesOf<ConfigurationData>({
-    model: "playbook_configuration",
-    collection: ({ configurations }) => configurations,
-    view: ["view_playbook_configuration"],
-    viewVersions: "view_playbook_configuration_version",
-    change: {
-      schema: MODELS.playbook_configuration,
-      permission: "edit_playbook_configuration",
-      apply: (current, sent) => {
-        const data = { ...current };
-        if (contains(sent, "configuration")) {
-          data.configuration = subscript(sent, "configuration");
-        }
-        if (contains(sent, "name")) data.name = subscript(sent, "name");
-        checkKeys(data.configuration);
-        return data;
-      },
-    },
-    remove: {
-      permission: "delete_playbook_configuration",
-      check: ({ world }, { model_id }) => {
-        if (world.executions.isLocked(model_id)) {
-          throw badRequest(
-            "CannotDeleteLockedPlaybookConfiguration",
-            `Cannot delete locked playbook configuration ${model_id}`,
-          );
-        }
-      },
-    },
-  }),
-  route("POST /playbook_configuration", [
-    "view_playbook_configuration",
-    "create_playbook_configuration",
-  ], async (context) => {
+export const configurationRoutes = routesOf<ConfigurationData>({
+  model: "playbook_configuration",
+  collection: ({ configurations }) => configurations,
+  create: async (context) => {
     const { world, userId } = context;
     const body = await context.body(BODIES.playbookConfiguration);
     const made = world.configurations.create(prepare(world, body), userId);
     let created_execution_id: string | null = null;
     if (body.run === true) {
       try {
-        authorizePlaybook(context, made.data.playbook_id);
+        authorize(context, "playbook", made.data.playbook_id);
       } catch (error) {
         world.configurations.remove(made);
         throw error;
@@ -198,5 +162,22 @@ export const configurationRoutes: readonly Route[] = [
     }
     const data = { ...made.data, created_execution_id };
     return toJson({ ...toModel(made), data });
-  }),
-];
+  },
+  change: (current, sent) => {
+    const data = { ...current };
+    if (contains(sent, "configuration")) {
+      data.configuration = subscript(sent, "configuration");
+    }
+    if (contains(sent, "name")) data.name = subscript(sent, "name");
+    checkKeys(data.configuration);
+    return data;
+  },
+  checkRemoval: ({ world }, { model_id }) => {
+    if (world.executions.locked.has(model_id)) {
+      throw badRequest(
+        "CannotDeleteLockedPlaybookConfiguration",
+        `Cannot delete locked playbook configuration ${model_id}`,
+      );
+    }
+  },
+});

@@ -49,7 +49,6 @@ class Translation {
   source = "";
   /** The flags at the current position. */
   flags = "";
-  readonly #pattern: string;
   #at = 0;
   /** The whole pattern and the open groups, the innermost last. */
   #open: Group[] = [];
@@ -59,8 +58,7 @@ class Translation {
   /** The groups that conditions refer to, including later ones. */
   #conditions: number[] = [];
 
-  constructor(pattern: string) {
-    this.#pattern = pattern;
+  constructor(private readonly pattern: string) {
     this.#start("");
     while (this.#at < pattern.length) this.#next();
     if (this.#open.length > 1) this.#fail("missing )");
@@ -96,7 +94,7 @@ class Translation {
   /** Consumes what comes next if it has this form. */
   #take(form: RegExp): string | undefined {
     form.lastIndex = this.#at;
-    const [text, ...captured] = form.exec(this.#pattern) ?? [];
+    const [text, ...captured] = form.exec(this.pattern) ?? [];
     this.#at += text?.length ?? 0;
     return captured.find((part) => part !== undefined) ?? text;
   }

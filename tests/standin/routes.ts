@@ -6,16 +6,17 @@ import { ApiError, routingError } from "./errors.ts";
 import { executionRoutes } from "./executions.ts";
 import {
   Context,
+  decode,
   errorResponse,
   jsonResponse,
-  optionsResponse,
+  NO_CACHE,
   type Route,
   route,
 } from "./http.ts";
 import { toJson } from "./json.ts";
 import { configurationRoutes } from "./playbook_configurations.ts";
 import { PLAYBOOKS } from "./playbooks.ts";
-import { serverRoutes } from "./servers.ts";
+import { DISCOVERY_TOKEN, serverRoutes } from "./servers.ts";
 import type { World } from "./world.ts";
 
 /** Every route of the API. */
@@ -65,7 +66,13 @@ export async function respond(
     if (request.method === "OPTIONS") {
       const names = [...methods.keys(), "OPTIONS"];
       if (methods.has("GET")) names.push("HEAD");
-      return optionsResponse(names.sort());
+      const headers = {
+        "Allow": names.sort().join(", "),
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Length": "0",
+        "Cache-Control": NO_CACHE,
+      };
+      return new Response(null, { headers });
     }
     const method = request.method === "HEAD" ? "GET" : request.method;
     const route = methods.get(method);
@@ -87,7 +94,7 @@ export async function respond(
 }
 
 function findEndpoint(pathname: string) {
-  const path = decode(pathname).replace(/^\/+/, "/");
+  const path = (decode(pathname) ?? pathname).replace(/^\/+/, "/");
   for (const endpoint of ENDPOINTS) {
     const [match, ...args] = endpoint.form.exec(path) ?? [];
     if (match === undefined) continue;
@@ -101,22 +108,11 @@ function findEndpoint(pathname: string) {
   throw routingError(404);
 }
 
-function decode(pathname: string): string {
-  try {
-    return decodeURIComponent(pathname);
-  } catch {
-    return pathname;
-  }
-}
-
 function checkAccess(context: Context, { access }: Route): void {
-  if (access === "public") return;
-  let permissions = access === "token" ? [] : access;
-  if ("discoveryTokenOr" in permissions) {
-    const header = context.request.headers.get("Authorization");
-    if (header === context.world.settings.discoveryToken) return;
-    permissions = permissions.discoveryTokenOr;
-  }
+  const header = context.request.headers.get("Authorization");
+  const isDiscovery = access === "announcement" && header === DISCOVERY_TOKEN;
+  if (access === "public" || isDiscovery) return;
   authenticate(context);
-  authorize(context, permissions);
+  if (access === "announcement") authorize(context, "api", "create_server");
+  else if (access !== "token") authorize(context, "api", ...access);
 }

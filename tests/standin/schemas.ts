@@ -10,11 +10,6 @@ import { pythonRegExp } from "./regexp.ts";
  */
 export type Schema = (value: Json) => string[];
 
-/** The messages for an invalid value. */
-export function validate(value: Json, schema: Schema): string[] {
-  return schema(value);
-}
-
 /** Returns an object; throws InvalidJSONError with all messages for it. */
 export function checkObject(value: Json, schema: Schema): JsonObject {
   const messages = schema(value);
@@ -146,9 +141,9 @@ const HOST = anyOf(
 );
 
 /** A whole model, as PUT accepts it. Its data is not validated. */
-function modelSchema(model: string, id = UUID4): Schema {
+export function modelSchema(model: string): Schema {
   return object({
-    id,
+    id: model === "server" ? SERVER_ID : UUID4,
     model: rule((value) => value === model, `is not one of ${repr([model])}`),
     time_updated: COUNT,
     time_deleted: COUNT,
@@ -157,15 +152,6 @@ function modelSchema(model: string, id = UUID4): Schema {
     data: all(),
   });
 }
-
-/** The bodies of PUT, by model. */
-export const MODELS = {
-  user: modelSchema("user"),
-  role: modelSchema("role"),
-  cluster: modelSchema("cluster"),
-  server: modelSchema("server", SERVER_ID),
-  playbook_configuration: modelSchema("playbook_configuration"),
-};
 
 /** The bodies of POST, by what they create. */
 export const BODIES = {

@@ -5,7 +5,7 @@ import { type Route, route } from "./http.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { subscript } from "./python.ts";
 import { routesOf } from "./resources.ts";
-import { BODIES, MODELS } from "./schemas.ts";
+import { BODIES } from "./schemas.ts";
 import type { Version } from "./store.ts";
 import type { Process, World } from "./world.ts";
 
@@ -16,14 +16,13 @@ export type ServerData = {
   fqdn: string;
   /** Null for a host that was announced by an IPv6 address. */
   ip: string | null;
-  state:
-    | "operational"
-    | "off"
-    | "maintenance_no_reconfig"
-    | "maintenance_reconfig";
+  state: "operational" | "off";
   cluster_id: string | null;
   facts: JsonObject;
 };
+
+/** What a server needs to announce itself, besides what it sends. */
+export const DISCOVERY_TOKEN = "server-discovery-token";
 
 /** What a server sends to announce itself. */
 export type Announcement = { id: string; host: string; username: string };
@@ -130,41 +129,29 @@ export const serverRoutes: readonly Route[] = [
   ...routesOf<ServerData>({
     model: "server",
     collection: ({ servers }) => servers,
-    view: ["view_server"],
-    viewVersions: "view_server_versions",
-    change: {
-      schema: MODELS.server,
-      permission: "edit_server",
-      naming: "name",
-      apply: (current, sent) => ({ ...current, name: subscript(sent, "name") }),
-      then: ({ world }, server) => updateServer(world, server),
-    },
-    remove: {
-      permission: "delete_server",
-      check: ({ world }, { model_id, data }) => {
-        if (data.cluster_id !== null) {
-          throw crash(
-            `Server ${model_id} still belongs to cluster ${data.cluster_id}`,
-          );
-        }
-        if (world.executions.isBusy(model_id)) {
-          throw crash(`Server ${model_id} is locked by an execution`);
-        }
-      },
+    naming: "name",
+    change: (current, sent) => ({ ...current, name: subscript(sent, "name") }),
+    changed: ({ world }, server) => updateServer(world, server),
+    checkRemoval: ({ world }, server) => {
+      const { model_id, data } = server;
+      if (data.cluster_id !== null) {
+        throw crash(
+          `Server ${model_id} still belongs to cluster ${data.cluster_id}`,
+        );
+      }
+      if (world.executions.isBusy({ servers: [server] })) {
+        throw crash(`Server ${model_id} is locked by an execution`);
+      }
     },
   }),
-  route(
-    "POST /server",
-    { discoveryTokenOr: ["create_server"] },
-    async (context) => {
-      const body = await context.body(BODIES.server);
-      context.world.announced.push({
-        id: String(subscript(body, "id")),
-        host: String(subscript(body, "host")),
-        username: String(subscript(body, "username")),
-      });
-      context.world.run(discoverLater(context.world));
-      return "{}";
-    },
-  ),
+  route("POST /server", "announcement", async (context) => {
+    const body = await context.body(BODIES.server);
+    context.world.announced.push({
+      id: String(subscript(body, "id")),
+      host: String(subscript(body, "host")),
+      username: String(subscript(body, "username")),
+    });
+    context.world.run(discoverLater(context.world));
+    return "{}";
+  }),
 ];

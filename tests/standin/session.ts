@@ -21,7 +21,7 @@ export class Session {
   readonly standIn: StandIn;
   token = "";
 
-  constructor(options: StandInOptions = {}) {
+  private constructor(options: StandInOptions) {
     this.standIn = new StandIn({ now: this.clock.now, seed: 7, ...options });
   }
 

@@ -1,12 +1,13 @@
 /** Versioned models: a change or a deletion creates a new version. */
 import { standard, type StandardError } from "./errors.ts";
 import type { Query, Sort, Value } from "./filters.ts";
-import type { Ids } from "./ids.ts";
 import { isObject, type JsonObject, toJson } from "./json.ts";
 import { cut, type Page, Table } from "./table.ts";
+import type { World } from "./world.ts";
 
 /** One version of one model, as the database has it. */
 export interface Version<D extends JsonObject = JsonObject> {
+  /** The field `_id`: unique, ascending with each new version. */
   readonly seq: number;
   readonly model: string;
   readonly model_id: string;
@@ -22,6 +23,8 @@ export interface Version<D extends JsonObject = JsonObject> {
 
 /** What is special about a collection. */
 export interface CollectionOptions<D> {
+  /** The default order of listings; default: by name. */
+  readonly sort?: Sort;
   /** Fields whose values are unique among undeleted models. */
   readonly unique?: readonly (keyof D & string)[];
   /**
@@ -33,13 +36,6 @@ export interface CollectionOptions<D> {
   readonly databaseFields?: (data: D) => JsonObject;
 }
 
-/** Where a collection takes new ids and the time from. */
-interface Source {
-  readonly ids: Ids;
-  /** In whole seconds since 1970. */
-  readonly seconds: () => number;
-}
-
 /** All models of one kind. */
 export class Collection<D extends JsonObject> {
   readonly #versions = new Map<string, Version<D>[]>();
@@ -48,12 +44,11 @@ export class Collection<D extends JsonObject> {
   #seq = 0;
 
   constructor(
-    private readonly source: Source,
+    private readonly world: Pick<World, "ids" | "seconds">,
     private readonly model: string,
-    private readonly defaultSort: Sort,
-    private readonly options: CollectionOptions<D> = {},
+    private readonly options: CollectionOptions<D>,
   ) {
-    this.#undeleted = new Table(this.#field, defaultSort);
+    this.#undeleted = this.#table();
     for (const field of options.unique ?? []) {
       this.#taken.set(field, new Map());
     }
@@ -89,7 +84,11 @@ export class Collection<D extends JsonObject> {
       (named.has("is_latest") || row.is_latest) &&
       (named.has("time_deleted") || row.time_deleted === 0)
     );
-    return new Table(this.#field, this.defaultSort, rows).list(query);
+    return this.#table(rows).list(query);
+  }
+
+  #table(rows: Version<D>[] = []): Table<Version<D>> {
+    return new Table(this.#field, this.options.sort ?? [["name", 1]], rows);
   }
 
   /** The versions of one model, newest first. Filter and order are ignored. */
@@ -100,7 +99,7 @@ export class Collection<D extends JsonObject> {
   create(
     data: D,
     initiatorId: string | null,
-    id: string = this.source.ids.uuid(),
+    id: string = this.world.ids.uuid(),
   ): Version<D> {
     this.#checkUnique(id, data, "ImpossibleToCreateSuchModel");
     return this.#insert(id, data, initiatorId, 0);
@@ -131,7 +130,7 @@ export class Collection<D extends JsonObject> {
   remove(current: Version<D>, data: D = current.data): Version<D> {
     this.checkAlive(current);
     const { model_id, initiator_id } = current;
-    return this.#insert(model_id, data, initiator_id, this.source.seconds());
+    return this.#insert(model_id, data, initiator_id, this.world.seconds());
   }
 
   checkAlive(current: Version<D>): void {
@@ -166,7 +165,7 @@ export class Collection<D extends JsonObject> {
       model: this.model,
       model_id: id,
       version: versions.length + 1,
-      time_created: this.source.seconds(),
+      time_created: this.world.seconds(),
       time_deleted: timeDeleted,
       initiator_id: initiatorId,
       is_latest: true,
@@ -182,23 +181,21 @@ export class Collection<D extends JsonObject> {
   }
 
   readonly #field = (row: Version<D>, name: string): Value => {
-    if (Object.hasOwn(COMMON, name)) return COMMON[name]!(row);
+    const common = COMMON.find((field) => field === name);
+    if (common !== undefined) return row[common];
     const own = this.options.databaseFields?.(row.data) ?? row.data;
     return name.includes(".") ? path(own, name.split(".")) : own[name];
   };
 }
 
-const COMMON: Record<string, (row: Version) => Value> = {
-  model_id: (row) => row.model_id,
-  version: (row) => row.version,
-  time_created: (row) => row.time_created,
-  time_deleted: (row) => row.time_deleted,
-  initiator_id: (row) => row.initiator_id,
-  is_latest: (row) => row.is_latest,
-};
+/** The fields that all models have in the database. */
+const COMMON = [
+  ...["model_id", "version", "initiator_id"] as const,
+  ...["time_created", "time_deleted", "is_latest"] as const,
+];
 
 /** Follows a dotted path, also into the items of lists. */
-function path(value: Value, names: readonly string[]): Value {
+export function path(value: Value, names: readonly string[]): Value {
   const [name, ...rest] = names;
   if (name === undefined) return value;
   if (Array.isArray(value)) {

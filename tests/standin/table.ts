@@ -1,12 +1,7 @@
 /** A table that filters, sorts and pages rows. */
 import { standard } from "./errors.ts";
 import { compare, type Query, type Sort, type Value } from "./filters.ts";
-
-/** A row of a table. */
-export interface Row {
-  /** The field `_id`: unique, ascending with each new row. */
-  readonly seq: number;
-}
+import type { Version } from "./store.ts";
 
 /** The rows of one page, and the total number of rows. */
 export interface Page<R> {
@@ -26,14 +21,14 @@ const MAX_INTEGER = 2 ** 63;
 const ID = {};
 
 /** A set of rows that keeps them sorted in each order until a row changes. */
-export class Table<R extends Row> {
+export class Table<R extends Pick<Version, "seq">> {
   readonly #rows: Set<R>;
   readonly #sorted = new Map<string, R[]>();
 
   constructor(
     private readonly field: Field<R>,
     private readonly defaultSort: Sort,
-    rows?: Iterable<R>,
+    rows: Iterable<R>,
   ) {
     this.#rows = new Set(rows);
   }

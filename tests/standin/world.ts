@@ -3,7 +3,7 @@ import { Accounts } from "./accounts.ts";
 import type { Cinder } from "./cinder.ts";
 import type { ClusterData } from "./clusters.ts";
 import { Executions } from "./executions.ts";
-import { Ids } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { ConfigurationData } from "./playbook_configurations.ts";
 import type { JsonObject } from "./json.ts";
 import type { StandInOptions } from "./mod.ts";
@@ -20,13 +20,20 @@ export type Process = Generator<number, void>;
 
 /** The state of the server. */
 export class World {
-  readonly settings: Settings;
-  readonly ids: Ids;
+  readonly clusters = new Collection<ClusterData>(this, "cluster", {
+    unique: ["name"],
+  });
+  readonly servers = new Collection<ServerData>(this, "server", {
+    unique: ["name", "fqdn", "ip"],
+    staysTaken: true,
+  });
+  readonly configurations = new Collection<ConfigurationData>(
+    this,
+    "playbook_configuration",
+    { sort: [["time_created", -1]] },
+  );
   readonly accounts: Accounts;
-  readonly clusters: Collection<ClusterData>;
-  readonly servers: Collection<ServerData>;
-  readonly configurations: Collection<ConfigurationData>;
-  readonly executions: Executions;
+  readonly executions = new Executions(this);
   /** Servers that have announced themselves and wait to be discovered. */
   readonly announced: Announcement[] = [];
   /** Host variables of the runs on a cluster, by its id and their IP. */
@@ -39,23 +46,10 @@ export class World {
   readonly #due = new Map<Process, number>();
   #time: number;
 
-  constructor(settings: Settings) {
-    this.settings = settings;
+  constructor(readonly settings: Settings, readonly ids: Ids) {
     this.#time = settings.now();
     this.pace = settings.pace;
-    this.ids = new Ids(settings.random);
     this.accounts = new Accounts(this);
-    this.clusters = new Collection(this, "cluster", [["name", 1]], {
-      unique: ["name"],
-    });
-    this.servers = new Collection(this, "server", [["name", 1]], {
-      unique: ["name", "fqdn", "ip"],
-      staysTaken: true,
-    });
-    this.configurations = new Collection(this, "playbook_configuration", [
-      ["time_created", -1],
-    ]);
-    this.executions = new Executions(this);
   }
 
   /** The time of what happens now, in milliseconds since 1970. */
