@@ -200,7 +200,7 @@ Deno.test("DecapodError has 500 characters at most, whatever is long, and the wa
       ? new Response(null, { status: 302, headers: { location: `/${LONG}` } })
       : url.endsWith("/t/")
       ? typed(LONG, "")
-      : apiError(url.endsWith("/cluster/") ? 500 : 400, LONG, LONG)
+      : apiError(url.endsWith("/cluster/") ? 500 : 400, LONG, "m".repeat(600))
   );
   const down = makeClient(CLOSED, { ...LOGGED_IN, retries: 0 });
   const calls: [call: () => PromiseLike<unknown>, outcomeUnknown?: boolean][] =
