@@ -135,16 +135,12 @@ const TIP = "(check that the URL points to the Decapod API)";
 const NOT_FOUND = "<title>404 Not Found</title><h1>404 Not Found</h1>";
 const NGINX = "<title>405 Not Allowed</title><h1>405 Not Allowed</h1>nginx";
 
+const SHORTENED = `${"x".repeat(150)}…${"x".repeat(149)}`;
+
 /** Statuses, reason phrases, pages, and the message and the text of the error. */
 const PAGES: [number, string, string | null, shown: string, text?: string][] = [
   [502, "", "<style>p{}</style>\n<b>Not</b> now", "502: Not now", "Not now"],
-  [
-    502,
-    "",
-    `<p>${"x".repeat(600_000)}`,
-    `502: ${"x".repeat(100)}`,
-    `${"x".repeat(150)}…${"x".repeat(149)}`,
-  ],
+  [502, "", `<p>${"x".repeat(600_000)}`, `502: ${"x".repeat(100)}`, SHORTENED],
   [404, "Not Found", NOT_FOUND, `404 Not Found ${TIP}`],
   [404, "Not Found", "<h1>Not Found</h1>Not Found", `404 Not Found ${TIP}`],
   [405, "Not Allowed", NGINX, `405 Not Allowed: nginx ${TIP}`, "nginx"],
@@ -167,11 +163,9 @@ Deno.test("DecapodAPIError shows the text of a page of another server once, with
 });
 
 Deno.test("DecapodResponseError describes an empty response and a redirect as browsers show it", async () => {
-  const redirect = Object.defineProperties(Response.json({}), {
-    type: { value: "opaqueredirect" },
-    ok: { value: false },
-    status: { value: 0 },
-  });
+  const type = { value: "opaqueredirect" };
+  const fields = { type, ok: { value: false }, status: { value: 0 } };
+  const redirect = Object.defineProperties(Response.json({}), fields);
   const responses: [Response, part: string][] = [
     [typed("application/json", null), "it is empty"],
     [redirect, "a redirect to another place, which would lose"],
@@ -286,20 +280,16 @@ Deno.test("DecapodAPIError.stack contains the caller's frame once for a listing"
   }
   for (const caller of [awaitPage, iterateItems, iteratePages]) {
     const { stack } = await assertRejects(caller, DecapodAPIError);
-    const frames = stack?.split("\n") ?? [];
-    const own = frames.filter((frame) => frame.includes(`at ${caller.name} `));
-    assertEquals(own.length, 1, stack);
+    assertEquals(stack?.split(`at ${caller.name} `).length, 2, stack);
   }
 });
 
 Deno.test("addCaller() appends the caller's frames although each stack on Node ends in the same frame", () => {
-  const tick =
-    "    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)";
+  const tick = "    at process.processTicksAndRejections (node:internal:95:5)";
   const error = new DecapodError("failed");
   error.stack = `DecapodError: failed\n    at send (lib.js:1:1)\n${tick}`;
-  const caller = new Error();
-  caller.stack =
-    `Error\n    at list (lib.js:2:2)\n    at main (mine.js:3:3)\n${tick}`;
+  const stack = `Error\n    at list (lib.js:2:2)\n    at main (mine.js:3:3)`;
+  const caller = Object.assign(new Error(), { stack: `${stack}\n${tick}` });
   addCaller(error, caller);
   addCaller(error, caller);
   assertEquals(error.stack.split("mine.js").length, 2);

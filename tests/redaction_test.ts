@@ -41,17 +41,16 @@ const HEADER_ECHO = SECRETS.flatMap(spellings)
 
 type Call = (client: V1Client) => PromiseLike<unknown>;
 
+const resetPassword: Call = (client) =>
+  client.resetPassword(RESET, NEW_PASSWORD);
+
 /** Calls, and their secrets besides password and API key. */
 const CALLS: Record<string, [call: Call, ...secrets: string[]]> = {
   login: [(client) => client.login()],
   getUser: [(client) => client.getUser("id"), TOKEN],
   getExecutionLog: [(client) => client.getExecutionLog("id"), TOKEN],
   peekPasswordReset: [(client) => client.peekPasswordReset(RESET), RESET],
-  resetPassword: [
-    (client) => client.resetPassword(RESET, NEW_PASSWORD),
-    RESET,
-    NEW_PASSWORD,
-  ],
+  resetPassword: [resetPassword, RESET, NEW_PASSWORD],
 };
 
 /** Makes a call and returns its error and its attempts. */
@@ -164,19 +163,14 @@ const THROWN: Record<string, (text: string) => unknown> = {
 };
 
 for (const [place, make] of Object.entries(THROWN)) {
+  const fail = (echo: string) => Promise.reject(make(echo));
   Deno.test(`DecapodConnectionError has no secret that fetch threw in ${place}`, () =>
-    assertRedacted(
-      DecapodConnectionError,
-      (echo) => Promise.reject(make(echo)),
-    ));
+    assertRedacted(DecapodConnectionError, fail));
 }
 
 Deno.test("DecapodConnectionError.cause is a copy with name, message, stack, code and the first cause", async () => {
-  const first = Object.assign(new RangeError(`no ${TOKEN} here`), {
-    code: `E_${TOKEN}`,
-    url: TOKEN,
-    stack: undefined,
-  });
+  const fields = { code: `E_${TOKEN}`, url: TOKEN, stack: undefined };
+  const first = Object.assign(new RangeError(`no ${TOKEN} here`), fields);
   const thrown = new AggregateError([first, new Error("two")], `Not ${TOKEN}`);
   Object.assign(thrown, { code: 111 });
   const { error } = await provoke(
@@ -201,7 +195,7 @@ Deno.test("peekPasswordReset() and resetPassword() show no reset token in URLs",
   const url = "http://decapod.example/v1/password_reset/[redacted]/";
   const calls: Call[] = [
     (client) => client.peekPasswordReset(RESET),
-    (client) => client.resetPassword(RESET, NEW_PASSWORD),
+    resetPassword,
     // Redacting the new password would reveal it: it is a part of the URL.
     (client) => client.resetPassword("v", "password"),
   ];
@@ -212,6 +206,11 @@ Deno.test("peekPasswordReset() and resetPassword() show no reset token in URLs",
     assertStringIncludes(error.message, url);
     assertNoSecrets(error, [RESET, NEW_PASSWORD]);
   }
+  const invalid = "\ud800secret";
+  const call: Call = (client) => client.peekPasswordReset(invalid);
+  const { error } = await provoke(call, () => failure(404, ""));
+  assertInstanceOf(error, TypeError);
+  assertNoSecrets(error, ["secret"]);
 });
 
 Deno.test("DecapodResponseError shows no credentials of a redirect", async () => {
@@ -340,12 +339,6 @@ Deno.test("DecapodAPIError redacts the values of secret headers", async () => {
   assertEquals(description, `${"[redacted], ".repeat(7)}visible by basic auth`);
 });
 
-Deno.test("peekPasswordReset() does not quote an invalid token", async () => {
-  const client = makeClient("http://decapod.example");
-  const read = () => client.peekPasswordReset("\ud800secret");
-  assertNoSecrets(await assertRejects(read, TypeError), ["secret"]);
-});
-
 Deno.test("Client shows its URL and no secret when it is inspected", async () => {
   await using server = new StandInServer();
   const client = server.client({ headers: { "x-api-key": API_KEY } });
@@ -353,11 +346,8 @@ Deno.test("Client shows its URL and no secret when it is inspected", async () =>
   const options = { depth: 20, showHidden: true, getters: true };
   const shown = Deno.inspect(client, options);
   assertStringIncludes(shown, server.url);
-  for (const text of [shown, JSON.stringify(client), ...texts(client)]) {
-    for (const secret of [PASSWORD, server.token, API_KEY]) {
-      for (const form of spellings(secret)) assert(!text.includes(form));
-    }
-  }
+  const secrets = [PASSWORD, server.token, API_KEY];
+  for (const value of [shown, client]) assertNoSecrets(value, secrets);
 });
 
 /** Encodings of `a b/ü"<` that are redacted, in any case. */
