@@ -25,27 +25,21 @@ const ITERATORS: Record<string, (client: V1Client) => Iterator> = {
   "followExecution()": (client) => client.followExecution(ID),
 };
 
+type Leave = [next: Promise<unknown>, leave: () => PromiseLike<unknown>];
+
 /** Ways to leave an iterator: the pending result of next(), and how to leave. */
-const WAYS: Record<
-  string,
-  (iterator: Iterator) => [Promise<unknown>, () => Promise<unknown>]
-> = {
-  "return()": (iterator) => [iterator.next(), () => iterator.return()],
-  "asyncDispose": (iterator) => [
-    iterator.next(),
-    async () => await iterator[Symbol.asyncDispose](),
-  ],
-  "cancel() of a stream": (iterator) => {
-    const reader = ReadableStream.from(iterator).getReader();
+const WAYS: Record<string, (items: Iterator) => Leave> = {
+  "return()": (items) => [items.next(), () => items.return()],
+  "asyncDispose": (items) => [items.next(), () => items[Symbol.asyncDispose]()],
+  "cancel() of a stream": (items) => {
+    const reader = ReadableStream.from(items).getReader();
     return [reader.read(), () => reader.cancel()];
   },
 };
 
 /** A chunk of a log whose second line is not complete. */
-const CHUNK = http("200 OK", "one\ntwo is to", {
-  "content-type": "text/plain",
-  "content-length": "99",
-});
+const TYPE = { "content-type": "text/plain", "content-length": "99" };
+const CHUNK = http("200 OK", "one\ntwo is to", TYPE);
 
 for (const [name, open] of Object.entries(ITERATORS)) {
   const sent = name.endsWith("after a line") ? [CHUNK] : [];
@@ -62,7 +56,7 @@ for (const [name, open] of Object.entries(ITERATORS)) {
       for (const _ of sent) assertEquals((await iterator.next()).value, "one");
       const [next, leave] = start(iterator);
       await requested.promise;
-      await inTime(leave());
+      await inTime(Promise.resolve(leave()));
       assertEquals(await inTime(next), DONE);
       await inTime(server.settled());
       assertEquals(await iterator.next(), DONE);

@@ -9,6 +9,7 @@ import { Client, type ClientOptions } from "../mod.ts";
 import { issue } from "./runtimes/certificates.ts";
 import { StandIn } from "./standin/mod.ts";
 import { RawServer } from "./support/raw.ts";
+import { type Handler, TestServer } from "./support/server.ts";
 import { CLOSED, responds, typed } from "./support/stub.ts";
 
 const LIBRARY = new URL("../mod.ts", import.meta.url).href;
@@ -147,12 +148,8 @@ function connect(url: string, options: Partial<ClientOptions> = {}): Client {
 
 /** Starts all servers, and returns the variables of the calls. */
 async function openWorld(stack: AsyncDisposableStack) {
-  const serve = (handler: Deno.ServeHandler, tls = {}) => {
-    const port = { hostname: "127.0.0.1", port: 0, onListen() {} };
-    const server = Deno.serve({ ...port, ...tls }, handler);
-    stack.defer(() => server.shutdown());
-    return `http://127.0.0.1:${server.addr.port}`;
-  };
+  const serve = (handler: Handler, tls = {}) =>
+    stack.use(new TestServer(handler, tls)).url;
   const standIn = new StandIn({ pace: 1, seed: 7 });
   const url = serve(standIn.handler);
   const client = connect(url);
