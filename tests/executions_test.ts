@@ -3,7 +3,6 @@
 import {
   assert,
   assertEquals,
-  assertInstanceOf,
   assertRejects,
   assertStrictEquals,
   assertStringIncludes,
@@ -164,12 +163,11 @@ Deno.test("waitForExecution() continues after a 408, a 429 and what is not an ex
 Deno.test("waitForExecution() rejects if no poll succeeds within a minute", async () => {
   const headers = { location: "/login" };
   const redirect = () => new Response(null, { status: 302, headers });
-  for (
-    const [answer, Class] of [
-      [badGateway, DecapodAPIError],
-      [redirect, DecapodResponseError],
-    ] as const
-  ) {
+  const cases = [
+    [badGateway, DecapodAPIError],
+    [redirect, DecapodResponseError],
+  ] as const;
+  for (const [answer, Class] of cases) {
     const execution = new ScriptedExecution("started");
     execution.onPoll = answer;
     const waits: number[] = [];
@@ -219,12 +217,9 @@ Deno.test("waitForExecution() names failed steps and their servers, five at most
 });
 
 Deno.test("waitForExecution() reports a failure even if its failed steps cannot be read in time", async () => {
-  for (
-    const [timeout, reason] of [
-      [undefined, "DecapodAPIError: GET "],
-      [100, "ended as failed, but its details could not be read within 100 ms"],
-    ] as const
-  ) {
+  const late = "ended as failed, but its details could not be read within 100";
+  const cases = [[undefined, "DecapodAPIError: GET "], [100, late]] as const;
+  for (const [timeout, reason] of cases) {
     const execution = new ScriptedExecution("failed");
     execution.onSteps = () =>
       timeout ? execution.hanging.promise : apiError(403, "Forbidden", "no");
@@ -290,9 +285,8 @@ Deno.test("waitForExecution() awaits onUpdate and rejects with what it throws", 
     running--;
     if (data.state === "completed") throw own;
   };
-  for (
-    const [onUpdate, polls] of [[throwAtOnce, 1], [throwLater, 3]] as const
-  ) {
+  const cases = [[throwAtOnce, 1], [throwLater, 3]] as const;
+  for (const [onUpdate, polls] of cases) {
     const execution = new ScriptedExecution("started", { 3: "completed" });
     const error = await assertRejects(() => wait(execution, { onUpdate }));
     assertStrictEquals(error, own);
@@ -329,13 +323,11 @@ function label(event: ExecutionEvent): string {
 }
 
 /** The labels of all events. */
-async function follow(execution: ScriptedExecution): Promise<string[]> {
-  const events = await withExecution(
+const follow = (execution: ScriptedExecution) =>
+  withExecution(
     execution,
-    (client) => Array.fromAsync(client.followExecution(ID)),
+    (client) => Array.fromAsync(client.followExecution(ID), label),
   );
-  return events.map(label);
-}
 
 /** A step that finished at this second. */
 function step(finished: number, name = `at ${finished}`): ScriptedStep {
@@ -527,13 +519,25 @@ Deno.test("followExecution() polls again after an invalid step or version", asyn
   }
 });
 
-Deno.test("followExecution() rejects at the first 403 of a poll, of steps or of a version", async () => {
-  for (const place of ["onPoll", "onSteps", "onVersion"] as const) {
+const forbid = (number: number) =>
+  number > 1 ? apiError(403, "Forbidden", "no") : undefined;
+
+type Place = "onPoll" | "onSteps" | "onVersion";
+
+/** Responses that polling again would not change, and the error. */
+const FATAL: [Place, (number: number) => Response | undefined, string][] = [
+  ["onPoll", forbid, "403"],
+  ["onSteps", forbid, "403"],
+  ["onVersion", forbid, "403"],
+  ["onSteps", () => stepPage({}), "step a has no time_finished"],
+];
+
+Deno.test("followExecution() rejects at the first 403 of a poll, of steps or of a version, and if steps never have a time", async () => {
+  for (const [place, answer, message] of FATAL) {
     const changes = { 2: "started canceling" };
     const execution = new ScriptedExecution("created started", changes);
-    execution[place] = (number: number) =>
-      number > 1 ? apiError(403, "Forbidden", "no") : undefined;
-    await assertRejects(() => follow(execution), DecapodAPIError, "403");
+    execution[place] = answer;
+    await assertRejects(() => follow(execution), DecapodError, message);
   }
 });
 
@@ -576,16 +580,6 @@ Deno.test("followExecution() stops at an abort or return() between any two event
       }, 70_000);
     }
   }
-});
-
-Deno.test("followExecution() rejects if its steps never have a time", async () => {
-  const execution = new ScriptedExecution("started");
-  execution.onSteps = () => stepPage({});
-  await assertRejects(
-    () => follow(execution),
-    DecapodError,
-    "step a has no time_finished",
-  );
 });
 
 /** An option, invalid values, the error's class and a part of its message. */
