@@ -13,13 +13,7 @@ import { ID } from "./support/execution.ts";
 import { CountedSignal } from "./support/patch.ts";
 import { http, RawServer } from "./support/raw.ts";
 import { TestServer } from "./support/server.ts";
-import {
-  LOGGED_IN,
-  responds,
-  stalls,
-  stubClient,
-  typed,
-} from "./support/stub.ts";
+import { LOGGED_IN, stalls, stubClient, typed } from "./support/stub.ts";
 import { inTime } from "./support/time.ts";
 import { untyped } from "./support/untyped.ts";
 
@@ -154,23 +148,6 @@ Deno.test("streamExecutionLog() applies the timeout to each chunk, not to the re
     if (line === "a") await delay(timeout);
   }
   assertEquals(lines, ["a", "b", "c", "d"]);
-});
-
-Deno.test("streamExecutionLog() yields the whole lines of a truncated log, rejects and does not start again", async () => {
-  const text = "one\ntwo is to";
-  const type = { "content-type": "text/plain" };
-  const truncated = [
-    http("200 OK", text, { ...type, "content-length": "99" }),
-    "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n" +
-    `transfer-encoding: chunked\r\n\r\n63\r\n${text}`,
-  ];
-  for (const response of truncated) {
-    await using server = new RawServer(responds(response));
-    const client = server.client({ ...LOGGED_IN, retries: 3 });
-    const outcome = await outcomeOf(client.streamExecutionLog(ID));
-    assertEquals(outcome, ["one", "DecapodConnectionError"]);
-    assertEquals(server.connections, 1);
-  }
 });
 
 Deno.test("getExecutionLog() and streamExecutionLog() of a custom fetch reject whichever bytes are missing", async () => {
