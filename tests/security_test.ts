@@ -45,9 +45,8 @@ Deno.test("Client sends no request to another origin, wherever the server redire
   };
   const world = await openWorld();
   let status = 200;
-  await using server = new TestServer(() =>
-    json({ id: "token" }, { status, headers })
-  );
+  const answer = () => json({ id: "token" }, { status, headers });
+  await using server = new TestServer(answer);
   for (const operation of OPERATIONS) {
     if (operation.waits) continue; // they would wait for it to pass
     for (const redirect of [300, 301, 302, 303, 307, 308]) {
