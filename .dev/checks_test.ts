@@ -20,10 +20,8 @@ Deno.test("stages() are steps of the workflow", async () => {
     [...text.matchAll(pattern)].map(([, name = ""]) => name);
   const names = (list: { name: string }[]) => list.map(({ name }) => name);
   const steps = found(checks, /deno task check (.+)/g).join(" ").split(" ");
-  assertEquals(
-    [...steps, "runtimes"].sort(),
-    names(stages("").flat()).sort(),
-  );
+  const known = names(stages("").flat());
+  assertEquals([...steps, "runtimes"].sort(), known.sort());
   assertEquals(found(runtimes, /^ +- (\S+)$/gm), names(TARGETS));
 });
 
@@ -49,9 +47,8 @@ Deno.test("testSummary() and runtimesSummary() count the last summary of a run",
     const shown = read === runtimesSummary && failed === 0;
     assertEquals(details, shown ? "  deno\n" : undefined);
   }
-  const { details } = testSummary(
-    output(0, "a\n▸ 9 cells\nok | 2 passed | 0 failed (7ms)\n▸ 8 runs\n"),
-  );
+  const figures = "a\n▸ 9 cells\nok | 2 passed | 0 failed (7ms)\n▸ 8 runs\n";
+  const { details } = testSummary(output(0, figures));
   assertEquals(details, "▸ 9 cells\n▸ 8 runs");
 });
 
@@ -59,12 +56,13 @@ Deno.test("checkImports() applies the import rules and finds circles", () => {
   const url = (path: string) =>
     path.endsWith(".ts") ? pathToFileURL(ROOT + path).href : path;
   const check = (graph: Record<string, string[]>) => {
+    const dependency = (specifier: string) => ({
+      specifier,
+      code: { specifier: url(specifier) },
+    });
     const modules = Object.entries(graph).map(([module, imports]) => ({
       specifier: url(module),
-      dependencies: imports.map((specifier) => ({
-        specifier,
-        code: { specifier: url(specifier) },
-      })),
+      dependencies: imports.map(dependency),
     }));
     return checkImports(output(0, JSON.stringify({ modules }))).details;
   };
@@ -91,19 +89,16 @@ Deno.test("checkImports() applies the import rules and finds circles", () => {
     const problem = `${module} must not import ${target}`;
     assertEquals(check({ [module]: [target] }), problem);
   }
-  assertEquals(
-    check({
-      "internal/a.ts": ["internal/b.ts"],
-      "internal/b.ts": ["internal/c.ts"],
-      "internal/c.ts": ["internal/b.ts", "models.ts"],
-      "models.ts": [],
-    }),
-    "import cycle: internal/b.ts, internal/c.ts",
-  );
-  assertEquals(
-    check({ "new/a.ts": [] }),
-    "new/a.ts: add it to .dev/imports.ts",
-  );
+  const cyclic = {
+    "internal/a.ts": ["internal/b.ts"],
+    "internal/b.ts": ["internal/c.ts"],
+    "internal/c.ts": ["internal/b.ts", "models.ts"],
+    "models.ts": [],
+  };
+  const cycle = "import cycle: internal/b.ts, internal/c.ts";
+  assertEquals(check(cyclic), cycle);
+  const unknown = "new/a.ts: add it to .dev/imports.ts";
+  assertEquals(check({ "new/a.ts": [] }), unknown);
 });
 
 Deno.test("checkExamples() names what has no documentation or example", () => {
@@ -147,10 +142,8 @@ Deno.test("checkCoverage() names each line that was not run", () => {
   const check = (module: string) => checkCoverage(output(0, lcov), [module]);
   assertEquals(check("auth.ts").failed, 0);
   assertEquals(check("models.ts").failed, 0); // has no code
-  assertEquals(
-    check("client.ts").details,
-    "client.ts: not covered: 2, 3, 4, 6",
-  );
+  const missed = "client.ts: not covered: 2, 3, 4, 6";
+  assertEquals(check("client.ts").details, missed);
   assertEquals(check("never_imported.ts").failed, 1);
 });
 

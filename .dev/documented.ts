@@ -23,11 +23,9 @@ interface Module {
 /** Reads `deno doc --json`. */
 export function checkExamples(output: Output): Verdict {
   if (output.code !== 0) return byExitCode(output);
-  const { nodes }: { nodes: Record<string, Module> } = JSON.parse(
-    output.stdout,
-  );
+  const doc: { nodes: Record<string, Module> } = JSON.parse(output.stdout);
   const problems = new Set<string>();
-  for (const [url, { module_doc, symbols }] of Object.entries(nodes)) {
+  for (const [url, { module_doc, symbols }] of Object.entries(doc.nodes)) {
     const file = url.slice(url.lastIndexOf("/") + 1);
     if (file === "mod.ts") checkExample(file, module_doc);
     for (const { name, declarations } of symbols) {

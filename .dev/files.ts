@@ -10,14 +10,10 @@ export function tempFolder(): Disposable & { path: string } {
 }
 
 /** The texts of the files in a compressed archive, by path. */
-export async function untar(
-  archive: Uint8Array,
-): Promise<Map<string, string>> {
-  const files = await parseTarGzip(archive);
-  return new Map(
-    files.filter(({ type }) => type === "file")
-      .map(({ name, text }) => [name, text]),
-  );
+export async function untar(archive: Uint8Array): Promise<Map<string, string>> {
+  const entries = await parseTarGzip(archive);
+  const files = entries.filter(({ type }) => type === "file");
+  return new Map(files.map(({ name, text }) => [name, text]));
 }
 
 /** A compressed archive of these files, in `package/` as npm requires. */

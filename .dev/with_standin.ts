@@ -15,10 +15,8 @@ import { denoInFront } from "./process.ts";
 const command = Deno.args.findIndex((arg) => !arg.startsWith("--"));
 const flags = Deno.args.slice(0, command);
 
-const account = { rootLogin: "root", rootPassword: "root" };
 const docs = { servers: 50, pace: 20 };
 const standIn = new StandIn({
-  ...account,
   ...(flags.includes("--docs") && docs),
   behindNginx: flags.includes("--nginx"),
 });
@@ -29,6 +27,6 @@ const server = Deno.serve(
   standIn.handler,
 );
 Deno.env.set("DECAPOD_URL", `http://127.0.0.1:${server.addr.port}`);
-Deno.env.set("DECAPOD_LOGIN", account.rootLogin);
-Deno.env.set("DECAPOD_PASSWORD", account.rootPassword);
+Deno.env.set("DECAPOD_LOGIN", "root");
+Deno.env.set("DECAPOD_PASSWORD", "root");
 Deno.exit(await denoInFront(Deno.args.slice(command)));

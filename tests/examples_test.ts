@@ -8,11 +8,12 @@ import {
 import { tempFolder } from "../.dev/files.ts";
 import { deno } from "../.dev/process.ts";
 import worker from "../examples/worker.ts";
-import { Client, generateCloudConfig, type V1Client } from "../mod.ts";
+import { generateCloudConfig } from "../mod.ts";
 import { OPTIONS, TOKEN } from "./cloud_config/host.ts";
 import { StandIn } from "./standin/mod.ts";
 import { replace } from "./support/patch.ts";
 import { serve } from "./support/published.ts";
+import { makeClient } from "./support/server.ts";
 
 /**
  * Runs an example with the permissions that it asks for.
@@ -38,11 +39,20 @@ function example(
   });
 }
 
-/** Creates a client for a stand-in, without a socket. */
-function connect({ fetch }: StandIn): V1Client {
-  const account = { login: "root", password: "root" };
-  return new Client("http://decapod.test", { ...account, fetch });
+/** Runs an example with this stand-in as its Decapod. */
+async function exampleWith(
+  standIn: StandIn,
+  name: string,
+  args: string[] = [],
+  options?: Parameters<typeof example>[3],
+) {
+  await using server = serve(standIn);
+  return await example(name, args, server.account, options);
 }
+
+/** Creates a client for a stand-in, without a socket. */
+const connect = ({ fetch }: StandIn) =>
+  makeClient("http://decapod.test", { password: "root", fetch });
 
 const NAMES = ["bun_report", "deploy_cluster", "inventory", "watch_execution"];
 for (const name of NAMES.map((name) => `${name}.ts`)) {
@@ -70,13 +80,8 @@ Deno.test("bun_report.ts rejects invalid numbers of days", async () => {
   }));
 });
 
-/** What happens to a deployment, and how the example ends. */
-const DEPLOYMENTS: [
-  string,
-  code: number,
-  state: string,
-  interruptAt?: string,
-][] = [
+/** What happens to a deployment, the exit code, the last state, and when to interrupt. */
+const DEPLOYMENTS: [string, number, string, interruptAt?: string][] = [
   ["completes", 0, "completed"],
   ["fails", 1, "failed"],
   ["is interrupted", 130, "canceled", "  started"],
@@ -87,10 +92,8 @@ for (const [what, code, state, interruptAt] of DEPLOYMENTS) {
   Deno.test(`deploy_cluster.ts leaves nothing behind if the deployment ${what}`, async () => {
     const standIn = new StandIn({ pace: interruptAt ? 150 : 50 });
     if (state === "failed") standIn.failTask({ task: "activate osd(s)" });
-    await using server = serve(standIn);
-    const outcome = await example("deploy_cluster.ts", [], server.account, {
-      interruptAt,
-    });
+    const example = "deploy_cluster.ts";
+    const outcome = await exampleWith(standIn, example, [], { interruptAt });
     const { stdout, stderr } = outcome;
     assertEquals(outcome.code, code, stdout + stderr);
     assertStringIncludes(stdout, `The deployment ended as ${state}`);
@@ -116,12 +119,8 @@ for (const [what, code, state, interruptAt] of DEPLOYMENTS) {
 
 Deno.test("deploy_cluster.ts --keep keeps the cluster", async () => {
   const standIn = new StandIn({ pace: 50 });
-  await using server = serve(standIn);
-  const { code, stdout, stderr } = await example(
-    "deploy_cluster.ts",
-    ["--keep"],
-    server.account,
-  );
+  const outcome = await exampleWith(standIn, "deploy_cluster.ts", ["--keep"]);
+  const { code, stdout, stderr } = outcome;
   assertEquals([code, stderr], [0, ""], stdout);
   await using client = connect(standIn);
   const [cluster] = await client.getClusters().toArray();
@@ -131,9 +130,8 @@ Deno.test("deploy_cluster.ts --keep keeps the cluster", async () => {
 });
 
 Deno.test("deploy_cluster.ts needs two free servers", async () => {
-  await using server = serve(new StandIn({ servers: 1 }));
-  const { account } = server;
-  const { code, stderr } = await example("deploy_cluster.ts", [], account);
+  const standIn = new StandIn({ servers: 1 });
+  const { code, stderr } = await exampleWith(standIn, "deploy_cluster.ts");
   assertEquals(code, 1);
   assertStringIncludes(stderr, "2 free servers are needed, found 1");
 });
@@ -144,17 +142,10 @@ Deno.test("inventory.ts lists servers, also those without an IPv4 address", asyn
   const cluster_id = String(cluster?.["id"]);
   standIn.addServer({ name: "one", ip: "10.0.0.1", cluster_id, facts: {} });
   standIn.addServer({ name: "two", ip: null });
-  await using server = serve(standIn);
-  const { code, stdout, stderr } = await example(
-    "inventory.ts",
-    [],
-    server.account,
-  );
+  const { code, stdout, stderr } = await exampleWith(standIn, "inventory.ts");
   assertEquals([code, stderr], [0, ""]);
-  assertMatch(
-    stdout,
-    /^one +10\.0\.0\.1 +ceph +operational +unknown +unknown$/m,
-  );
+  const one = /^one +10\.0\.0\.1 +ceph +operational +unknown +unknown$/m;
+  assertMatch(stdout, one);
   assertMatch(stdout, /^two +no IPv4 +- +operational +\d+\.\d GiB +vda /m);
   assertMatch(stdout, /^2 servers$/m);
 });
@@ -162,30 +153,25 @@ Deno.test("inventory.ts lists servers, also those without an IPv4 address", asyn
 Deno.test("watch_execution.ts shows an execution to its end", async () => {
   const standIn = new StandIn();
   const { id } = standIn.seedExecution({ steps: 2, servers: 1, duration: 40 });
-  await using server = serve(standIn);
-  const { code, stdout } = await example(
-    "watch_execution.ts",
-    [String(id)],
-    server.account,
-  );
+  const args = [String(id)];
+  const outcome = await exampleWith(standIn, "watch_execution.ts", args);
+  const { code, stdout } = outcome;
   assertEquals(code, 0);
   assertMatch(stdout, /ok {2}seeded: task 000002\n== completed\n$/);
 });
 
 Deno.test("watch_execution.ts stops watching on Ctrl-C, and does not cancel the execution", async () => {
   const standIn = new StandIn();
-  const id = String(standIn.seedExecution()["id"]);
-  await using server = serve(standIn);
-  const { code, stdout, stderr } = await example(
-    "watch_execution.ts",
-    [id],
-    server.account,
-    { interruptAt: "== started" },
-  );
+  const { id } = standIn.seedExecution({ duration: 3_600_000 });
+  const args = [String(id)];
+  const outcome = await exampleWith(standIn, "watch_execution.ts", args, {
+    interruptAt: "== started",
+  });
+  const { code, stdout, stderr } = outcome;
   assertEquals([code, stderr], [130, ""]);
   assertStringIncludes(stdout, "the execution continues");
   await using client = connect(standIn);
-  assertEquals((await client.getExecution(id)).data.state, "started");
+  assertEquals((await client.getExecution(String(id))).data.state, "started");
 });
 
 Deno.test("worker.ts responds with 502 if it cannot log in", async () => {
@@ -237,23 +223,15 @@ Deno.test("cloud_config.ts prints the user-data or writes it to a file", async (
   ]);
   assertEquals(plain, generateCloudConfig(OPTIONS));
   assertEquals(written, "");
-  assertEquals(
-    await Deno.readTextFile(file),
-    generateCloudConfig({
-      ...OPTIONS,
-      username: "deploy",
-      timeout: 5,
-      packages: ["python3", "chrony"],
-      metadata: false,
-    }),
-  );
+  const packages = ["python3", "chrony"];
+  const options = { username: "deploy", timeout: 5, packages, metadata: false };
+  const expected = generateCloudConfig({ ...OPTIONS, ...options });
+  assertEquals(await Deno.readTextFile(file), expected);
   if (Deno.build.os !== "windows") {
     assertEquals(((await Deno.stat(file)).mode ?? 0) & 0o777, 0o600);
   }
-  assertEquals(
-    short,
-    generateCloudConfig({ ...OPTIONS, packages: [], noDiscovery: true }),
-  );
+  const none = { packages: [], noDiscovery: true };
+  assertEquals(short, generateCloudConfig({ ...OPTIONS, ...none }));
   assertStringIncludes(help, "Usage: cloud_config.ts --url URL --key FILE");
 });
 

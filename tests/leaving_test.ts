@@ -2,10 +2,10 @@
 import { assertEquals } from "@std/assert";
 import type { V1Client } from "../mod.ts";
 import { ID } from "./support/execution.ts";
-import { within } from "./support/gate.ts";
-import { RawServer } from "./support/raw.ts";
+import { http, RawServer } from "./support/raw.ts";
 import { StandInServer } from "./support/server.ts";
 import { LOGGED_IN } from "./support/stub.ts";
+import { inTime } from "./support/time.ts";
 
 const DONE = { done: true as const, value: undefined };
 
@@ -20,62 +20,50 @@ const ITERATORS: Record<string, (client: V1Client) => Iterator> = {
   "getUserVersions()": (client) => client.getUserVersions(ID).pages(),
   "getExecutionSteps()": (client) => client.getExecutionSteps(ID).pages(),
   "streamExecutionLog()": (client) => client.streamExecutionLog(ID),
+  "streamExecutionLog() after a line": (client) =>
+    client.streamExecutionLog(ID),
   "followExecution()": (client) => client.followExecution(ID),
 };
 
+type Leave = [next: Promise<unknown>, leave: () => PromiseLike<unknown>];
+
 /** Ways to leave an iterator: the pending result of next(), and how to leave. */
-const WAYS: Record<
-  string,
-  (iterator: Iterator) => [Promise<unknown>, () => PromiseLike<unknown>]
-> = {
-  "return()": (iterator) => [iterator.next(), () => iterator.return()],
-  "asyncDispose": (iterator) => [
-    iterator.next(),
-    () => iterator[Symbol.asyncDispose](),
-  ],
-  "cancel() of a stream": (iterator) => {
-    const reader = ReadableStream.from(iterator).getReader();
+const WAYS: Record<string, (items: Iterator) => Leave> = {
+  "return()": (items) => [items.next(), () => items.return()],
+  "asyncDispose": (items) => [items.next(), () => items[Symbol.asyncDispose]()],
+  "cancel() of a stream": (items) => {
+    const reader = ReadableStream.from(items).getReader();
     return [reader.read(), () => reader.cancel()];
   },
 };
 
+/** A chunk of a log whose second line is not complete. */
+const TYPE = { "content-type": "text/plain", "content-length": "99" };
+const CHUNK = http("200 OK", "one\ntwo is to", TYPE);
+
 for (const [name, open] of Object.entries(ITERATORS)) {
+  const sent = name.endsWith("after a line") ? [CHUNK] : [];
   for (const [way, start] of Object.entries(WAYS)) {
     Deno.test(`${name} aborts the pending request on ${way}`, async () => {
       const requested = Promise.withResolvers<void>();
       await using server = new RawServer(async (peer) => {
         await peer.request();
         requested.resolve();
+        await peer.send(...sent);
         await peer.abandoned();
       });
       const iterator = open(server.client(LOGGED_IN));
+      for (const _ of sent) assertEquals((await iterator.next()).value, "one");
       const [next, leave] = start(iterator);
       await requested.promise;
-      await within(leave());
-      assertEquals(await within(next), DONE);
-      await within(server.settled());
+      await inTime(Promise.resolve(leave()));
+      assertEquals(await inTime(next), DONE);
+      await inTime(server.settled());
       assertEquals(await iterator.next(), DONE);
       assertEquals(server.connections, 1);
     });
   }
 }
-
-Deno.test("streamExecutionLog() closes the connection on return() between two chunks", async () => {
-  await using server = new RawServer(async (peer) => {
-    await peer.request();
-    await peer.send(
-      "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n" +
-        "content-length: 99\r\n\r\none\ntwo is to",
-    );
-    await peer.abandoned();
-  });
-  const lines = server.client(LOGGED_IN).streamExecutionLog(ID);
-  assertEquals(await lines.next(), { done: false, value: "one" });
-  const next = lines.next();
-  assertEquals(await within(lines.return()), DONE);
-  assertEquals(await within(next), DONE);
-  await within(server.settled());
-});
 
 Deno.test("followExecution() stops polling on return() between two polls", async () => {
   await using server = new StandInServer();
@@ -86,8 +74,8 @@ Deno.test("followExecution() stops polling on return() between two polls", async
   const next = events.next();
   const stepsRead = server.exchanges.length + 1;
   while (server.exchanges.length < stepsRead) await client.getInfo();
-  await within(events.return());
-  assertEquals(await within(next), DONE);
+  await inTime(events.return());
+  assertEquals(await inTime(next), DONE);
   const { length } = server.exchanges;
   await client.getInfo();
   assertEquals(server.exchanges.length, length + 1);

@@ -23,13 +23,6 @@ const FRAMEWORKS = {
   "vitest": "5.1.2",
 };
 
-/** Options of steps that run at the same time. */
-const UNSANITIZED = {
-  sanitizeExit: false,
-  sanitizeOps: false,
-  sanitizeResources: false,
-};
-
 /** The script of docs/testing.md below a sentence with the name of its file. */
 function fileOf(page: string, name: string): [name: string, text: string] {
   const [, text = ""] = page.split(`\`${name}\``);
@@ -57,9 +50,10 @@ Deno.test({
     for (const name of ["count.js", "fake.js"]) {
       for (const one of [node, bun]) await one.write(...fileOf(testing, name));
     }
+    const sanitize = { sanitizeExit: false, sanitizeOps: false };
     /** Runs a step while others run. */
     const step = (name: string, fn: () => Promise<void>) =>
-      t.step({ name, fn, ...UNSANITIZED });
+      t.step({ name, fn, ...sanitize, sanitizeResources: false });
     /** Runs a program; its output must match. */
     const prints = async (
       expected: RegExp,
@@ -97,30 +91,27 @@ Deno.test({
         assertEquals([total, names.length], [2, 2]);
       }),
 
-      step(
-        "worker.ts: clusters and running executions on workerd",
-        async () => {
-          const standIn = new StandIn();
-          const { id } = standIn.seedExecution({ delay: 3_600_000 });
-          await using server = serve(standIn);
-          const [json, page] = await published.fetchWorker(
-            await read("examples/worker.ts"),
-            server.account,
-            ["/status.json", "/"],
-          );
-          assertEquals([json?.status, page?.status], [200, 200], json?.body);
-          const { clusters, executions } = JSON.parse(json?.body ?? "");
-          assertEquals(clusters, [{ name: "seeded1", servers: 0 }]);
-          const [{ since, ...execution }] = executions;
-          assert(Math.abs(Date.parse(since) - Date.now()) < 600_000);
-          const playbook = "hello_world";
-          assertEquals(execution, { id, playbook, state: "created" });
-          assertStringIncludes(page?.type ?? "", "text/html");
-          const html = page?.body ?? "";
-          assertStringIncludes(html, "<li>seeded1: 0 servers</li>");
-          assertStringIncludes(html, `<li>${playbook}: created since `);
-        },
-      ),
+      step("worker.ts: clusters and executions on workerd", async () => {
+        const standIn = new StandIn();
+        const { id } = standIn.seedExecution({ delay: 3_600_000 });
+        await using server = serve(standIn);
+        const [json, page] = await published.fetchWorker(
+          await read("examples/worker.ts"),
+          server.account,
+          ["/status.json", "/"],
+        );
+        assertEquals([json?.status, page?.status], [200, 200], json?.body);
+        const { clusters, executions } = JSON.parse(json?.body ?? "");
+        assertEquals(clusters, [{ name: "seeded1", servers: 0 }]);
+        const [{ since, ...execution }] = executions;
+        assert(Math.abs(Date.parse(since) - Date.now()) < 600_000);
+        const playbook = "hello_world";
+        assertEquals(execution, { id, playbook, state: "created" });
+        assertStringIncludes(page?.type ?? "", "text/html");
+        const html = page?.body ?? "";
+        assertStringIncludes(html, "<li>seeded1: 0 servers</li>");
+        assertStringIncludes(html, `<li>${playbook}: created since `);
+      }),
 
       step("bun_report.ts: servers, clusters and failures on Bun", async () => {
         const standIn = new StandIn();
@@ -138,9 +129,9 @@ Deno.test({
 
       step("docs/testing.md: the tests in each framework", async () => {
         /** The test of a framework; Jest has its configuration after it. */
-        const testOf = (heading: string) =>
-          blocks(testing).find((block) =>
-            block.heading === heading && block.language === "JavaScript"
+        const testOf = (name: string) =>
+          blocks(testing).find(({ heading, language }) =>
+            heading === name && language === "JavaScript"
           )?.text ?? "";
         for (const heading of ["Node", "msw", "undici"]) {
           const file = `${heading}.test.mjs`;

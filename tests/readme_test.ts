@@ -42,7 +42,7 @@ const SCRIPTS: [heading: string, printed: RegExp, statement?: string][] = [
   ["User-data for new hosts", /^#cloud-config\n/],
   [
     "Timeouts and retries",
-    /^GET \S+\/v1\/info\/ 200 \d+ ms\nDecapod \d+\.\d+\S*\n$/,
+    /^GET \S+\/info\/ 200 \d+ ms\nDecapod \d+\.\d+\S*\n$/,
   ],
 ];
 
@@ -63,10 +63,8 @@ Deno.test("README.md: every script does what it says", async () => {
   }
   const scripts = blocks(await read("README.md"))
     .filter(({ text }) => text.includes('"jsr:@decapod'));
-  assertEquals(
-    scripts.map(({ heading }) => heading),
-    SCRIPTS.map(([heading]) => heading),
-  );
+  const headings = SCRIPTS.map(([heading]) => heading);
+  assertEquals(scripts.map(({ heading }) => heading), headings);
   for (const [index, { text }] of scripts.entries()) {
     const [, expected = /^/, statement = ""] = SCRIPTS[index] ?? [];
     const script = text.replace(/jsr:@decapod[^"]*/, LIBRARY) + statement;
@@ -107,22 +105,20 @@ Deno.test("docs/from_python.md: has every method of Python's library, and every 
   }
 });
 
+/** The anchor of a heading, as GitHub and JSR make it. */
+const anchorOf = (heading: string) =>
+  heading.trim().toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "")
+    .replaceAll(" ", "-");
+
 Deno.test("pages: every link leads to a published file and heading, and no example is ignored", async () => {
-  const { publish }: { publish: { include: string[] } } = JSON.parse(
-    await read("deno.json"),
-  );
+  const { publish } = JSON.parse(await read("deno.json"));
   const published = globSync(publish.include, { cwd: ROOT });
   const headings = new Map<string, string[]>();
   for (const path of pages) {
     const page = await read(path);
     assert(!/```\w* ignore/.test(page), `${path} ignores an example`);
-    const anchors = [...prose(page).matchAll(/^#+ (.*)$/gm)]
-      .map(([, heading = ""]) =>
-        // As GitHub and JSR make them.
-        heading.trim().toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "")
-          .replaceAll(" ", "-")
-      );
-    headings.set(path, anchors);
+    const titles = [...prose(page).matchAll(/^#+ (.*)$/gm)];
+    headings.set(path, titles.map(([, title = ""]) => anchorOf(title)));
   }
   let links = 0;
   for (const path of pages) {
@@ -161,16 +157,12 @@ Deno.test("CONTRIBUTING.md: names the modules, and fits on one page", async () =
 
 Deno.test("deno.json: the released version is the tested one", async () => {
   const { version }: { version: string } = JSON.parse(await read("deno.json"));
-  assert(
-    (await read("CHANGELOG.md")).includes(`## [${version}] - 20`),
-    version,
-  );
+  const changes = await read("CHANGELOG.md");
+  assert(changes.includes(`## [${version}] - 20`), version);
   const [, pinned] = /deno_version=(\S+)/.exec(await read(".ci/run")) ?? [];
   const workflow = await read(".github/workflows/publish.yml");
-  const required = [
-    `deno-version: ${pinned}`,
-    "contents: read",
-    "id-token: write",
-  ];
-  for (const line of required) assert(workflow.includes(line), line);
+  const required = ["contents: read", "id-token: write"];
+  for (const line of [`deno-version: ${pinned}`, ...required]) {
+    assert(workflow.includes(line), line);
+  }
 });

@@ -9,7 +9,8 @@ import { Client, type ClientOptions } from "../mod.ts";
 import { issue } from "./runtimes/certificates.ts";
 import { StandIn } from "./standin/mod.ts";
 import { RawServer } from "./support/raw.ts";
-import { CLOSED } from "./support/stub.ts";
+import { type Handler, TestServer } from "./support/server.ts";
+import { CLOSED, responds, typed } from "./support/stub.ts";
 
 const LIBRARY = new URL("../mod.ts", import.meta.url).href;
 const PAGE = `${ROOT}docs/troubleshooting.md`;
@@ -147,24 +148,15 @@ function connect(url: string, options: Partial<ClientOptions> = {}): Client {
 
 /** Starts all servers, and returns the variables of the calls. */
 async function openWorld(stack: AsyncDisposableStack) {
-  const serve = (handler: Deno.ServeHandler, tls = {}) => {
-    const port = { hostname: "127.0.0.1", port: 0, onListen() {} };
-    const server = Deno.serve({ ...port, ...tls }, handler);
-    stack.defer(() => server.shutdown());
-    return `http://127.0.0.1:${server.addr.port}`;
-  };
+  const serve = (handler: Handler, tls = {}) =>
+    stack.use(new TestServer(handler, tls)).url;
   const standIn = new StandIn({ pace: 1, seed: 7 });
   const url = serve(standIn.handler);
   const client = connect(url);
   const role = await client.createRole("viewers", []);
-  const email = "viewer@example.com";
-  const user = {
-    login: viewer.login,
-    email,
-    fullName: "Viewer",
-    roleId: role.id,
-  };
-  await client.createUser(user);
+  const { login } = viewer;
+  const names = { login, email: "viewer@example.com", fullName: "Viewer" };
+  await client.createUser({ ...names, roleId: role.id });
   standIn.setPassword(viewer.login, viewer.password);
 
   /** Deploys on one server; returns the execution's id. */
@@ -201,18 +193,13 @@ async function openWorld(stack: AsyncDisposableStack) {
     /** Behind Decapod's nginx. */
     nginx: serve(new StandIn({ behindNginx: true }).handler),
     /** Not a Decapod. */
-    other: serve(() => {
-      const headers = { "content-type": "text/html" };
-      return new Response("<h1>It works!</h1>", { headers });
-    }),
+    other: serve(() => typed("text/html", "<h1>It works!</h1>")),
     /** Redirects. */
-    pointer: serve((request) => {
-      const { pathname } = new URL(request.url);
-      const headers = { location: `https://decapod.example${pathname}` };
-      return new Response(null, { status: 301, headers });
-    }),
+    pointer: serve(({ url }) =>
+      Response.redirect(`https://decapod.example${new URL(url).pathname}`, 301)
+    ),
     /** Closes the connection after the request. */
-    rude: stack.use(new RawServer((peer) => peer.request().then(() => {}))).url,
+    rude: stack.use(new RawServer(responds())).url,
   };
 }
 
@@ -252,10 +239,8 @@ function onPage(message: string): string {
   return message
     .replace(/127\.0\.0\.1:\d+/g, "127.0.0.1:9999")
     .replace(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, ID)
-    .replace(
-      /it is \w+ and continues \(polled [^)]*\)/,
-      "it is started and continues (polled started 9×)",
-    );
+    .replace(/it is \w+ and/, "it is started and")
+    .replace(/\(polled [^)]*\)/, "(polled started 9×)");
 }
 
 /** A heading of the page and the messages below it. */
@@ -272,11 +257,10 @@ Deno.test("docs/troubleshooting.md: shows the messages as they are", async () =>
     const known = provoked.get(heading) ?? [];
     provoked.set(heading, new Set([...known, ...messages.map(onPage)]));
   };
-  const messages = (await scripts).flat();
-  const ofMessages = SCRIPTS.flatMap(([headings]) => headings);
-  assertEquals(messages.length, ofMessages.length, messages.join("\n"));
-  for (const [index, heading] of ofMessages.entries()) {
-    add(heading, messages.slice(index, index + 1));
+  for (const [index, messages] of (await scripts).entries()) {
+    const [headings = []] = SCRIPTS[index] ?? [];
+    assertEquals(messages.length, headings.length, messages.join("\n"));
+    for (const heading of headings) add(heading, messages.splice(0, 1));
   }
   const calls = CALLS.matchAll(/^(\w.*)\n((?: .*\n)*)/gm);
   for (const [, heading = "", lines = ""] of calls) {

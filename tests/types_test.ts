@@ -4,11 +4,10 @@ import { tempFolder } from "../.dev/files.ts";
 import { deno } from "../.dev/process.ts";
 import { read } from "./support/markdown.ts";
 
-const HEAD = `import * as api from "${new URL("../mod.ts", import.meta.url)}";
-import type { Filter, Page, Server, User, UserData } from "${new URL(
-  "../mod.ts",
-  import.meta.url,
-)}";
+const LIBRARY = new URL("../mod.ts", import.meta.url);
+
+const HEAD = `import * as api from "${LIBRARY}";
+import type { Filter, Page, Server, User, UserData } from "${LIBRARY}";
 declare const client: api.Client;
 declare const mock: (url: string) => Promise<{
   ok: boolean; status: number; statusText: string;
@@ -107,15 +106,11 @@ Deno.test("Client methods infer types, reject what the server would ignore, and 
   const { imports, compilerOptions } = JSON.parse(await read("deno.json"));
   compilerOptions.exactOptionalPropertyTypes = true;
   using folder = tempFolder();
-  const write = (file: string, text: string) => {
-    Deno.writeTextFileSync(`${folder.path}/${file}`, text);
-    return `${folder.path}/${file}`;
-  };
-  const config = write(
-    "config.json",
-    JSON.stringify({ imports, compilerOptions }),
-  );
-  const script = write("script.ts", HEAD + CODE);
+  const config = `${folder.path}/config.json`;
+  const options = { imports, compilerOptions };
+  await Deno.writeTextFile(config, JSON.stringify(options));
+  const script = `${folder.path}/script.ts`;
+  await Deno.writeTextFile(script, HEAD + CODE);
   const { stderr } = await deno(["check", "--config", config, script]);
   const errors = new Map<number, string>();
   for (const error of stderr.split(/^TS(?=\d+ \[ERROR\])/m).slice(1)) {
