@@ -48,7 +48,8 @@ Deno.test("DecapodAPIError is reported if Error.prepareStackTrace returns no str
   const errors: { prepareStackTrace?: unknown } = untyped(Error);
   const sitesOf = (_: unknown, sites: unknown) => sites;
   using _ = replace(errors, "prepareStackTrace", sitesOf);
-  const caught = await client.getInfo().catch((error: unknown) => error);
+  const caught = await client.getUsers().toArray()
+    .catch((error: unknown) => error);
   await report(refused);
   errors.prepareStackTrace = undefined; // for the assertion
   assert(caught instanceof DecapodAPIError);
