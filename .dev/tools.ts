@@ -56,16 +56,8 @@ const LIBRARIES = {
   undici: "7.30.2",
 };
 
-/** Where the libraries are. */
-export interface Tools {
-  /** The folder whose `node_modules` has them. */
-  folder: string;
-}
-
-/** Installs the libraries, unless they are installed. */
-export async function provideTools(): Promise<Tools> {
-  return { folder: await install("libraries", LIBRARIES) };
-}
+/** Installs the libraries once, and returns the folder with `node_modules`. */
+export const provideTools = () => install("libraries", LIBRARIES);
 
 /** Installs a program, unless it is installed, and returns its path. */
 export async function provideProgram(name: Program): Promise<string> {
@@ -94,6 +86,6 @@ export function install(
 }
 
 /** Loads one of the libraries. */
-export function load<T>(tools: Tools, name: string): T {
-  return createRequire(join(tools.folder, "package.json"))(name);
+export function load<T>(tools: string, name: string): T {
+  return createRequire(join(tools, "package.json"))(name);
 }

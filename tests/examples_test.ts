@@ -12,8 +12,8 @@ import { generateCloudConfig } from "../mod.ts";
 import { OPTIONS, TOKEN } from "./cloud_config/host.ts";
 import { StandIn } from "./standin/mod.ts";
 import { replace } from "./support/patch.ts";
-import { serve } from "./support/published.ts";
-import { makeClient } from "./support/server.ts";
+
+import { makeClient, serve } from "./support/server.ts";
 
 /**
  * Runs an example with the permissions that it asks for.

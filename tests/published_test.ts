@@ -6,11 +6,19 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { dirname, join } from "node:path";
-import type { Consumer } from "../.dev/jsr/consumers.ts";
-import { install } from "../.dev/tools.ts";
+import { fileURLToPath } from "node:url";
+import {
+  bunConsumer,
+  type Consumer,
+  denoConsumer,
+  npmConsumer,
+} from "../.dev/jsr/consumers.ts";
+import { openRegistry } from "../.dev/jsr/server.ts";
+import { run } from "../.dev/process.ts";
+import { install, provideProgram, provideTools } from "../.dev/tools.ts";
 import { StandIn } from "./standin/mod.ts";
 import { block, blocks, read } from "./support/markdown.ts";
-import { Published, serve, SKIPPED } from "./support/published.ts";
+import { serve } from "./support/server.ts";
 
 /** The frameworks and tools of docs/testing.md. */
 const FRAMEWORKS = {
@@ -23,6 +31,21 @@ const FRAMEWORKS = {
   "vitest": "5.1.2",
 };
 
+/** Other runtimes; undefined if they cannot be installed here. */
+const runtimes = await provideRuntimes().catch((error) => {
+  if (Deno.env.has("CI")) throw error;
+  return undefined;
+});
+
+async function provideRuntimes() {
+  return {
+    bunProgram: await provideProgram("bun1.4"),
+    node20: await provideProgram("node20"),
+    node26: await provideProgram("node26"),
+    tools: await provideTools(),
+  };
+}
+
 /** The script of docs/testing.md below a sentence with the name of its file. */
 function fileOf(page: string, name: string): [name: string, text: string] {
   const [, text = ""] = page.split(`\`${name}\``);
@@ -33,14 +56,16 @@ function fileOf(page: string, name: string): [name: string, text: string] {
 
 Deno.test({
   name: "published package: pages and examples run on each runtime",
-  ignore: SKIPPED,
+  ignore: !runtimes,
   async fn(t) {
     const readme = await read("README.md");
     const testing = await read("docs/testing.md");
-    await using published = await Published.open();
-    const { node20, node26, bun: bunProgram } = published.programs;
-    await using node = await published.npm();
-    await using bun = await published.bun();
+    assert(runtimes);
+    const { bunProgram, node20, node26, tools } = runtimes;
+    await using registry = await openRegistry();
+    await using node = await npmConsumer(registry, []);
+    await using bun = await bunConsumer(registry, bunProgram);
+    await using deno = await denoConsumer(registry);
     const frameworks = await install("frameworks", FRAMEWORKS);
     for (const name of Object.keys(FRAMEWORKS)) {
       const link = node.at("node_modules", name);
@@ -62,12 +87,34 @@ Deno.test({
       args: string[],
       env: Record<string, string> = {},
     ) => {
-      const output = await published.run(program, consumer, args, env);
+      const { folder: cwd } = consumer;
+      const all = { ...consumer.env, ...env };
+      const output = await run(program, args, { env: all, cwd });
       const text = `${args.join(" ")}\n${output.stdout}${output.stderr}`;
       assertEquals(output.code, 0, text);
       assertMatch(text, expected);
+      return output.stdout;
     };
     const passes = prints.bind(undefined, /1 pass|pass 1|Tests.*1 passed/);
+
+    const miniflare = new URL("support/miniflare.ts", import.meta.url);
+    /** Checks the types of a Worker, bundles it, and requests these paths. */
+    const fetchWorker = async (
+      name: string,
+      text: string,
+      bindings: Record<string, string>,
+      ...paths: string[]
+    ): Promise<{ status: number; type: string; body: string }[]> => {
+      await deno.write(`${name}.ts`, text);
+      await deno.deno(["check", `${name}.ts`]);
+      await deno.deno(["bundle", "-o", `${name}.js`, `${name}.ts`]);
+      const args = [fileURLToPath(miniflare), deno.at(`${name}.js`), ...paths];
+      const printed = await prints(/./, deno, node26, args, {
+        TOOLS: join(tools, "package.json"),
+        BINDINGS: JSON.stringify(bindings),
+      });
+      return JSON.parse(printed);
+    };
 
     await Promise.all([
       step("README.md: the first script", async () => {
@@ -81,10 +128,11 @@ Deno.test({
         await prints(printed, node, node20, ["first.mjs"], account);
         await prints(printed, node, node26, ["first.mjs"], account);
         await prints(printed, bun, bunProgram, ["run", "first.ts"], account);
-        const [response] = await published.fetchWorker(
+        const [response] = await fetchWorker(
+          "first",
           block(readme, "Workers", "TypeScript"),
           account,
-          ["/"],
+          "/",
         );
         assertEquals(response?.status, 200, response?.body);
         const { total, names } = JSON.parse(response?.body ?? "");
@@ -95,10 +143,12 @@ Deno.test({
         const standIn = new StandIn();
         const { id } = standIn.seedExecution({ delay: 3_600_000 });
         await using server = serve(standIn);
-        const [json, page] = await published.fetchWorker(
+        const [json, page] = await fetchWorker(
+          "status",
           await read("examples/worker.ts"),
           server.account,
-          ["/status.json", "/"],
+          "/status.json",
+          "/",
         );
         assertEquals([json?.status, page?.status], [200, 200], json?.body);
         const { clusters, executions } = JSON.parse(json?.body ?? "");

@@ -8,7 +8,7 @@ import { V1Client } from "../mod.ts";
 import { StandIn } from "./standin/mod.ts";
 import { blocks, prose, read } from "./support/markdown.ts";
 import { replace } from "./support/patch.ts";
-import { serve } from "./support/published.ts";
+import { serve } from "./support/server.ts";
 
 const LIBRARY = new URL("../mod.ts", import.meta.url).href;
 const { root, internal, pages } = projectFiles();

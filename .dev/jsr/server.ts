@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { untar } from "../files.ts";
 import { deno } from "../process.ts";
 import { standInRegistry } from "../registry.ts";
-import { load, type Tools } from "../tools.ts";
+import { load, provideTools } from "../tools.ts";
 import { npmForm, type TypeScript } from "./npm_form.ts";
 
 /** A registry that runs until disposal. */
@@ -21,9 +21,9 @@ export interface JsrServer {
 }
 
 /** Opens a registry to which the project is published. */
-export async function openRegistry(tools: Tools): Promise<JsrServer> {
+export async function openRegistry(): Promise<JsrServer> {
   const std = await standInRegistry();
-  const typescript = load<TypeScript>(tools, "typescript");
+  const typescript = load<TypeScript>(await provideTools(), "typescript");
   const published = new Map<string, string>();
   const packages = new Map<string, ReturnType<typeof npmForm>>();
   const server = Deno.serve(

@@ -1,6 +1,5 @@
 /** Measures bundles of the published package; fails if one is too large. */
 import { gzipSync } from "node:zlib";
-import { provideTools } from "../tools.ts";
 import { denoConsumer } from "./consumers.ts";
 import { openRegistry } from "./server.ts";
 
@@ -26,8 +25,7 @@ console.log(everything);
   },
 ];
 
-const tools = await provideTools();
-await using server = await openRegistry(tools);
+await using server = await openRegistry();
 await using consumer = await denoConsumer(server);
 for (const { name, limit, code } of GATES) {
   await consumer.write("main.ts", code);

@@ -6,7 +6,6 @@
 
 import { denoConsumer } from "../../.dev/jsr/consumers.ts";
 import { openRegistry } from "../../.dev/jsr/server.ts";
-import { provideTools } from "../../.dev/tools.ts";
 import { compete, type Times } from "./contest.ts";
 
 const USER = `import { Client } from "@decapod/decapodlib";
@@ -15,7 +14,7 @@ new Client("https://decapod.example", { login: "root", password: "root" });
 
 /** The times of both scripts. */
 export async function importCost(pairs: number): Promise<Times> {
-  await using server = await openRegistry(await provideTools());
+  await using server = await openRegistry();
   await using consumer = await denoConsumer(server);
   await consumer.write("with.ts", USER);
   await consumer.write("without.ts", "");

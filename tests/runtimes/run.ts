@@ -14,12 +14,7 @@ import {
 } from "../../.dev/jsr/consumers.ts";
 import { type JsrServer, openRegistry } from "../../.dev/jsr/server.ts";
 import { run } from "../../.dev/process.ts";
-import {
-  load,
-  provideProgram,
-  provideTools,
-  type Tools,
-} from "../../.dev/tools.ts";
+import { load, provideProgram, provideTools } from "../../.dev/tools.ts";
 import { generateCloudConfig } from "../../mod.ts";
 import { startEdge } from "../support/edge.ts";
 import { block, read } from "../support/markdown.ts";
@@ -40,7 +35,7 @@ const CONCURRENCY = navigator.hardwareConcurrency + 1;
 
 /** What all targets share. */
 interface World {
-  tools: Tools;
+  tools: string;
   /** The newest Node, for tools. */
   node: string;
   registry: JsrServer;
@@ -106,7 +101,7 @@ function provideConsumer(
   }
 }
 
-function toJavaScript(tools: Tools, text: string): string {
+function toJavaScript(tools: string, text: string): string {
   const typescript = load<{
     transpileModule(text: string, options: object): { outputText: string };
   }>(tools, "typescript");
@@ -149,7 +144,7 @@ async function runTarget(
     }),
     ...(kind === "workerd" && {
       COMPATIBILITY_DATE: target.compatibilityDate ?? "",
-      TOOLS: join(tools.folder, "package.json"),
+      TOOLS: join(tools, "package.json"),
       NODE_EXTRA_CA_CERTS: consumer.at("ca.pem"),
     }),
   };
@@ -325,7 +320,7 @@ async function runAll(
     for (const { name } of skipped) rows.set(name, reason);
     return rows;
   };
-  let common: [Tools, string];
+  let common: [string, string];
   try {
     common = await Promise.all([provideTools(), provideProgram("node26")]);
   } catch (error) {
@@ -334,7 +329,7 @@ async function runAll(
   const [tools, node] = common;
   await using stack = new AsyncDisposableStack();
   const [registry, prepared] = await Promise.all([
-    openRegistry(tools).then((registry) => stack.use(registry)),
+    openRegistry().then((registry) => stack.use(registry)),
     prepare(node).then((prepared) => stack.use(prepared)),
   ]);
   const page = await read("docs/runtimes.md");

@@ -1,5 +1,4 @@
 /** The table of what passed where. */
-import { table } from "../../.dev/table.ts";
 import type { Result } from "./kit.ts";
 
 /**
@@ -56,4 +55,21 @@ function count(results: Result[]): string {
   const passed = results.length - failed;
   if (failed > 0) return `${passed} passed, ${failed} FAILED`;
   return passed > 0 ? String(passed) : "-";
+}
+
+/** A table as text: the first column is left-aligned, the others right-aligned. */
+function table(rows: string[][]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    });
+  }
+  return rows.map((row) => {
+    const cells = row.map((cell, column) => {
+      const width = widths[column] ?? 0;
+      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+    });
+    return `  ${cells.join("  ")}`.trimEnd();
+  }).join("\n");
 }

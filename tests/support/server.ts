@@ -147,6 +147,22 @@ export class StandInServer extends TestServer {
   }
 }
 
+/** Serves a stand-in on a loopback socket; scripts find it by their environment. */
+export function serve(standIn: StandIn) {
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    standIn.handler,
+  );
+  return {
+    account: {
+      DECAPOD_URL: `http://127.0.0.1:${server.addr.port}`,
+      DECAPOD_LOGIN: "root",
+      DECAPOD_PASSWORD: "root",
+    },
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
 export { DISCOVERY_TOKEN };
 
 /** A response with JSON, as Decapod sends it. */
