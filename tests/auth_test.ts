@@ -413,20 +413,6 @@ Deno.test("V1Auth stops waiting if the login itself aborts the signal", async ()
   assertEquals(reason, "by the login");
 });
 
-Deno.test("V1Auth starts one other login for all that wait for half their time", async () => {
-  const { auth, logins, started } = controlledAuth();
-  const first = auth.token();
-  const waits = [10, 10, 30, 50, 70];
-  const joined = waits.map((wait) => auth.token(undefined, wait));
-  await started(2);
-  logins[1]?.resolve("second");
-  assertEquals(await Promise.all(joined), waits.map(() => "second"));
-  logins[0]?.resolve("first");
-  assertEquals(await first, "first");
-  assertEquals(await auth.token(), "second");
-  assertEquals(logins.length, 2);
-});
-
 Deno.test("V1Auth takes the joined login if it is faster, and rejects with its own error if both fail", async () => {
   for (const fails of [false, true]) {
     const { auth, logins, started } = controlledAuth();
@@ -493,52 +479,33 @@ Deno.test("V1Auth logs in itself if two logins in a row never settle", async () 
 
 const CANCELED = "canceled by logout() or disposal (is an await missing?)";
 
-Deno.test("logout() and asyncDispose end retries, waits for a login, edits and polling", async () => {
+Deno.test("logout() and asyncDispose end the delays before retries and polls, and only the logout follows", async () => {
   for (const end of ["logout", Symbol.asyncDispose] as const) {
-    for (const name of ["retry", "login", "edit", "wait"] as const) {
-      const wall = gate();
-      await using server: StandInServer = new StandInServer(
-        {},
-        async ({ path }) => {
-          if (path === "/v1/auth/" && server.logins > 1) await wall.pass();
-          if (path !== "/v1/role/self/") return undefined;
-          return apiError(503, "Busy", "Later", { "retry-after": "20" });
-        },
-      );
-      using _ = wall;
-      const client = server.client({
-        onAttempt: ({ status }) => status === 503 && wall.pass(),
-      });
-      await client.login();
-      const { standIn } = server;
-      const calls = {
-        retry: () => client.getRoleSelf(),
-        login() {
-          standIn.revokeTokens();
-          return client.getUserSelf();
-        },
-        async edit() {
-          const { id } = await client.createRole("viewer", []);
-          await client.editRole(id, (data) => wall.pass().then(() => data));
-        },
-        wait: () =>
-          client.waitForExecution(String(standIn.seedExecution().id), {
-            onUpdate: () => void wall.pass(),
-          }),
-      };
-      const call: Promise<unknown> = calls[name]();
-      const failed = assertRejects(() => call, DecapodError, CANCELED);
-      await Promise.race([wall.reached, failed]);
-      await delay(0); // the wait began
-      const requests = server.exchanges.length;
-      const ended = client[end]();
-      await within(failed);
-      wall.open();
-      await ended;
-      // Nothing but the logout follows, and nobody logs in again.
-      const later = server.exchanges.slice(requests);
-      assertEquals(later.map(({ method }) => method), ["DELETE"]);
-    }
+    await using server = new StandInServer(
+      {},
+      ({ path }) =>
+        path === "/v1/role/self/"
+          ? apiError(503, "Busy", "Later", { "retry-after": "20" })
+          : undefined,
+    );
+    const answered = gate();
+    let attempts = 0;
+    const client = server.client({
+      onAttempt: () => ++attempts === 3 && answered.pass(),
+    });
+    await client.login();
+    const { id } = server.standIn.seedExecution();
+    const failed = Promise.all(
+      [client.getRoleSelf(), client.waitForExecution(String(id))]
+        .map((call) => assertRejects(() => call, DecapodError, CANCELED)),
+    );
+    await Promise.race([answered.reached, failed]);
+    await nextTurn(); // the delays began
+    const ended = client[end]();
+    await within(failed);
+    await ended;
+    const later = server.exchanges.slice(3);
+    assertEquals(later.map(({ method }) => method), ["DELETE"]);
   }
 });
 
