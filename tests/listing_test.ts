@@ -468,18 +468,11 @@ Deno.test("getUserVersions() yields nothing for an unknown id", async () => {
 });
 
 Deno.test("Listing rejects what is not a page of models", async () => {
-  for (
-    const wrong of [
-      { items: {} },
-      { items: [null] },
-      { items: [{}] },
-      { items: [{ id: 1 }] },
-      { page: 0 },
-      { per_page: "25" },
-      { total: -1 },
-      { total: 1.5 },
-    ]
-  ) {
+  const items = [{}, [null], [{}], [{ id: 1 }]].map((items) => ({ items }));
+  const others = [{ page: 0 }, { per_page: "25" }, { total: -1 }, {
+    total: 1.5,
+  }];
+  for (const wrong of [...items, ...others]) {
     const page = { items: [], page: 1, per_page: 25, total: 0, ...wrong };
     await assertRejects(
       async () => await stubClient(() => json(page)).getUsers(),

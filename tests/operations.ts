@@ -259,6 +259,10 @@ const isRenamed = ({ data, version }: Renamed): Compared => [
   [data.name ?? data.full_name, version],
   ["renamed", 2],
 ];
+const is = (name: keyof World) => (result: unknown, world: World): Compared => [
+  result,
+  world[name],
+];
 const isDeleted = (model: { time_deleted: number }): Compared => [
   model.time_deleted > 0,
   true,
@@ -286,14 +290,12 @@ export const OPERATIONS: readonly Operation[] = [
     const logins = items.map(({ data }) => data.login);
     return [[logins, page, per_page, total], [["ann", "root"], 1, 2, 2]];
   }),
-  row("getUser", get("/user/{user}/"))
-    .returns((result, { user }) => [result, user]),
+  row("getUser", get("/user/{user}/")).returns(is("user")),
   row("getUserVersions", checked("/user/{user}/version/?page=1"))
     .args((id, o) => [id, { page: 1, ...o }])
     .returns(({ items, total }, { user }) => [[items, total], [[user], 1]]),
   row("getUserVersion", get("/user/{user}/version/1/"))
-    .args((id, o) => [id, 1, o])
-    .returns((result, { user }) => [result, user]),
+    .args((id, o) => [id, 1, o]).returns(is("user")),
   row("getUserSelf", get("/user/self/"))
     .returns(({ data }) => [data.login, "root"]),
   row(
@@ -320,14 +322,12 @@ export const OPERATIONS: readonly Operation[] = [
       items.some(({ id }) => id === role.id),
       true,
     ]),
-  row("getRole", get("/role/{role}/"))
-    .returns((result, { role }) => [result, role]),
+  row("getRole", get("/role/{role}/")).returns(is("role")),
   row("getRoleVersions", checked("/role/{role}/version/?all=1"))
     .args((id, o) => [id, { all: true, ...o }])
     .returns(({ items }, { role }) => [items, [role]]),
   row("getRoleVersion", get("/role/{role}/version/1/"))
-    .args((id, o) => [id, 1, o])
-    .returns((result, { role }) => [result, role]),
+    .args((id, o) => [id, 1, o]).returns(is("role")),
   row("getRoleSelf", get("/role/self/")).returns(({ data }) => {
     const classes = data.permissions.map(({ name }) => name).sort();
     return [classes, ["api", "playbook"]];
@@ -357,13 +357,11 @@ export const OPERATIONS: readonly Operation[] = [
     [items, per_page],
     [[cluster], 1],
   ]),
-  row("getCluster", get("/cluster/{cluster}/"))
-    .returns((result, { cluster }) => [result, cluster]),
+  row("getCluster", get("/cluster/{cluster}/")).returns(is("cluster")),
   row("getClusterVersions", checked("/cluster/{cluster}/version/"))
     .returns(({ items }, { cluster }) => [items, [cluster]]),
   row("getClusterVersion", get("/cluster/{cluster}/version/1/"))
-    .args((id, o) => [id, 1, o])
-    .returns((result, { cluster }) => [result, cluster]),
+    .args((id, o) => [id, 1, o]).returns(is("cluster")),
   row("createCluster", post("/cluster/", () => ({ name: "another" })))
     .args((_, o) => ["another", o])
     .returns(({ data }) => [[data.name, data.configuration], ["another", {}]]),
@@ -395,8 +393,7 @@ export const OPERATIONS: readonly Operation[] = [
     const states = items.map(({ data }) => data.state);
     return [[states, page, total], [Array(2).fill("operational"), 2, 6]];
   }),
-  row("getServer", get("/server/{server}/"))
-    .returns((result, { server }) => [result, server]),
+  row("getServer", get("/server/{server}/")).returns(is("server")),
   row("getServerVersions", checked("/server/{server}/version/?per_page=7"))
     .args((id, o) => [id, { perPage: 7, ...o }])
     .returns(({ items, per_page }, { server }) => [
@@ -404,8 +401,7 @@ export const OPERATIONS: readonly Operation[] = [
       [[server], 7],
     ]),
   row("getServerVersion", get("/server/{server}/version/1/"))
-    .args((id, o) => [id, 1, o])
-    .returns((result, { server }) => [result, server]),
+    .args((id, o) => [id, 1, o]).returns(is("server")),
   row("createServer", post("/server/", () => ({ id: SERVER_ID, ...SERVER })))
     .args((_, o) => [{ serverId: SERVER_ID, ...SERVER }, o])
     .returns((result) => [result, {}]),
@@ -496,10 +492,10 @@ export const OPERATIONS: readonly Operation[] = [
   ).args((_, o, { configuration }) => [configuration.id, 1, o])
     .returns(({ data }) => [data.state, "created"]),
   row("cancelExecution", del("/execution/{execution}/"))
-    .returns((result, { execution }) => [result, execution]),
+    .returns(is("execution")),
   row("waitForExecution", checked("/execution/{execution}/"))
     .args((id, o) => [id, { ...WAIT, ...o }])
-    .returns((result, { execution }) => [result, execution], { waits: true }),
+    .returns(is("execution"), { waits: true }),
   entry(
     "followExecution",
     checked("/execution/{execution}/"),
@@ -582,7 +578,7 @@ export const OPERATIONS: readonly Operation[] = [
     .returns(({ message }) => [message, "Password has been reset"], TOKEN),
   entry("request", get("/cluster/{cluster}/"))
     .calls((client, id, o) => client.request("GET", `cluster/${id}`, o))
-    .returns((result, { cluster }) => [result, cluster]),
+    .returns(is("cluster")),
 ];
 
 /** Calls a method of the stand-in server or reads a property. */
