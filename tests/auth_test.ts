@@ -551,11 +551,11 @@ Deno.test("login() and createCluster() do not depend on a login of another call 
     hangs = true;
     const abandoned = client.getUserSelf().catch(() => {});
     await wall.reached;
-    // All join it and share another login, which a later call uses, too.
+    // All join it and share another login, which later calls use, too.
     await Promise.all([
       client.createCluster("ceph", { timeout }),
       client.login({ timeout }),
-      client.getRoleSelf({ timeout }),
+      client.getRoleSelf({ timeout: timeout * 1.5 }), // it waits for longer
     ]);
     await client.getUserSelf({ timeout });
     assertEquals(server.logins, isRenewal ? 3 : 2);
