@@ -5,32 +5,14 @@
  */
 
 import type {
-  Cluster,
-  Execution,
   PermissionGroup,
-  PlaybookConfiguration,
   RequestOptions,
-  Role,
-  Server,
   User,
   V1Client,
 } from "@decapod/decapodlib";
 
 /** The models on the server, and the secrets of its users. */
-export interface World {
-  readonly user: User;
-  readonly role: Role;
-  readonly cluster: Cluster;
-  readonly server: Server;
-  readonly configuration: PlaybookConfiguration;
-  readonly execution: Execution;
-  readonly resetToken: string;
-  /** The second of all ids of clusters in their order, and the fourth. */
-  readonly secondId: string;
-  readonly fourthId: string;
-  /** The password of the client's user. */
-  readonly password: string;
-}
+export type World = Awaited<ReturnType<typeof makeWorld>>;
 
 /** A request as it is sent. */
 export interface Request {
@@ -589,7 +571,7 @@ export async function makeWorld(
   client: V1Client,
   password: string,
   backstage: Backstage,
-): Promise<World> {
+) {
   const role = await client.createRole("viewer", [
     { name: "api", permissions: ["view_user"] },
   ]);
@@ -618,6 +600,7 @@ export async function makeWorld(
     serverIds: [server.id],
   });
   const clusters = await client.getClusters({ all: true });
+  // Where pages of two clusters end.
   const [, secondId = "", , fourthId = ""] = clusters.items
     .map(({ id }) => id).sort();
   await client.requestPasswordReset("ann");
