@@ -14,6 +14,9 @@ interface Scenario extends ListOptions<UserFields> {
   maxChanges?: number;
 }
 
+const NEWEST_FIRST = { time_created: -1 } as const;
+const BY_NAME = { full_name: 1 } as const;
+const LOW = { model_id: { lt: "9", ne: "5" } };
 const BETWEEN = { model_id: { regexp: "^[2-d]" } };
 
 const SCENARIOS: Record<string, Scenario> = {
@@ -21,24 +24,13 @@ const SCENARIOS: Record<string, Scenario> = {
   "pages of one item": { users: 60, perPage: 1 },
   "default page size": {},
   "a filter model_id.gt": { perPage: 7, filter: { model_id: { gt: "4" } } },
-  "a filter model_id.lt": {
-    perPage: 7,
-    filter: { model_id: { lt: "9", ne: "5" } },
-  },
+  "a filter model_id.lt": { perPage: 7, filter: LOW },
   "a filter model_id.regexp": { seeds: 20, perPage: 7, filter: BETWEEN },
   "a filter is_latest": { perPage: 7, filter: { is_latest: true } },
   "sorted by a unique field": { perPage: 7, sortBy: { login: -1 } },
-  "sorted by a field with many equal values": {
-    perPage: 10,
-    sortBy: { time_created: -1 },
-  },
-  "a sorted listing of pages of one item": {
-    users: 40,
-    perPage: 1,
-    sortBy: { full_name: 1 },
-    maxChanges: 3,
-  },
-  "a busy server": { perPage: 10, sortBy: { full_name: 1 }, maxChanges: 40 },
+  "sorted by a field of equal values": { perPage: 10, sortBy: NEWEST_FIRST },
+  "one item, sorted": { users: 40, perPage: 1, maxChanges: 3, sortBy: BY_NAME },
+  "a busy server": { perPage: 10, maxChanges: 40, sortBy: BY_NAME },
 };
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
