@@ -125,6 +125,7 @@ const TOKEN = { argument: "resetToken" };
 
 /** What is sent to create models. */
 const USER = { login: "bob", email: "bob@example.com" };
+const BOB = "Bób, 1 €";
 const SERVER_ID = "44454C4C-4200-1051-8048-B7C04F4C4D31";
 const SERVER = { host: "10.0.0.99", username: "ansible" };
 const HINTS = [{ id: "mon_count", value: 1 }];
@@ -283,15 +284,13 @@ export const OPERATIONS: readonly Operation[] = [
   row(
     "createUser",
     post("/user/", ({ role: { id } }) => (
-      { ...USER, full_name: "Bób, 1 €", role_id: id }
+      { ...USER, full_name: BOB, role_id: id }
     )),
-  ).args((_, o, { role }) => [
-    { ...USER, fullName: "Bób, 1 €", roleId: role.id },
-    o,
-  ]).returns(({ data: { full_name, role_id }, version }, { role: { id } }) => [
-    [full_name, role_id, version],
-    ["Bób, 1 €", id, 1],
-  ]),
+  ).args((_, o, { role }) => [{ ...USER, fullName: BOB, roleId: role.id }, o])
+    .returns(({ data: { full_name, role_id }, version }, { role: { id } }) => [
+      [full_name, role_id, version],
+      [BOB, id, 1],
+    ]),
   row("updateUser", put("/user/{user}/", renamedUser))
     .args((_, o, world) => [renamedUser(world), o]).returns(isRenamed),
   row("editUser", ...edit("/user/{user}/", renamedUser))
