@@ -309,7 +309,11 @@ const MISUSES: Record<string, [Call, ...Row[]]> = {
     ['Unknown option "params"', { params: {} }],
     option("query", "a=b", new URLSearchParams({ a: "1" })),
     option("query", new Map([["a", 1]])),
-    option("body", "{}"),
+    option("body", "{}", new Map([["a", 1]]), new Set([1])),
+  ],
+  "request() rejects a body for GET": [
+    (client, body) => client.request("GET", "user/", { body }),
+    ["Invalid body: must not be set for GET", {}],
   ],
   "Client rejects an invalid URL": [
     (_, url) => Promise.try(makeClient, url),

@@ -1,8 +1,9 @@
-/** Sessions: logins, renewals and logouts. */
+/** Sessions: logins, renewals, and what logout() and disposal end. */
 
 import {
   assert,
   assertEquals,
+  assertLess,
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
@@ -12,6 +13,7 @@ import {
   DecapodError,
   DecapodTimeoutError,
   noAuth,
+  type RequestOptions,
   type Token,
   V1Auth,
   type V1Client,
@@ -22,12 +24,14 @@ import { fixedRandom, recordUnhandled, replace } from "./support/patch.ts";
 import {
   apiError,
   type Exchange,
+  INFO,
   json,
   makeClient,
   PASSWORD,
   StandInServer,
   TestServer,
 } from "./support/server.ts";
+import { typed } from "./support/stub.ts";
 import { untyped } from "./support/untyped.ts";
 
 const { AUTH_URL } = V1Auth;
@@ -220,16 +224,6 @@ Deno.test("logout() ends the session, if there is one; the next call logs in aga
   assertEquals(server.logins, 2);
 });
 
-Deno.test("logout() resolves if the token has expired", async () => {
-  await using server = new StandInServer();
-  const client = server.client();
-  await client.login();
-  server.standIn.revokeTokens();
-  await client.logout();
-  assertEquals(server.sent("DELETE", AUTH_URL).length, 1);
-  assertEquals(server.logins, 1);
-});
-
 Deno.test("logout() that fails or is aborted rejects and forgets the token", async () => {
   await using server = new StandInServer(
     {},
@@ -398,30 +392,6 @@ Deno.test("V1Auth cancels a login that no call waits for", async () => {
   assertEquals(logins[0]?.signal.aborted, true);
 });
 
-Deno.test("V1Auth stops waiting if the login itself aborts the signal", async () => {
-  const controller = new AbortController();
-  const auth = new V1Auth(() => {
-    controller.abort("by the login");
-    return new Promise(() => {});
-  });
-  const reason = await auth.token(controller.signal).catch((e) => e);
-  assertEquals(reason, "by the login");
-});
-
-Deno.test("V1Auth starts one other login for all that wait for half their time", async () => {
-  const { auth, logins, started } = controlledAuth();
-  const first = auth.token();
-  const waits = [10, 10, 30, 50, 70];
-  const joined = waits.map((wait) => auth.token(undefined, wait));
-  await started(2);
-  logins[1]?.resolve("second");
-  assertEquals(await Promise.all(joined), waits.map(() => "second"));
-  logins[0]?.resolve("first");
-  assertEquals(await first, "first");
-  assertEquals(await auth.token(), "second");
-  assertEquals(logins.length, 2);
-});
-
 Deno.test("V1Auth takes the joined login if it is faster, and rejects with its own error if both fail", async () => {
   for (const fails of [false, true]) {
     const { auth, logins, started } = controlledAuth();
@@ -458,12 +428,8 @@ Deno.test("V1Auth waits less for a login that has taken longer than the call may
     waits.push(wait);
     return new AbortController().signal;
   });
-  for (
-    const [age, wait] of [[0, 60], [60, 60], [90, 60], [120, 60], [1000, 60], [
-      0,
-      Infinity,
-    ]]
-  ) {
+  const aged = [0, 60, 90, 120, 1000].map((age) => [age, 60]);
+  for (const [age, wait] of [...aged, [0, Infinity]]) {
     const { auth, logins } = controlledAuth();
     time = 0;
     const first = auth.token();
@@ -484,4 +450,151 @@ Deno.test("V1Auth logs in itself if two logins in a row never settle", async () 
   await started(3);
   logins[2]?.resolve("third");
   assertEquals(await within(third), "third");
+});
+
+Deno.test("logout() ends an iteration between two items of a page or of a chunk", async () => {
+  await using server = new StandInServer(
+    {},
+    ({ path }) =>
+      path.endsWith("/log/") ? typed("text/plain", "one\ntwo\n") : undefined,
+  );
+  for (const path of ["server", "execution/id/log"]) {
+    const client = server.client();
+    const iterator: AsyncIterator<unknown> = path === "server"
+      ? client.getServers()[Symbol.asyncIterator]()
+      : client.streamExecutionLog("id");
+    assertEquals((await iterator.next()).done, false);
+    await client.logout();
+    const { logins } = server;
+    await assertRejects(
+      () => iterator.next(),
+      DecapodError,
+      `GET ${server.url}/v1/${path}/: canceled by logout() or disposal (is`,
+    );
+    assertEquals((await iterator.next()).done, true);
+    assertEquals(server.logins, logins);
+  }
+});
+
+Deno.test("logout() lets a request on the wire finish, once; its error tells whether the outcome is unknown", async () => {
+  const read = (client: V1Client) => client.getRoleSelf();
+  const create = (client: V1Client) =>
+    client.createCluster("c", { retries: 5 });
+  for (
+    const [call, status, outcomeUnknown] of [
+      [read, 200, undefined],
+      [read, 401, false],
+      [read, 503, false],
+      [create, 503, true],
+    ] as const
+  ) {
+    const wall = gate();
+    await using server = new StandInServer({}, async ({ path }) => {
+      if (path === "/v1/auth/") return undefined;
+      await wall.pass();
+      return status === 200
+        ? Response.json(INFO)
+        : apiError(status, "Failure", "Sorry");
+    });
+    const client = server.client();
+    await client.login();
+    const outcome: Promise<unknown> = call(client).catch((error) => error);
+    await wall.reached;
+    await client.logout();
+    wall.open();
+    const result = await outcome;
+    if (result instanceof DecapodError) {
+      assertEquals(result.outcomeUnknown, outcomeUnknown);
+    } else assertEquals(result, INFO);
+    assertEquals(server.exchanges.length, 3); // login, call and logout
+  }
+});
+
+Deno.test("logout() allows calls that start after it", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.getUserSelf();
+  const logout = client.logout();
+  const call = client.getUserSelf();
+  await logout;
+  assertEquals((await call).data.login, "root");
+  assertEquals(server.logins, 2);
+});
+
+Deno.test("login() and createCluster() do not depend on a login of another call that never settles", async () => {
+  const timeout = 1000;
+  for (const isRenewal of [false, true]) {
+    const wall = gate();
+    let hangs = false;
+    await using server = new StandInServer({}, async ({ path }) => {
+      if (path !== "/v1/auth/" || !hangs) return undefined;
+      hangs = false; // only this one hangs
+      await wall.pass();
+      return undefined;
+    });
+    using _ = wall;
+    const client = server.client();
+    if (isRenewal) await client.login();
+    server.standIn.revokeTokens();
+    hangs = true;
+    const abandoned = client.getUserSelf().catch(() => {});
+    await wall.reached;
+    // All join it and share another login, which later calls use, too.
+    await Promise.all([
+      client.createCluster("ceph", { timeout }),
+      client.login({ timeout }),
+      client.getRoleSelf({ timeout: timeout * 1.5 }), // it waits for longer
+    ]);
+    await client.getUserSelf({ timeout });
+    assertEquals(server.logins, isRenewal ? 3 : 2);
+    wall.open();
+    await abandoned;
+  }
+});
+
+Deno.test("logout() several times at once deletes the token once, and resolves even if it has expired", async () => {
+  for (const hasExpired of [false, true]) {
+    await using server = new StandInServer();
+    const client = server.client();
+    await client.getUserSelf();
+    if (hasExpired) server.standIn.revokeTokens();
+    const { logout, [Symbol.asyncDispose]: dispose } = client;
+    const ends = [logout, dispose, logout].map((end) => end.call(client));
+    await Promise.all(ends);
+    assertEquals(server.sent("DELETE", "/v1/auth/").length, 1);
+    assertEquals(server.logins, 1);
+  }
+});
+
+Deno.test("asyncDispose waits 5 s at most for a login that never ends", async () => {
+  const timeouts: number[] = [];
+  const client = makeClient("http://decapod", {
+    fetch: () => new Promise(() => {}),
+  });
+  const call = client.getUserSelf().catch(() => {});
+  const { logout } = client;
+  client.logout = (options?: RequestOptions) => {
+    timeouts.push(options?.timeout ?? Infinity);
+    return logout.call(client, { timeout: 10 });
+  };
+  await within(client[Symbol.asyncDispose]());
+  await within(call);
+  assertEquals(timeouts.length, 1);
+  assertLess(timeouts[0] ?? NaN, 5001);
+});
+
+Deno.test("logout() succeeds where an iteration cannot be aborted", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const iterator = client.getUsers()[Symbol.asyncIterator]();
+  await iterator.next();
+  {
+    // As on workerd, for a controller that another request created.
+    using _ = replace(AbortController.prototype, "abort", () => {
+      throw new Error("Cannot perform I/O on behalf of a different request");
+    });
+    await client.logout();
+  }
+  assertEquals(server.exchanges.at(-1)?.method, "DELETE");
+  await iterator.return();
 });

@@ -1,4 +1,4 @@
-/** One call on a bad network: its result, its duration, and what it leaves open. */
+/** One call on a bad network or with a signal: its result, and what it leaves. */
 
 import {
   assert,
@@ -20,8 +20,10 @@ import {
   V1Client,
   VERSION,
 } from "../mod.ts";
+import { OPERATIONS } from "./operations.ts";
 import { within } from "./support/gate.ts";
 import {
+  CountedSignal,
   fixedRandom,
   recordUnhandled,
   replace,
@@ -44,6 +46,7 @@ import {
   typed,
 } from "./support/stub.ts";
 import { untyped } from "./support/untyped.ts";
+import { openWorld } from "./support/world.ts";
 
 const INFO_TEXT = JSON.stringify(INFO);
 const OK = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
@@ -53,9 +56,7 @@ const sends = (body: string, headers?: Record<string, string>) =>
   responds(http("200 OK", body, headers));
 
 const LOCATIONS = [
-  "https://decapod.example/v1/info/",
   "ftp://decapod.example/",
-  "http://127.0.0.1:1/",
   "/elsewhere/",
   "javascript:alert(1)",
 ];
@@ -70,15 +71,12 @@ const FAULTS: [ErrorClass, Record<string, Talks>][] = [
   [DecapodTimeoutError, {
     "no response within 250 ms": {
       "accepts and never responds": stalls(),
-      "sends headers and then stalls": stalls(head(100), '{"time":'),
       "sends the head of an error and then stalls": stalls(head(100, "502 No")),
     },
   }],
   [DecapodConnectionError, {
     "connection lost": {
       "resets before it responds": (peer) => peer.firstByte(),
-      "closes before it responds": responds(),
-      "closes in the middle of the body": responds(head(100), '{"time":'),
       "sends invalid chunks": responds(
         `${OK}transfer-encoding: chunked\r\n\r\nxyz\r\n{}\r\n`,
       ),
@@ -216,31 +214,6 @@ Deno.test("createCluster() asks fetch for a new connection on other runtimes", a
   ]);
 });
 
-Deno.test("timeout covers the login and all attempts together, and leaves the outcome of a change unknown", async () => {
-  using _ = fixedRandom(0);
-  type Call = (client: V1Client) => Promise<unknown>;
-  const calls: [failures: number, outcomeUnknown: boolean, Call][] = [
-    [0, false, (client) => client.createCluster("ceph")], // it logs in first
-    [0, true, (client) => client.requestPasswordReset("ann")],
-    [2, false, (client) => client.getInfo({ retries: 9 })],
-  ];
-  for (const [failures, outcomeUnknown, call] of calls) {
-    await using server = new RawServer(async (peer, number) => {
-      await peer.request();
-      if (number <= failures) await peer.send(http("503 Busy", ""));
-      else await peer.abandoned();
-    });
-    const error = await assertRejects(
-      () => within(call(server.client({ timeout: 250 }))),
-      DecapodTimeoutError,
-      "no response within 250 ms",
-    );
-    assertEquals(error.outcomeUnknown, outcomeUnknown);
-    await server.settled();
-    assertEquals(server.connections, failures + 1);
-  }
-});
-
 Deno.test("timeout may be a fraction or many days, for which AbortSignal.timeout() does not serve", async () => {
   const timeout = AbortSignal.timeout.bind(AbortSignal);
   using _ = replace(AbortSignal, "timeout", (time) => {
@@ -322,19 +295,13 @@ Deno.test("onAttempt is called for every attempt", async () => {
   ]);
 });
 
-const failure = new Error("of the hook");
 const fail = () => {
-  throw failure;
+  throw new Error("of the hook");
 };
 
 /** Hooks that fail, each in another way. */
 const FAILING_HOOKS: Record<string, () => unknown> = {
   throws: fail,
-  rejects: () => Promise.reject(failure),
-  "rejects later": () => delay(1).then(fail),
-  "returns a thenable that rejects": () => ({
-    then: (_: unknown, reject: (error: unknown) => void) => reject(failure),
-  }),
   "returns a thenable that throws": () => ({ then: fail }),
   "never settles": () => new Promise(() => {}),
 };
@@ -392,4 +359,141 @@ Deno.test("getInfo() sends a User-Agent with VERSION, which headers can replace"
   );
   const { deno } = Deno.version;
   assertEquals(agents, [`decapodlib/${VERSION} Deno/${deno}`, "own/1"]);
+});
+
+Deno.test("signal ends a call that waits for the response or reads it, and its connection", async () => {
+  for (const sent of ["", `${head(100)}{"time":`, head(100, "500 No")]) {
+    const reached = Promise.withResolvers<void>();
+    await using server = new RawServer(async (peer) => {
+      await peer.request();
+      await peer.send(sent);
+      reached.resolve();
+      await peer.abandoned();
+    });
+    const counted = new CountedSignal();
+    const { controller, signal } = counted;
+    const pending = server.client().getInfo({ signal });
+    await reached.promise;
+    await delay(20); // it reads
+    const reason = { why: "no longer wanted" };
+    controller.abort(reason);
+    const outcome = await within(pending.catch((error) => error), 500);
+    assertStrictEquals(outcome, reason);
+    await server.settled();
+    assertEquals([counted.listeners, counted.added], [0, 1]);
+  }
+});
+
+Deno.test("signal that is already aborted sends nothing and gets no listener", async () => {
+  const world = await openWorld();
+  const client = stubClient(() => {
+    throw new Error("A request was sent");
+  });
+  const counted = new CountedSignal();
+  const { controller, signal } = counted;
+  const reason = new Error("too late");
+  controller.abort(reason);
+  for (const { name, run } of OPERATIONS) {
+    const call = run(client, world, { signal });
+    assertStrictEquals(await call.catch((error) => error), reason, name);
+  }
+  assertEquals([counted.listeners, counted.added], [0, 0]);
+});
+
+Deno.test("signal ends a call whose custom fetch ignores it, and the late body is canceled", async () => {
+  const counted = new CountedSignal();
+  const { signal } = counted;
+  const answered = Promise.withResolvers<Response>();
+  const client = stubClient(() => answered.promise);
+  const pending = client.getInfo({ signal }).catch((error) => error);
+  await delay(0); // fetch was called
+  counted.controller.abort("enough");
+  assertEquals(await within(pending), "enough");
+  assertEquals(counted.listeners, 0);
+  let isCanceled = false;
+  const body = new ReadableStream({ cancel: () => void (isCanceled = true) });
+  answered.resolve(new Response(body));
+  await delay(0);
+  assertEquals(isCanceled, true);
+});
+
+Deno.test("signal's reason wins if an abort listener of the caller logs out", async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const attempted = Promise.withResolvers<void>();
+  const client = stubClient(() => new Response("", { status: 503 }), {
+    onAttempt: () => attempted.resolve(),
+  });
+  signal.addEventListener("abort", () => client.logout());
+  const call = client.getInfo({ signal }).catch((reason) => reason);
+  await attempted.promise;
+  await delay(0); // the backoff began
+  controller.abort("enough");
+  assertEquals(await call, "enough");
+});
+
+Deno.test("logout() does not abort the signals of calls that have ended", async () => {
+  const signals: (AbortSignal | null | undefined)[] = [];
+  const client = stubClient((_, { signal }) => {
+    signals.push(signal);
+    return Response.json(INFO);
+  });
+  for (const timeout of [60_000, 100, 2 ** 31 - 1]) {
+    await client.getInfo({ timeout });
+  }
+  await client.editRole("id", (data) => data).catch(() => {}); // several requests
+  await client.logout();
+  assertEquals(signals.map((one) => one?.aborted), Array(4).fill(false));
+});
+
+Deno.test("timeout leaves no listener on its alarm, which would keep the program running", async () => {
+  const deadlines: CountedSignal[] = [];
+  using _ = replace(AbortSignal, "timeout", () => {
+    const counted = new CountedSignal();
+    deadlines.push(counted);
+    return counted.signal;
+  });
+  const timeout = 54_321; // no other test has it
+  for (const { run } of OPERATIONS) {
+    const world = await openWorld();
+    const { fetch } = world.standIn;
+    const client = makeClient("http://decapod", { fetch, timeout });
+    await run(client, world);
+    await Promise.allSettled([client.getUserSelf(), client.logout()]);
+    const id = crypto.randomUUID();
+    await assertRejects(() => client.getUser(id), DecapodAPIError);
+  }
+  assert(deadlines.length > 0);
+  for (const { added, listeners } of deadlines) {
+    assertEquals(listeners, 0);
+    assert(added > 0);
+  }
+});
+
+Deno.test("timeout shares an alarm only with calls that start within 1 % of it", async () => {
+  let time = 0;
+  let alarms = 0;
+  const timeout = 20_100; // no other test has it
+  const client = stubClient(() => Response.json(INFO), { timeout });
+  using _clock = replace(performance, "now", () => time);
+  using _alarms = replace(AbortSignal, "timeout", () => {
+    alarms++;
+    return new AbortController().signal;
+  });
+  for (const [start = 0, expected] of [[0, 1], [201, 1], [202, 2], [403, 2]]) {
+    time = start;
+    await client.getInfo();
+    assertEquals(alarms, expected, `at ${start} ms`);
+  }
+});
+
+Deno.test("timeout of an edit stays its error if the abort of its request logs out", async () => {
+  const client: V1Client = stubClient((_, { signal }) => {
+    signal?.addEventListener("abort", () => client.logout());
+    return new Promise(() => {});
+  });
+  await assertRejects(
+    () => client.editRole("id", (data) => data, { timeout: 20 }),
+    DecapodTimeoutError,
+  );
 });
