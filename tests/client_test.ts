@@ -276,17 +276,28 @@ Deno.test("request() rejects with the error of the body's own toJSON()", async (
 const PAIRS: [string, string][] = [["X-One", "1"], ["x-two", " 2\t"]];
 const OBJECT = Object.fromEntries(PAIRS);
 
+/** Headers of another library. */
+class ForeignHeaders {
+  *[Symbol.iterator]() {
+    yield* PAIRS;
+  }
+}
+
 class Fields {
   "X-One" = "1";
   "x-two" = "2";
 }
 
-/** What the headers option accepts, besides what each runtime is tested with. */
+/** What the headers option accepts. A generator can be read only once. */
 const KINDS: Record<string, unknown> = {
   "a plain object": OBJECT,
   "an object without prototype": Object.assign(Object.create(null), OBJECT),
   "an object of a class with fields": new Fields(),
+  "a Headers": new Headers(PAIRS),
+  "the Headers of another library": new ForeignHeaders(),
+  "a Map": new Map(PAIRS),
   "an array of pairs": PAIRS,
+  "a generator": PAIRS.values(),
   "an URLSearchParams": new URLSearchParams({ "X-One": "1", "x-two": "2" }),
 };
 

@@ -21,7 +21,7 @@ import {
   VERSION,
 } from "../mod.ts";
 import { OPERATIONS } from "./operations.ts";
-import { within } from "./support/gate.ts";
+import { gate, within } from "./support/gate.ts";
 import {
   CountedSignal,
   fixedRandom,
@@ -295,13 +295,19 @@ Deno.test("onAttempt is called for every attempt", async () => {
   ]);
 });
 
+const failure = new Error("of the hook");
 const fail = () => {
-  throw new Error("of the hook");
+  throw failure;
 };
 
 /** Hooks that fail, each in another way. */
 const FAILING_HOOKS: Record<string, () => unknown> = {
   throws: fail,
+  rejects: () => Promise.reject(failure),
+  "rejects later": () => delay(1).then(fail),
+  "returns a thenable that rejects": () => ({
+    then: (_: unknown, reject: (error: unknown) => void) => reject(failure),
+  }),
   "returns a thenable that throws": () => ({ then: fail }),
   "never settles": () => new Promise(() => {}),
 };
@@ -398,6 +404,19 @@ Deno.test("signal that is already aborted sends nothing and gets no listener", a
     assertStrictEquals(await call.catch((error) => error), reason, name);
   }
   assertEquals([counted.listeners, counted.added], [0, 0]);
+});
+
+Deno.test("signal that many calls share has one listener at most", async () => {
+  const wall = gate();
+  const client = stubClient(() => wall.pass().then(() => Response.json(INFO)));
+  const counted = new CountedSignal();
+  const { signal } = counted;
+  const calls = Array.from({ length: 12 }, () => client.getInfo({ signal }));
+  await wall.reached;
+  const { listeners } = counted;
+  wall.open();
+  await Promise.all(calls);
+  assertEquals([listeners, counted.listeners], [1, 0]);
 });
 
 Deno.test("signal ends a call whose custom fetch ignores it, and the late body is canceled", async () => {
