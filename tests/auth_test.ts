@@ -452,6 +452,38 @@ Deno.test("V1Auth logs in itself if two logins in a row never settle", async () 
   assertEquals(await within(third), "third");
 });
 
+const CANCELED = "canceled by logout() or disposal (is an await missing?)";
+
+Deno.test("logout() and asyncDispose end the delays before retries and polls, and only the logout follows", async () => {
+  for (const end of ["logout", Symbol.asyncDispose] as const) {
+    await using server = new StandInServer(
+      {},
+      ({ path }) =>
+        path === "/v1/role/self/"
+          ? apiError(503, "Busy", "Later", { "retry-after": "20" })
+          : undefined,
+    );
+    const answered = gate();
+    let attempts = 0;
+    const client = server.client({
+      onAttempt: () => ++attempts === 3 && answered.pass(),
+    });
+    await client.login();
+    const { id } = server.standIn.seedExecution();
+    const failed = Promise.all(
+      [client.getRoleSelf(), client.waitForExecution(String(id))]
+        .map((call) => assertRejects(() => call, DecapodError, CANCELED)),
+    );
+    await Promise.race([answered.reached, failed]);
+    await nextTurn(); // the delays began
+    const ended = client[end]();
+    await within(failed);
+    await ended;
+    const later = server.exchanges.slice(3);
+    assertEquals(later.map(({ method }) => method), ["DELETE"]);
+  }
+});
+
 Deno.test("logout() ends an iteration between two items of a page or of a chunk", async () => {
   await using server = new StandInServer(
     {},

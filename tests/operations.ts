@@ -20,7 +20,7 @@ export interface Request {
   /** Without `/v1`; `{user}` is the id of the world's user. */
   readonly path: string;
   readonly query: Record<string, string>;
-  readonly body?: (world: World) => unknown;
+  readonly body?: ((world: World) => unknown) | undefined;
   /** Whether it is sent with a token. */
   readonly token: boolean;
   /** Whether the client logs in for it, and again after a 401. */
