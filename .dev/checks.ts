@@ -86,7 +86,7 @@ export function stages(coverage: string): Check[][] {
   ];
   const last = [{
     name: "coverage",
-    args: ["coverage", "--lcov", coverage],
+    args: ["coverage", "--lcov", "--exclude=/node_modules/", coverage],
     judge: (output: Output) => checkCoverage(output, modules),
   }];
   return [quick, long, last];
