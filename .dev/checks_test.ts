@@ -13,7 +13,7 @@ import { TARGETS } from "../tests/runtimes/targets.ts";
 
 const output = (code: number, stdout: string) => ({ code, stdout, stderr: "" });
 
-Deno.test("stages() are steps of the workflow", async () => {
+Deno.test("stages() has the checks of the workflow test.yml", async () => {
   const workflow = await Deno.readTextFile(`${ROOT}.github/workflows/test.yml`);
   const [checks = "", runtimes = ""] = workflow.split("\n  runtimes:\n");
   const found = (text: string, pattern: RegExp) =>
@@ -52,7 +52,7 @@ Deno.test("testSummary() and runtimesSummary() count the last summary of a run",
   assertEquals(details, "▸ 9 cells\n▸ 8 runs");
 });
 
-Deno.test("checkImports() applies the import rules and finds circles", () => {
+Deno.test("checkImports() reports forbidden imports and import cycles", () => {
   const url = (path: string) =>
     path.endsWith(".ts") ? pathToFileURL(ROOT + path).href : path;
   const check = (graph: Record<string, string[]>) => {

@@ -387,7 +387,7 @@ function fromEnv(
   return Client.fromEnv(options);
 }
 
-Deno.test("fromEnv() accepts false values of DECAPOD_NO_VERIFY, and ignores TLS variables if tls is passed", async () => {
+Deno.test("fromEnv() ignores a false DECAPOD_NO_VERIFY, and variables whose options are passed", async () => {
   const { cert, key } = await issue("client");
   const fetch = () => Promise.resolve(Response.json(INFO));
   const cases: [Variables, options?: Partial<ClientOptions>][] = [
@@ -405,7 +405,7 @@ Deno.test("fromEnv() accepts false values of DECAPOD_NO_VERIFY, and ignores TLS 
   }
 });
 
-Deno.test("fromEnv() creates a subclass, and turns verification off where the runtime can", () => {
+Deno.test("fromEnv() returns an instance of its subclass, and accepts DECAPOD_NO_VERIFY=1 on Bun", () => {
   class Own extends Client {}
   const variables = Object.entries({ ...ENV, NO_VERIFY: "1" });
   const env = Object.fromEntries(

@@ -197,7 +197,7 @@ Deno.test("login() logs in again, or joins a login under way", async () => {
   assertEquals(server.logins, 2);
 });
 
-Deno.test("login() rejects a token that does not fit into a header", async () => {
+Deno.test("login() rejects a token that is empty, no string or no header value", async () => {
   for (const id of ["", "a b", "a\r\nb: c", "ü", 5, null]) {
     await using server = new TestServer(() => json({ id }));
     await assertRejects(() => server.client().login(), DecapodError, "POST");
@@ -392,7 +392,7 @@ Deno.test("V1Auth cancels a login that no call waits for", async () => {
   assertEquals(logins[0]?.signal.aborted, true);
 });
 
-Deno.test("V1Auth takes the joined login if it is faster, and rejects with its own error if both fail", async () => {
+Deno.test("V1Auth.token() starts another login after maxWait, takes the faster one, and rejects with its own error if both fail", async () => {
   for (const fails of [false, true]) {
     const { auth, logins, started } = controlledAuth();
     const both = Promise.all(
@@ -420,7 +420,7 @@ Deno.test("V1Auth logs in again for a call that retries while others still wait 
   assertEquals((await again).id, "second");
 });
 
-Deno.test("V1Auth waits less for a login that has taken longer than the call may, without a limit for Infinity", async () => {
+Deno.test("V1Auth.token() waits less for a login that has already taken long, and without a limit for Infinity", async () => {
   let time = 0;
   const waits: number[] = [];
   using _clock = replace(performance, "now", () => time);
@@ -441,7 +441,7 @@ Deno.test("V1Auth waits less for a login that has taken longer than the call may
   assertEquals(waits, [60, 60, 30, 0, 0]);
 });
 
-Deno.test("V1Auth logs in itself if two logins in a row never settle", async () => {
+Deno.test("V1Auth.token() starts a third login if two never settle", async () => {
   const { auth, logins, started } = controlledAuth();
   auth.token();
   auth.token(undefined, 10); // its own login never settles, either
@@ -582,6 +582,15 @@ Deno.test("login() and createCluster() do not depend on a login of another call 
     wall.open();
     await abandoned;
   }
+});
+
+Deno.test("getUserSelf() logs in again after an hour without a request", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  await client.getUserSelf();
+  server.clock.advance(3_600_000);
+  assertEquals((await client.getUserSelf()).data.login, "root");
+  assertEquals(server.logins, 2);
 });
 
 Deno.test("logout() several times at once deletes the token once, and resolves even if it has expired", async () => {

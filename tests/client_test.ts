@@ -237,7 +237,7 @@ for (const [name, [member, call]] of Object.entries(CALLS)) {
   });
 }
 
-Deno.test("editCluster() writes a number only if it is the one that was read", async () => {
+Deno.test("editCluster() rejects a model with a number that JavaScript cannot hold, and writes nothing", async () => {
   for (const max of ["9223372036854775807", "-9007199254740993", "1e400"]) {
     const { client, bodies } = record(`{"max":${max}}`);
     await assertRejects(

@@ -176,7 +176,7 @@ Deno.test("DecapodResponseError describes an empty response and a redirect as br
   }
 });
 
-Deno.test("DecapodAPIError asks to check the URL if the response is HTML of a status of other servers", async () => {
+Deno.test("DecapodAPIError asks to check the URL if an HTML response has status 400, 404, 405 or 410", async () => {
   const statuses = [400, 403, 404, 405, 407, 410, 413, 429, 500, 502, 503];
   const doubted: number[] = [];
   for (const status of statuses) {

@@ -414,7 +414,7 @@ const REPLAYED: [states: string, yielded: string][] = [
   [`${MANY.join(" ")} completed`, `${MANY.slice(-16)},completed`],
 ];
 
-Deno.test("followExecution() yields each state between two polls once, of very many the last", async () => {
+Deno.test("followExecution() yields each state between two polls once, of very many only the last", async () => {
   for (const [states, yielded] of REPLAYED) {
     const changes = { 2: states, 3: "canceled" };
     const execution = new ScriptedExecution("created", changes);

@@ -36,7 +36,7 @@ const SCENARIOS: Record<string, Scenario> = {
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
   const { users = 400, seeds, maxChanges = 6, ...options } = scenario;
   const { filter, sortBy } = options;
-  Deno.test(`Listing yields each item once under churn: ${name}`, async () => {
+  Deno.test(`Listing yields each item once while others are created, edited and deleted: ${name}`, async () => {
     for (let seed = 1; seed <= (seeds ?? (sortBy ? 20 : 12)); seed++) {
       const changes = await RandomChanges.start(seed, users);
       const { alive, created, edited } = changes;
@@ -135,7 +135,7 @@ Deno.test("getExecutionSteps() yields each step once if steps are written out of
   assert(items.length > 100 && items.every(({ id }) => ids.has(id)));
 });
 
-Deno.test("Listing finds its place again after most items are deleted", async () => {
+Deno.test("Listing yields each item once if most of those before its position are deleted", async () => {
   const standIn = new StandIn({ servers: 0 });
   standIn.seedUsers(999); // besides root
   const quiet = clientOf(standIn);

@@ -290,6 +290,28 @@ Deno.test("Listing leaves no timer between two items", async () => {
   await users.return();
 });
 
+Deno.test("timeout applies to each page of an iteration", async () => {
+  await using server = listingOf(4);
+  const timeout = 500;
+  const listing = server.client.getUsers({ perPage: 1, timeout });
+  let pages = 0;
+  for await (const _ of listing.pages()) {
+    if (++pages < 3) await delay(timeout * 0.6);
+  }
+  assertEquals(pages, 4);
+});
+
+Deno.test("filter by time_deleted lists deleted models", async () => {
+  await using server = new StandInServer();
+  const client = server.client();
+  const { id } = await client.createCluster("gone");
+  await client.deleteCluster(id);
+  const deleted = await client.getClusters({
+    filter: { time_deleted: { ne: 0 } },
+  }).toArray();
+  assertEquals(deleted.map((cluster) => cluster.id), [id]);
+});
+
 Deno.test("Listing stops at an abort between two items or after the last page", async () => {
   await using server = listingOf(3);
   const reason = new RangeError("enough");
@@ -415,13 +437,13 @@ for (const [flaw, deviation] of Object.entries(FLAWS)) {
   });
 }
 
-Deno.test("Listing yields a complete page whatever its order", async () => {
+Deno.test("Listing yields a page that has all items, even if the server ignores filter and sort_by", async () => {
   const client = deviatingClient({ unfiltered, unsorted: true });
   const users = await client.getUsers({ perPage: 60 }).toArray();
   assertEquals(idsOf(users), idsOf(PEOPLE));
 });
 
-Deno.test("Listing reads a page again that grew while it was counted", async () => {
+Deno.test("getExecutionSteps() misses no step that is written while the server counts", async () => {
   let rows = 3;
   const client = stubClient((url) => {
     const page = Number(new URL(url).searchParams.get("page") ?? 1);
@@ -477,7 +499,7 @@ Deno.test("Listing rejects what is not a page of models", async () => {
   }
 });
 
-Deno.test("Listing of a test's own pages stops at its signal between two items", async () => {
+Deno.test("Listing of a program's own pages stops between two items if its signal is aborted", async () => {
   const controller = new AbortController();
   const page = { items: [1, 2], page: 1, per_page: 2, total: 2 };
   const listing = new Listing(

@@ -50,7 +50,7 @@ const TEXTS: [string, string[]][] = [
   ["ä\r\n€uro\n😀 ok\u2028still\n→", ["ä", "€uro", "😀 ok\u2028still", "→"]],
 ];
 
-Deno.test("streamExecutionLog() yields the same lines for all chunks of a log", async () => {
+Deno.test("streamExecutionLog() yields the same lines however the log is divided into chunks", async () => {
   for (const [text, lines] of TEXTS) {
     const bytes = encoder.encode(text);
     const single = [...bytes].map((byte) => Uint8Array.of(byte));

@@ -99,7 +99,7 @@ Deno.test("V1Client does not repeat changes on connections that were closed whil
   assertEquals(creations.length, names.length);
 });
 
-Deno.test("V1Client sends at most three requests per call to an unavailable server", async () => {
+Deno.test("V1Client by default sends at most three requests per call to an unavailable server", async () => {
   const { failed, requests, text } = await storm(1000);
   note(`storm: ${text}`);
   assertEquals(failed, 1000);

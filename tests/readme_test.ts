@@ -46,7 +46,7 @@ const SCRIPTS: [heading: string, printed: RegExp, statement?: string][] = [
   ],
 ];
 
-Deno.test("README.md: every script does what it says", async () => {
+Deno.test("README.md: every script that imports jsr: prints what is expected", async () => {
   const standIn = new StandIn({ servers: 50, pace: 5 });
   standIn.seedUsers(1);
   await using server = serve(standIn);
@@ -155,7 +155,7 @@ Deno.test("CONTRIBUTING.md: names the modules, and fits on one page", async () =
   assert(page.split("\n").length < 100);
 });
 
-Deno.test("deno.json: the released version is the tested one", async () => {
+Deno.test("deno.json: CHANGELOG.md has the version, and publish.yml uses the Deno of .ci/run", async () => {
   const { version }: { version: string } = JSON.parse(await read("deno.json"));
   const changes = await read("CHANGELOG.md");
   assert(changes.includes(`## [${version}] - 20`), version);

@@ -373,7 +373,7 @@ Deno.test("redacted() replaces a secret in each encoding", () => {
   }
 });
 
-Deno.test("redacted() replaces the longer of two secrets, and nothing else", () => {
+Deno.test("redacted() replaces the longest secret, and no text shorter than 4 characters", () => {
   assertEquals(redacted("abcdef", ["abcd", "abcdef"]), "[redacted]");
   assertEquals(redacted("abccd", ["a.c*d"]), "abccd");
   assertEquals(redacted("as it is", []), "as it is");

@@ -172,7 +172,7 @@ Deno.test("Listing filters by 50 ids behind Decapod's nginx, and says of more th
   }
 });
 
-Deno.test("Listing verifies a pattern again that it saw on an empty server", async () => {
+Deno.test("Listing verifies a regexp again if the server had no models the first time", async () => {
   await using server = new StandInServer({ servers: 0 });
   await using client = server.client();
   const filter = { name: { regexp: "(" } };

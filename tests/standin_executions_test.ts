@@ -8,7 +8,7 @@ function stepsOf(session: Session, execution: string) {
   return session.list(`/execution/${execution}/steps`, query);
 }
 
-Deno.test("stand-in runs an execution on the clock, step by step", async () => {
+Deno.test("stand-in advances an execution with the clock, and has its log at the end", async () => {
   const session = await Session.start();
   const { execution } = await session.deploy();
   const start = session.clock.now() / 1000;

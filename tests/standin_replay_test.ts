@@ -210,7 +210,7 @@ interface Scenario {
 
 for (const scenario of await read<Scenario>("lifecycles")) {
   const { name, nginx = false, symbols, steps } = scenario;
-  Deno.test(`stand-in lives as a Decapod does: ${name}`, async () => {
+  Deno.test(`stand-in replays a recorded Decapod: ${name}`, async () => {
     const options = { manual: true, insertDuration: 3, behindNginx: nginx };
     const replay = new Replay(options, symbols);
     for (const step of steps) await replay.play(step);

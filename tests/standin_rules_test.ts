@@ -78,7 +78,7 @@ Deno.test("toJson() sorts keys at every depth", () => {
   assertEquals(toJson(value), '{"a":{"10":1,"2":2},"b":[{"c":"☃","d":null}]}');
 });
 
-Deno.test("a schema yields a message for each mistake, in order", () => {
+Deno.test("BODIES and modelSchema() return a message for each mistake, in order", () => {
   const user = {
     email: "nobody",
     full_name: "",

@@ -32,7 +32,7 @@ Deno.test("createCluster() understands an error of another realm, as in Jest", a
   assertEquals(`${cause}`, "TypeError: fetch failed");
 });
 
-Deno.test("createCluster() reports a network failure if Error.prototype is frozen", async () => {
+Deno.test("createCluster() reports a network failure if Error.prototype.name is read-only", async () => {
   const own = Object.getOwnPropertyDescriptors(Error.prototype);
   const name = { ...own.name, writable: false };
   Object.defineProperty(Error.prototype, "name", name);

@@ -328,11 +328,11 @@ Deno.test("V1Client returns or rejects with a DecapodError if any internal opera
 Deno.test("V1Client reports no unknown outcome if no connection was made", () =>
   torture("failed connection", 100));
 
-Deno.test("V1Client rejects with the caller's reason at an abort anywhere", () =>
+Deno.test("V1Client returns or rejects with the caller's reason if it is aborted at any await", () =>
   torture("abort", 5000 / EVERY));
 
-Deno.test("V1Client rejects with a DecapodTimeoutError at a deadline anywhere", () =>
+Deno.test("V1Client returns or rejects with a DecapodTimeoutError if its deadline passes at any await", () =>
   torture("deadline", 5000 / EVERY));
 
-Deno.test("V1Client sends only the logout after a logout anywhere", () =>
+Deno.test("V1Client sends nothing but the logout after a logout at any await", () =>
   torture("logout", 5000 / EVERY));

@@ -169,7 +169,7 @@ for (const [name, talk] of Object.entries(SUCCESSES)) {
   });
 }
 
-Deno.test("createCluster() and deleteCluster() use new connections, and bodies that any server can read", async () => {
+Deno.test("createCluster() and deleteCluster() use new connections, and no Transfer-Encoding", async () => {
   const seen: [connection: number, request: string][] = [];
   await using server = new RawServer(async (peer, number) => {
     for (;;) {
@@ -214,7 +214,7 @@ Deno.test("createCluster() asks fetch for a new connection on other runtimes", a
   ]);
 });
 
-Deno.test("timeout may be a fraction or many days, for which AbortSignal.timeout() does not serve", async () => {
+Deno.test("timeout accepts fractions and many days, for which AbortSignal.timeout() does not serve", async () => {
   const timeout = AbortSignal.timeout.bind(AbortSignal);
   using _ = replace(AbortSignal, "timeout", (time) => {
     if (!Number.isInteger(time)) throw new RangeError("Node would reject it");
@@ -327,7 +327,7 @@ for (const [name, hook] of Object.entries(FAILING_HOOKS)) {
   });
 }
 
-Deno.test("getExecutionLog() and getInfo() never return bytes that Deno does not decode", async () => {
+Deno.test("getExecutionLog(), streamExecutionLog() and getInfo() reject a Content-Encoding that Deno does not decode", async () => {
   const encodings = new Map([
     [deflateSync(INFO_TEXT), ["deflate", "DEFLATE", "zstd"]],
     [gzipSync(INFO_TEXT), ["x-gzip", "X-GZIP", "aws-chunked"]],
@@ -506,7 +506,19 @@ Deno.test("timeout shares an alarm only with calls that start within 1 % of it",
   }
 });
 
-Deno.test("timeout of an edit stays its error if the abort of its request logs out", async () => {
+Deno.test("timeout is 60 s by default", async () => {
+  const alarms: number[] = [];
+  using _clock = replace(performance, "now", () => 1e9); // no shared alarm
+  using _alarms = replace(AbortSignal, "timeout", (ms) => {
+    alarms.push(ms);
+    return new AbortController().signal;
+  });
+  await stubClient(() => Response.json(INFO)).getInfo();
+  const [alarm = 0] = alarms;
+  assert(alarm >= 60_000 && alarm <= 60_600, `${alarm} ms, shared within 1 %`);
+});
+
+Deno.test("editRole() rejects with a DecapodTimeoutError even if an abort listener of its request calls logout()", async () => {
   const client: V1Client = stubClient((_, { signal }) => {
     signal?.addEventListener("abort", () => client.logout());
     return new Promise(() => {});
