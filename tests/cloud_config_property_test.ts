@@ -3,10 +3,7 @@
  * names their option. They are the same in every run: a failure names its case.
  */
 import { assert, assertEquals } from "@std/assert";
-import {
-  type CloudConfigOptions,
-  generateCloudConfig,
-} from "../cloud_config.ts";
+import { type CloudConfigOptions, generateCloudConfig } from "../mod.ts";
 import { Api, each, test } from "./cloud_config/discovery.ts";
 import {
   ADDRESS,
@@ -16,8 +13,8 @@ import {
   UUID,
 } from "./cloud_config/host.ts";
 import { findCloudInit, must, testWith } from "./cloud_config/tools.ts";
+import { Fuzzer } from "./faults/fuzzer.ts";
 import { issue } from "./runtimes/certificates.ts";
-import { seededRandom } from "./standin/ids.ts";
 
 const CASES = 2400;
 const RUNS = 40;
@@ -42,59 +39,42 @@ const ONE_LINE = PIECES.filter((piece) =>
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];
 const LABEL = [...LETTERS, ..."0123456789"];
 
-const random = seededRandom(20_160_421);
-
-/** An integer from `min` to `max`. */
-function integer(min: number, max: number): number {
-  return min + Math.floor(random() * (max - min + 1));
-}
-
-function pick<T>(items: readonly T[]): T {
-  const item = items[integer(0, items.length - 1)];
-  if (item === undefined) throw new Error("Cannot pick from an empty list");
-  return item;
-}
+const random = new Fuzzer(20_160_421);
 
 /** A text of `min` to `max` of the given pieces. */
 function textOf(pieces: readonly string[], min: number, max: number): string {
-  const length = integer(min, max);
-  return Array.from({ length }, () => pick(pieces)).join("");
+  const length = min + random.below(max - min + 1);
+  return Array.from({ length }, () => random.pick(pieces)).join("");
 }
 
-/** Options, and what is known about them. */
-interface Case {
-  options: CloudConfigOptions;
-  /** The options whose values are valid. */
-  valid: Set<string>;
-  /** Where the POST must go, for a valid URL. */
-  endpoint: string;
-  /** The certificates in the settings, for a valid CA certificate. */
-  certificates: string | null;
-}
-
-function randomCase(): Case {
+/**
+ * Options, the names of those with valid values, and what valid ones mean:
+ * where the POST must go, and the certificates in the settings.
+ */
+function randomCase() {
   const valid = new Set(["timeout", "packages", "metadata"]);
   /** Mostly a valid value: few cases would be accepted otherwise. */
   const mostly = (option: string, value: string): string => {
-    if (random() < 0.12) return textOf(PIECES, 0, 12);
+    if (random.oneIn(8)) return textOf(PIECES, 0, 12);
     valid.add(option);
     return value;
   };
   const { url, endpoint } = randomUrl();
   const { text, certificates } = randomPem();
   const token = [1, 2, 3].map(() => textOf(PRINTABLE, 1, 20)).join(" ");
-  const comment = textOf(ONE_LINE, 0, 12) + pick(["", "\n", "\r\n", "  \n\n"]);
-  const username = random() < 0.1
-    ? pick(["yes", "no", "on", "off", "null", "true", "y", "_"])
-    : pick([...LETTERS, "_"]) + textOf([...LABEL, ..."_-"], 0, 31);
+  const comment = textOf(ONE_LINE, 0, 12) +
+    random.pick(["", "\n", "\r\n", "  \n\n"]);
+  const username = random.oneIn(10)
+    ? random.pick(["yes", "no", "on", "off", "null", "true", "y", "_"])
+    : random.pick([...LETTERS, "_"]) + textOf([...LABEL, ..."_-"], 0, 31);
   const options: CloudConfigOptions = {
     url: mostly("url", url),
     serverDiscoveryToken: mostly("serverDiscoveryToken", token),
-    publicKey: mostly("publicKey", `${pick(KEYS)} ${comment}`),
+    publicKey: mostly("publicKey", `${random.pick(KEYS)} ${comment}`),
     username: mostly("username", username),
-    timeout: pick([1, 0.25, 20, 3600]),
-    metadata: pick([true, false]),
-    packages: pick([["python3", "2to3"], ["python"]]),
+    timeout: random.pick([1, 0.25, 20, 3600]),
+    metadata: random.pick([true, false]),
+    packages: random.pick([["python3", "2to3"], ["python"]]),
   };
   if (!url.startsWith("https:") || options.url !== url) {
     return { options, valid, endpoint, certificates: null };
@@ -105,24 +85,24 @@ function randomCase(): Case {
 
 function randomUrl(): { url: string; endpoint: string } {
   const label = () => textOf(LABEL, 1, 10);
-  const host = pick([
+  const host = random.pick([
     ...[`h${label()}`, `h${label()}.${label()}.example`],
-    ...[`10.${integer(0, 255)}.0.${integer(1, 254)}`, "[fd00::1]"],
-  ]) + pick(["", `:${integer(1024, 65535)}`]);
-  const prefix = pick(["", `/${label()}`, `/${label()}/x%20y'$()`]);
-  const scheme = pick(["", "http://", "https://"]);
+    ...[`10.${random.below(256)}.0.${1 + random.below(254)}`, "[fd00::1]"],
+  ]) + random.pick(["", `:${1024 + random.below(64_512)}`]);
+  const prefix = random.pick(["", `/${label()}`, `/${label()}/x%20y'$()`]);
+  const scheme = random.pick(["", "http://", "https://"]);
   const ends = ["", "/", "/v1", "/v1/", "/v1/server", "/v1/server/"];
   return {
-    url: scheme + host + prefix + pick(ends),
+    url: scheme + host + prefix + random.pick(ends),
     endpoint: `${scheme || "http://"}${host}${prefix}/v1/server/`,
   };
 }
 
 function randomPem(): { text: string; certificates: string } {
-  const pems = PEMS.slice(integer(0, 2));
-  const remark = () => pick(["", textOf(PRINTABLE, 1, 30) + "\n"]);
+  const pems = PEMS.slice(random.below(3));
+  const remark = () => random.pick(["", textOf(PRINTABLE, 1, 30) + "\n"]);
   const text = pems.map((pem) => remark() + pem).join("") + remark();
-  const end = pick(["\n", "\r\n", "\n  "]);
+  const end = random.pick(["\n", "\r\n", "\n  "]);
   return { text: text.replaceAll("\n", end), certificates: pems.join("") };
 }
 

@@ -5,10 +5,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import {
-  type CloudConfigOptions,
-  generateCloudConfig,
-} from "../cloud_config.ts";
+import { type CloudConfigOptions, generateCloudConfig } from "../mod.ts";
 import {
   KEY,
   KEYS,
@@ -114,10 +111,8 @@ Deno.test("generateCloudConfig() with noDiscovery writes no files", () => {
 Deno.test("generateCloudConfig() installs the given packages", () => {
   const packages = ["python3", "vim=2:8.1", "libc6:i386", "0ad", "2to3"];
   assertEquals(generate({ packages }).packages, packages);
-  assertEquals(generate({ packages: ["vim", "git", "vim"] }).packages, [
-    "vim",
-    "git",
-  ]);
+  const twice = ["vim", "git", "vim"];
+  assertEquals(generate({ packages: twice }).packages, ["vim", "git"]);
   assert(!("packages" in generate({ packages: [] })));
 });
 

@@ -1,9 +1,7 @@
 /** What cloud-init, Python and OpenSSH say of the user-data. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import {
-  type CloudConfigOptions,
-  generateCloudConfig,
-} from "../cloud_config.ts";
+import { tempFolder } from "../.dev/files.ts";
+import { type CloudConfigOptions, generateCloudConfig } from "../mod.ts";
 import { OPTIONS, parseUserData } from "./cloud_config/host.ts";
 import {
   findCloudInit,
@@ -31,11 +29,11 @@ const pythons = await findPythons();
 /** What `cloud-init schema` says of each text, after its exit code. */
 async function validate(tool: Tool, texts: string[]): Promise<string[]> {
   return await Promise.all(texts.map(async (text) => {
-    const path = await Deno.makeTempFile({ prefix: "decapod-" });
+    using folder = tempFolder();
+    const path = `${folder.path}/user-data`;
     await Deno.writeTextFile(path, text);
     const args = ["-m", "cloudinit.cmd.main", "schema", "--config-file", path];
     const result = await run(tool, args);
-    await Deno.remove(path);
     return `${result.code} ${result.text}`;
   }));
 }
@@ -102,11 +100,11 @@ testWith(
   keygen,
   "generateCloudConfig() accepts the keys of ssh-keygen",
   async (tool) => {
-    const folder = await Deno.makeTempDir({ prefix: "decapod-keys-" });
+    using folder = tempFolder();
     const ecdsa = ["256", "384", "521"].map((bits) => ["ecdsa", "-b", bits]);
     const kinds = [["ed25519"], ["rsa", "-b", "2048"], ...ecdsa];
     for (const kind of kinds) {
-      const path = `${folder}/${kind.join("")}`;
+      const path = `${folder.path}/${kind.join("")}`;
       await must(tool, ["-t", ...kind, "-q", "-N", "", "-f", path]);
       const sign = ["-I", "id", "-n", "ansible", "-z", "7"];
       await must(tool, ["-q", "-s", path, ...sign, `${path}.pub`]);
@@ -117,7 +115,6 @@ testWith(
         assertEquals(keys, [publicKey.trim()]);
       }
     }
-    await Deno.remove(folder, { recursive: true });
   },
   keygen !== undefined,
 );

@@ -11,6 +11,7 @@ import {
   type V1Client,
 } from "../mod.ts";
 import { Fuzzer } from "./faults/fuzzer.ts";
+import type { Fetch } from "./faults/injector.ts";
 import { OPERATIONS } from "./operations.ts";
 import { fixedRandom } from "./support/patch.ts";
 import { makeClient } from "./support/server.ts";
@@ -19,26 +20,16 @@ import { openWorld } from "./support/world.ts";
 /** The seed of all random values. */
 const SEED = Number(Deno.env.get("FUZZ_SEED") ?? 0);
 
-type Fetch = (url: string, init: RequestInit) => Promise<Response>;
-
 /** A client that does not retry. */
 function client(fetch: Fetch): V1Client {
   return makeClient("http://decapod", { retries: 0, timeout: 2000, fetch });
 }
 
 /** The error of a call with this response. */
-async function errorOf(
-  body: BodyInit,
-  status: number,
-  headers: Record<string, string>,
-): Promise<DecapodAPIError> {
-  const respond = () =>
-    Promise.resolve(new Response(body, { status, headers }));
-  const options = { timeout: 1000 };
-  return await assertRejects(
-    () => client(respond).getInfo(options),
-    DecapodAPIError,
-  );
+async function errorOf(body: BodyInit, init: ResponseInit) {
+  const failing = client(() => Promise.resolve(new Response(body, init)));
+  const call = () => failing.getInfo({ timeout: 1000 });
+  return await assertRejects(call, DecapodAPIError);
 }
 
 /** Responds to logins as Decapod, to all else with the function. */
@@ -144,16 +135,17 @@ Deno.test("V1Client returns or rejects with a one-line DecapodError for random s
 
 Deno.test("DecapodAPIError.retryAfter is between 0 and 30 s whatever the header", async () => {
   const fuzzer = new Fuzzer(SEED + 4);
-  const values = Array.from({ length: 300 }, () => fuzzer.header());
-  for (const value of values) {
-    const error = await errorOf("", 503, { "retry-after": value });
+  for (let round = 0; round < 300; round++) {
+    const value = fuzzer.header();
+    const headers = { "retry-after": value };
+    const error = await errorOf("", { status: 503, headers });
     const { code, retryAfter: wait = 0 } = error;
     assertEquals(code, 503);
     assert(wait >= 0 && wait <= 30_000, `"${value}" is ${wait} ms`);
   }
 });
 
-Deno.test("Listing ends whatever the pages claim", async () => {
+Deno.test("Listing ends whatever items, totals and page numbers the server sends", async () => {
   using _ = fixedRandom(0);
   const fuzzer = new Fuzzer(SEED + 5);
   const listings: [string, (client: V1Client) => AsyncIterable<unknown>][] = [
@@ -201,28 +193,27 @@ Deno.test("Listing ends whatever the pages claim", async () => {
   }
 });
 
-Deno.test("DecapodAPIError contains the start of an endless body", async () => {
+Deno.test("DecapodAPIError reads about 64 KiB of an endless body and cancels it", async () => {
   for (const type of ["text/html", "application/json"]) {
     let given = 0;
     let canceled = false;
     const chunk = new TextEncoder().encode('{"message": "'.padEnd(1000, "x"));
-    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-      pull(controller) {
-        given += chunk.length;
-        controller.enqueue(chunk);
-      },
-      cancel() {
+    const body = ReadableStream.from((async function* () {
+      try {
+        for (;; given += chunk.length) yield chunk;
+      } finally {
         canceled = true;
-      },
-    });
-    const error = await errorOf(body, 500, { "content-type": type });
+      }
+    })());
+    const headers = { "content-type": type };
+    const error = await errorOf(body, { status: 500, headers });
     assertEquals([error.code, canceled], [500, true]);
     assert(given <= 64 * 1024 + 3 * chunk.length, `${given} bytes were read`);
     assert(JSON.stringify(error).length < 200_000);
   }
 });
 
-Deno.test("DecapodAPIError is created in time whatever the body repeats", async () => {
+Deno.test("DecapodAPIError is created within its time limit from 64 KiB of hostile text", async () => {
   const length = 64 * 1024;
   const hostile = [
     ...["\\", "<", "<a", "<!--", "\\u", "%", "\r\n ", "\u2028", "secret"],
@@ -235,7 +226,7 @@ Deno.test("DecapodAPIError is created in time whatever the body repeats", async 
     };
     for (const [type, body] of Object.entries(bodies)) {
       const start = performance.now();
-      await errorOf(body, 500, { "content-type": type });
+      await errorOf(body, { status: 500, headers: { "content-type": type } });
       const elapsed = performance.now() - start;
       assert(elapsed < 1250, `${part}: the deadline holds, ${elapsed} ms`);
     }

@@ -6,7 +6,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { fileURLToPath } from "node:url";
+import { deno } from "../.dev/process.ts";
 import { findProxy, userAgent } from "../internal/runtime.ts";
 import { DecapodConnectionError, VERSION } from "../mod.ts";
 import { describeNetworkError } from "../internal/network_errors.ts";
@@ -32,6 +32,13 @@ function wrapped(cause: Error | string): Error {
   });
 }
 
+/** As Deno reports that a request failed at this stage. */
+function denoError(url: string, stage: string, reason: string): Error {
+  const what =
+    `error sending request for url (${url}): client error (${stage})`;
+  return wrapped(`${what}: ${reason}`);
+}
+
 /** How the errors in network_errors.txt are built. */
 const SHAPES: Record<string, (message: string, code?: string) => Error> = {
   thrown: (message, code) => code ? coded(code, message) : TypeError(message),
@@ -43,11 +50,7 @@ const SHAPES: Record<string, (message: string, code?: string) => Error> = {
         coded(text.split(" ")[1] ?? "", text)
       ),
     )),
-  // As Deno reports that it could not connect.
-  connect: (reason) =>
-    wrapped(
-      `error sending request for url (https://localhost:7001/): client error (Connect): ${reason}`,
-    ),
+  connect: (reason) => denoError("https://localhost:7001/", "Connect", reason),
   denied: (message) => new Deno.errors.NotCapable(message),
   error: (message) => Error(message),
 };
@@ -84,14 +87,14 @@ for (const isSent of [false, true]) {
   });
 }
 
+/** The global `process` of Node. */
+const NODE = { versions: { node: "26.0.0" } };
+
 /** What to do about a certificate that is not trusted, by runtime. */
 const TRUST_HINTS: [Record<string, object | undefined>, hint: string][] = [
   [{ Bun: {} }, "tls.ca"],
   [{ navigator: { userAgent: "Cloudflare-Workers" } }, "a public CA"],
-  [
-    { navigator: {}, process: { versions: { node: "26.0.0" } } },
-    "NODE_EXTRA_CA_CERTS",
-  ],
+  [{ navigator: {}, process: NODE }, "NODE_EXTRA_CA_CERTS"],
   [{ navigator: {}, process: undefined }, "add its CA to the trusted ones"],
 ];
 
@@ -116,25 +119,22 @@ Deno.test("describeNetworkError() names client certificates if an HTTPS connecti
 });
 
 Deno.test("describeNetworkError() is not misled by names of hosts", () => {
-  const { text } = describe(
-    wrapped(
-      "error sending request for url (https://tunnel.econnrefused.expired.example/enotfound): client error (Connect): invalid peer certificate: UnknownIssuer",
-    ),
-    false,
-  );
+  const url = "https://tunnel.econnrefused.expired.example/enotfound";
+  const reason = "invalid peer certificate: UnknownIssuer";
+  const { text } = describe(denoError(url, "Connect", reason), false);
   assert(text.startsWith("the server's certificate is not trusted"), text);
 });
 
 Deno.test("describeNetworkError() quotes the first cause of an error that it does not know", () => {
-  const text = (error: unknown) => describe(error, false).text;
-  assertEquals(
-    text(wrapped("The flux\ncapacitor is empty")),
-    "the network failed: The flux capacitor is empty",
-  );
-  assertEquals(text("odd"), "the network failed: odd");
   const endless = new Error("on and on");
   endless.cause = endless;
-  assertEquals(text(endless), "the network failed: on and on");
+  const rows = [
+    [wrapped("The flux\ncapacitor is empty"), "The flux capacitor is empty"],
+    ...[["odd", "odd"], [endless, "on and on"]],
+  ];
+  for (const [error, text] of rows) {
+    assertEquals(describe(error, false).text, `the network failed: ${text}`);
+  }
 });
 
 Deno.test("createCluster() is not sent if the connection is refused", async () => {
@@ -151,7 +151,8 @@ Deno.test("createCluster() is not sent if the connection is refused", async () =
 const HTTP_PROXY = "http://p:3128";
 
 /** Variables of the environment, and the proxies for HTTP and HTTPS. */
-const PROXIES: [Record<string, string>, http?: string, https?: string][] = [
+type ProxyRow = [Record<string, string>, http?: string, https?: string];
+const PROXIES: ProxyRow[] = [
   [{}],
   [{ HTTP_PROXY }, HTTP_PROXY],
   [{ HTTPS_PROXY: HTTP_PROXY }, undefined, HTTP_PROXY],
@@ -161,13 +162,11 @@ const PROXIES: [Record<string, string>, http?: string, https?: string][] = [
   ...[
     ...["a.example", ".example", "*.example", "b, a.example", "*"],
     ...["a.example:80", "A.Example"],
-  ].map((NO_PROXY): [Record<string, string>] => [{ HTTP_PROXY, NO_PROXY }]),
-  ...["b.example", "ample", ""].map(
-    (NO_PROXY): [Record<string, string>, string] => [
-      { HTTP_PROXY, NO_PROXY },
-      HTTP_PROXY,
-    ],
-  ),
+  ].map((NO_PROXY): ProxyRow => [{ HTTP_PROXY, NO_PROXY }]),
+  ...["b.example", "ample", ""].map((NO_PROXY): ProxyRow => [
+    { HTTP_PROXY, NO_PROXY },
+    HTTP_PROXY,
+  ]),
 ];
 
 Deno.test("findProxy() returns the proxy of the environment without credentials", () => {
@@ -189,11 +188,10 @@ Deno.test("findProxy() honours exceptions that are IPv6 addresses", () => {
 });
 
 Deno.test("findProxy() knows which runtimes honour the environment", () => {
-  const versions = { node: "26.0.0" };
   const env = { HTTP_PROXY };
   const runtimes: [names: Record<string, unknown>, isUsed: boolean][] = [
-    [{ process: { versions, env } }, false],
-    [{ process: { versions, env: { ...env, NODE_USE_ENV_PROXY: "1" } } }, true],
+    [{ process: { ...NODE, env } }, false],
+    [{ process: { ...NODE, env: { ...env, NODE_USE_ENV_PROXY: "1" } } }, true],
     [{ process: { env } }, false],
     [{ process: undefined }, false],
     [{ Bun: {}, process: undefined }, false],
@@ -217,14 +215,11 @@ await client.getInfo().catch((error) => console.log(error.message));
 
 Deno.test("getInfo() names a proxy that is down, without its credentials", async () => {
   const { host } = new URL(CLOSED);
-  const config = fileURLToPath(new URL("../deno.json", import.meta.url));
   const script = `data:text/typescript,${encodeURIComponent(PROGRAM)}`;
   const run = async (...permissions: string[]) => {
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--config", config, ...permissions, script],
-      env: { HTTP_PROXY: `http://ann:s3cret@${host}`, NO_COLOR: "1" },
-    }).output();
-    return new TextDecoder().decode(stdout);
+    const args = ["run", "--no-prompt", "--config", "deno.json"];
+    const env = { HTTP_PROXY: `http://ann:s3cret@${host}` };
+    return (await deno([...args, ...permissions, script], { env })).stdout;
   };
   const named = await run("--allow-net", "--allow-env");
   assertStringIncludes(named, `through the proxy http://${host}`);
@@ -237,13 +232,10 @@ Deno.test("getInfo() names a proxy that is down, without its credentials", async
 /** Globals of runtimes, and the User-Agent there. */
 const AGENTS: [Record<string, unknown>, agent: string][] = [
   [{ Bun: { version: "1.4.0" } }, "Bun/1.4.0"],
-  [{ process: { versions: { node: "26.0.0" } } }, "Node/26.0.0"],
+  [{ process: NODE }, "Node/26.0.0"],
   [{ navigator: { userAgent: "Cloudflare-Workers" } }, "workerd"],
   [{ process: undefined }, "other"],
-  [
-    { Deno: { env: {} }, process: { versions: { node: "26.0.0" } } },
-    "Node/26.0.0",
-  ],
+  [{ Deno: { env: {} }, process: NODE }, "Node/26.0.0"],
 ];
 
 Deno.test("userAgent() names the version and the runtime", () => {
@@ -256,21 +248,17 @@ Deno.test("userAgent() names the version and the runtime", () => {
 });
 
 Deno.test("describeNetworkError() reports that nothing was sent if Deno failed to connect for an unknown reason", () => {
-  for (const [stage, sent] of [["Connect", false], ["SendRequest", true]]) {
-    const error = wrapped(
-      `error sending request for url (http://host/): client error (${stage}): odd`,
-    );
+  for (const stage of ["Connect", "SendRequest"]) {
+    const error = denoError("http://host/", stage, "odd");
     const { mayHaveReachedServer, isUnknown } = describe(error, false);
-    assertEquals([mayHaveReachedServer, isUnknown], [sent, true]);
+    assertEquals(mayHaveReachedServer, stage !== "Connect");
+    assert(isUnknown);
   }
 });
 
 Deno.test("describeNetworkError() does not read the message of a custom fetch's own error", () => {
-  const errors = [
-    new Error("The lottery said: connection refused"),
-    new TypeError("session expired"),
-  ];
-  for (const error of errors) {
+  const [refused, expired] = ["it said: connection refused", "session expired"];
+  for (const error of [new Error(refused), new TypeError(expired)]) {
     assertEquals(describe(error, true), {
       text: `the custom fetch failed: ${error.message}`,
       mayHaveReachedServer: true,

@@ -29,13 +29,13 @@ const MAX_GROWTH = { heap: 8, connections: 32 };
 type Verdict = "yes" | "no" | "unknown";
 
 /** What a worker knows about a cluster that it created. */
-interface Expected {
-  made: Verdict;
-  deleted: Verdict;
+class Expected {
+  id = "";
+  made: Verdict = "unknown";
+  deleted: Verdict = "no";
   /** Confirmed edits, and edits with an unknown outcome. */
-  edits: number;
-  doubts: number;
-  id?: string;
+  edits = 0;
+  doubts = 0;
 }
 
 type Outcome<T> = { value: T } | { error: unknown };
@@ -96,9 +96,8 @@ class Soak {
   ): Promise<{ cluster?: Expected; verdict?: Verdict }> {
     if (mine.length === 0) return {};
     const cluster = this.random.pick(mine);
-    const { id, deleted } = cluster;
-    if (id === undefined || deleted !== "no") return {};
-    const outcome = await this.#call((options) => work(id, options));
+    if (cluster.deleted !== "no") return {};
+    const outcome = await this.#call((options) => work(cluster.id, options));
     return { cluster, verdict: verdictOf(outcome) };
   }
 
@@ -108,12 +107,7 @@ class Soak {
   > = {
     create: async (client, mine) => {
       const name = `soak${this.expected.size}`;
-      const cluster: Expected = {
-        made: "unknown",
-        deleted: "no",
-        edits: 0,
-        doubts: 0,
-      };
+      const cluster = new Expected();
       this.expected.set(name, cluster);
       const outcome = await this.#call((options) =>
         client.createCluster(name, options)
@@ -121,7 +115,7 @@ class Soak {
       cluster.made = verdictOf(outcome);
       if (!("value" in outcome)) return;
       cluster.id = outcome.value.id;
-      mine.push(cluster);
+      if (cluster.id) mine.push(cluster); // a fault may have removed the id
     },
     edit: async (client, mine) => {
       const { cluster, verdict } = await this.#change(
@@ -140,11 +134,9 @@ class Soak {
       if (cluster && verdict) cluster.deleted = verdict;
     },
     get: (client, mine) => {
-      const { id } = this.random.pick([{ id: undefined }, ...mine]);
+      const { id } = this.random.pick([{ id: "" }, ...mine]);
       return this.#call<unknown>((options) =>
-        id === undefined
-          ? client.getInfo(options)
-          : client.getCluster(id, options)
+        id ? client.getCluster(id, options) : client.getInfo(options)
       );
     },
     list: (client) =>
@@ -161,12 +153,10 @@ class Soak {
         }
       }),
     wait: (client) =>
-      this.#call((options) =>
-        client.waitForExecution(this.server.execution, {
-          timeout: 500,
-          ...options,
-        })
-      ),
+      this.#call((options) => {
+        const all = { timeout: 500, ...options };
+        return client.waitForExecution(this.server.execution, all);
+      }),
     logout: (client) =>
       // Rare: it ends the calls of all workers that share the client.
       this.#call<unknown>((options) =>
@@ -182,7 +172,7 @@ class Soak {
     const { url, running } = this.server;
     let isDisposed = false;
     const calls: Promise<unknown>[] = [];
-    const interval = { min: 10, max: 10 };
+    const interval = 10;
     {
       await using client = makeClient(url, {
         timeout: 600,
@@ -191,19 +181,13 @@ class Soak {
           return fetch(url, init);
         },
       });
-      calls.push(
-        this.#call((options) =>
-          client.waitForExecution(running, { ...options, interval })
-        ),
-        this.#call((options) =>
-          Array.fromAsync(
-            client.followExecution(running, { ...options, interval }),
-          )
-        ),
-        this.#call((options) =>
-          client.getClusters({ perPage: 5, ...options }).toArray()
-        ),
-      );
+      const works: ((options: RequestOptions) => Promise<unknown>)[] = [
+        (o) => client.waitForExecution(running, { ...o, interval }),
+        (o) =>
+          Array.fromAsync(client.followExecution(running, { ...o, interval })),
+        (o) => client.getClusters({ perPage: 5, ...o }).toArray(),
+      ];
+      calls.push(...works.map((work) => this.#call(work)));
       await delay(this.random.below(100));
     }
     isDisposed = true;
@@ -246,27 +230,29 @@ function verdictOf(outcome: Outcome<unknown>): Verdict {
 }
 
 /** The heap in MiB, after a collection if --expose-gc is set. */
-function heap(): number {
+function heapSize(): number {
   const gc: unknown = Reflect.get(globalThis, "gc");
   if (typeof gc === "function") gc();
   return Deno.memoryUsage().heapUsed / 2 ** 20;
 }
 
-/** The medians of the second and of the last quarter of the samples. */
-function trend(samples: number[]): [from: number, to: number] {
+/** Compares the medians of the second and of the last quarter of the samples. */
+function trend(samples: number[]) {
   const quarter = Math.max(1, Math.floor(samples.length / 4));
   const median = (some: number[]) =>
     some.toSorted((a, b) => a - b).at(some.length >> 1) ?? 0;
-  return [
-    median(samples.slice(quarter, 2 * quarter)),
-    median(samples.slice(-quarter)),
-  ];
+  const from = median(samples.slice(quarter, 2 * quarter));
+  const to = median(samples.slice(-quarter));
+  const text = `${from.toFixed(1)}, later ${to.toFixed(1)}`;
+  return { growth: to - from, text };
 }
 
 async function soak(seconds: number, seed: number): Promise<number> {
   const place = new URL(`faults/soak_server.ts?seed=${seed}`, import.meta.url);
-  const server = new Worker(place, { type: "module" });
-  const started = await ask<Question, State>(server, "state");
+  const worker = new Worker(place, { type: "module" });
+  const askServer = (question: Question) =>
+    ask<Question, State>(worker, question);
+  const started = await askServer("state");
   const { url } = started;
   const over = AbortSignal.timeout(seconds * 1000);
   const soaking = new Soak(new Fuzzer(seed), started, over);
@@ -275,8 +261,8 @@ async function soak(seconds: number, seed: number): Promise<number> {
   const sample = async () => {
     while (!over.aborted) {
       await delay(Math.min(1000, seconds * 25));
-      connections.push((await ask<Question, State>(server, "state")).open);
-      heaps.push(heap());
+      connections.push((await askServer("state")).open);
+      heaps.push(heapSize());
     }
   };
   const clients = Array.from({ length: CLIENTS }, async () => {
@@ -286,31 +272,23 @@ async function soak(seconds: number, seed: number): Promise<number> {
   });
   await Promise.all([sample(), ...clients]);
 
-  const { requests, struck, busy } = await ask<Question, State>(
-    server,
-    "stopFaults",
-  );
+  const { requests, struck, busy } = await askServer("stopFaults");
   const all = await makeClient(url).getClusters({ perPage: 1000 }).toArray();
   const found = all.map(({ version, data }) => ({ name: data.name, version }))
     .filter(({ name }) => name.startsWith("soak"));
   const { missing, extra, wrong } = soaking.account(found);
   const { violations, disposals, outcomes, expected } = soaking;
 
-  const count = (verdict: Verdict) =>
-    [...expected.values()].filter(({ made }) => made === verdict).length;
+  const [yes = 0, no, lost] = ["yes", "no", "unknown"].map((verdict) =>
+    [...expected.values()].filter(({ made }) => made === verdict).length
+  );
   const few = (all: string[]) => all.slice(0, 5).join(", ");
-  const [heapFrom, heapTo] = trend(heaps);
-  const [openFrom, openTo] = trend(connections);
+  const heap = trend(heaps);
+  const open = trend(connections);
   const checks: [string, string, boolean][] = [
     ["calls", JSON.stringify(outcomes), expected.size > 0],
     ["requests", `${requests}, ${struck} of them with a fault`, struck > 0],
-    [
-      "creations",
-      `${count("yes")} confirmed, ${count("no")} rejected, ${
-        count("unknown")
-      } unknown`,
-      count("yes") > 0,
-    ],
+    ["creations", `${yes} confirmed, ${no} rejected, ${lost} unknown`, yes > 0],
     ["clusters", `${found.length} found`, true],
     ["missing", few(missing), missing.length === 0],
     ["unexpected", few(extra), extra.length === 0],
@@ -318,16 +296,8 @@ async function soak(seconds: number, seed: number): Promise<number> {
     ["violations", few(violations), violations.length === 0],
     ["disposals", String(disposals), disposals > 0],
     ["pending", String(busy), busy === 0],
-    [
-      "heap",
-      `${heapFrom.toFixed(1)} MiB, later ${heapTo.toFixed(1)} MiB`,
-      heapTo <= heapFrom + MAX_GROWTH.heap,
-    ],
-    [
-      "connections",
-      `${openFrom} open, later ${openTo}`,
-      openTo <= openFrom + MAX_GROWTH.connections,
-    ],
+    ["heap in MiB", heap.text, heap.growth <= MAX_GROWTH.heap],
+    ["connections", open.text, open.growth <= MAX_GROWTH.connections],
   ];
   const workers = CLIENTS * SHARING;
   console.log(`Soaked for ${seconds} s, ${workers} workers, seed ${seed}`);
@@ -338,12 +308,10 @@ async function soak(seconds: number, seed: number): Promise<number> {
 }
 
 if (import.meta.main) {
-  const { values: { seconds, seed } } = parseArgs({
-    args: Deno.args,
-    options: {
-      seconds: { type: "string", default: "120" },
-      seed: { type: "string", default: "1" },
-    },
-  });
+  const options = {
+    seconds: { type: "string", default: "120" },
+    seed: { type: "string", default: "1" },
+  } as const;
+  const { values: { seconds, seed } } = parseArgs({ args: Deno.args, options });
   Deno.exit(await soak(Number(seconds), Number(seed)));
 }

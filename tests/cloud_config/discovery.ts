@@ -3,15 +3,12 @@
  * has and servers on loopback.
  */
 import { assertEquals } from "@std/assert";
-import {
-  type CloudConfigOptions,
-  generateCloudConfig,
-} from "../../cloud_config.ts";
+import { type CloudConfigOptions, generateCloudConfig } from "../../mod.ts";
 import { TestServer } from "../support/server.ts";
 import { Host, type HostOptions, OPTIONS } from "./host.ts";
-import { findPythons, type Python, testWith } from "./tools.ts";
+import { findPythons, testWith } from "./tools.ts";
 
-export interface BootOptions
+interface BootOptions
   extends HostOptions, Partial<Omit<CloudConfigOptions, "url">> {
   /** Called with all output so far whenever there is more. */
   onOutput?: (output: string) => void;
@@ -19,17 +16,7 @@ export interface BootOptions
   prepare?: (host: Host) => void;
 }
 
-/**
- * Boots a host whose user-data names this API; fails unless the program exits
- * with this code, by default with 0.
- */
-export type Boot = (
-  url: string,
-  options?: BootOptions,
-  code?: number,
-) => Promise<{ output: string; host: Host }>;
-
-type TestBody = (boot: Boot) => Promise<void>;
+type TestBody = (boot: ReturnType<typeof booter>) => Promise<void>;
 
 export const isLinux = Deno.build.os === "linux";
 
@@ -47,43 +34,45 @@ export async function each<T>(
 
 const pythons = await findPythons();
 
-/** Registers a test of the program under this machine's Python 3. */
-export function test(name: string, body: TestBody, possible = true): void {
-  register(name, pythons[0], body, possible);
+/** Registers a test of the program, by default under this machine's Python 3. */
+export function test(
+  name: string,
+  body: TestBody,
+  possible = true,
+  python = pythons[0],
+): void {
+  testWith(python, `discovery program ${name}`, async ({ command }) => {
+    using hosts = new DisposableStack();
+    await body(booter(hosts, command));
+  }, possible && isLinux);
 }
 
 /** Registers a test of the program under each Python from 3.5 on. */
 export function testAll(name: string, body: TestBody): void {
   test(name, body);
   for (const python of pythons.slice(1)) {
-    register(`${name} (Python ${python.version})`, python, body);
+    test(`${name} (Python ${python.version})`, body, true, python);
   }
 }
 
-function register(
-  name: string,
-  python: Python | undefined,
-  body: TestBody,
-  possible = true,
-): void {
-  testWith(python, `discovery program ${name}`, async ({ command }) => {
-    using hosts = new DisposableStack();
-    await body(async (url, options = {}, expected = 0) => {
-      const { commands, settings, productUuid, ...more } = options;
-      const { onOutput, prepare, ...config } = more;
-      const userData = generateCloudConfig({ ...OPTIONS, ...config, url });
-      const host = hosts.use(
-        new Host(userData, command, { commands, settings, productUuid }),
-      );
-      prepare?.(host);
-      const { code, output } = await host.boot({}, onOutput);
-      assertEquals(code, expected, output);
-      return { output, host };
-    });
-  }, possible && isLinux);
+/**
+ * Boots hosts whose user-data names this API; fails unless the program exits
+ * with this code.
+ */
+function booter(hosts: DisposableStack, python: string) {
+  return async (url: string, options: BootOptions = {}, expected = 0) => {
+    const { commands, settings, productUuid, ...more } = options;
+    const { onOutput, prepare, ...config } = more;
+    const userData = generateCloudConfig({ ...OPTIONS, ...config, url });
+    const host = hosts.use(
+      new Host(userData, python, { commands, settings, productUuid }),
+    );
+    prepare?.(host);
+    const { code, output } = await host.boot({}, onOutput);
+    assertEquals(code, expected, output);
+    return { output, host };
+  };
 }
-
-type Place = ConstructorParameters<typeof TestServer>[1];
 
 /** Decapod's API or a cloud's metadata service. */
 export class Api extends TestServer {
@@ -91,10 +80,9 @@ export class Api extends TestServer {
   constructor(
     respond: (n: number) => Response | Promise<Response> = () =>
       Response.json({}),
-    place?: Place,
+    place?: ConstructorParameters<typeof TestServer>[1],
   ) {
-    let n = 0;
-    super(() => respond(n++), place);
+    super(() => respond(this.exchanges.length - 1), place);
   }
 
   /** The bodies of the POSTs. */

@@ -13,12 +13,7 @@ import type { CloudConfigOptions } from "../../cloud_config.ts";
 export interface CloudConfig {
   users: Record<string, unknown>[];
   packages?: string[];
-  write_files?: {
-    path: string;
-    owner: string;
-    permissions: string;
-    content: string;
-  }[];
+  write_files?: Record<"path" | "owner" | "permissions" | "content", string>[];
 }
 
 /** The content of `/etc/server_discovery.json`. */
@@ -78,6 +73,9 @@ export const COMMANDS = {
   getent: "127.0.0.1       STREAM localhost\n127.0.0.1       DGRAM  \n",
 };
 
+/** Settings without retries and with a URL at which nothing listens. */
+const QUIET = { metadata_url: "http://127.0.0.1:1/", retry_delays: [] };
+
 export interface HostOptions {
   /**
    * What commands print; undefined if one is missing. The others are those of a
@@ -100,15 +98,23 @@ export class Host implements Disposable {
   /** @param python The path of the host's Python; undefined if it has none. */
   constructor(userData: string, python?: string, options: HostOptions = {}) {
     Deno.mkdirSync(this.path("/var/log"), { recursive: true });
+    const settings = { ...QUIET, ...options.settings };
     for (const file of parseUserData(userData).write_files ?? []) {
       const content = file.path === SETTINGS
-        ? this.#settings(file.content, options.settings)
+        ? JSON.stringify({ ...JSON.parse(file.content), ...settings })
         : file.content.replaceAll(/(?<=")(?=\/(?:etc|sys|var)\/)/g, this.#root);
       this.write(file.path, content, parseInt(file.permissions, 8));
     }
     const commands = { ...COMMANDS, ...options.commands };
     for (const [name, text] of Object.entries(commands)) {
-      if (text !== undefined) this.#addCommand(name, text);
+      if (text === undefined) continue;
+      this.write(`/calls/${name}`, "");
+      const calls = this.path(`/calls/${name}`);
+      const script = [
+        ...["#!/bin/sh", `printf '%s\\n' "$*" >> '${calls}'`],
+        ...[`export -p > '${calls}.env'`, `/bin/cat << 'EOF'\n${text}\nEOF`],
+      ];
+      this.write(`/bin/${name}`, script.join("\n"), 0o755);
     }
     if (python) Deno.symlinkSync(python, this.path("/bin/python3"));
     if (options.productUuid) this.write(PRODUCT_UUID, options.productUuid);
@@ -126,27 +132,6 @@ export class Host implements Disposable {
 
   read(path: string): string {
     return Deno.readTextFileSync(this.path(path));
-  }
-
-  #settings(content: string, changes: Partial<Settings> = {}): string {
-    return JSON.stringify({
-      ...JSON.parse(content),
-      metadata_url: "http://127.0.0.1:1/", // nothing listens there
-      retry_delays: [],
-      ...changes,
-    });
-  }
-
-  /** Adds a stand-in for a command that records its arguments and environment. */
-  #addCommand(name: string, text: string): void {
-    this.write(`/calls/${name}`, "");
-    const calls = this.path(`/calls/${name}`);
-    const script = ["#!/bin/sh", `printf '%s\\n' "$*" >> '${calls}'`];
-    script.push(
-      `export -p > '${calls}.env'`,
-      `/bin/cat << 'EOF'\n${text}\nEOF`,
-    );
-    this.write(`/bin/${name}`, script.join("\n"), 0o755);
   }
 
   /** The arguments of each call of a command, in order. */

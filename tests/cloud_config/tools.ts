@@ -7,6 +7,7 @@
  * machine's next boot. Run this file before the tests to download them.
  */
 import { join } from "node:path";
+import { tempFolder } from "../../.dev/files.ts";
 import { cacheFolder, makeOnce } from "../../.dev/registry.ts";
 
 /** A program and how to start it. */
@@ -32,14 +33,13 @@ export async function run(
     stderr: "piped",
   }).spawn();
   const writing = new Blob([input]).stream().pipeTo(process.stdin);
-  const [{ code, stdout, stderr }] = await Promise.all([
-    process.output(),
+  const [stdout, stderr] = await Promise.all([
+    process.stdout.text(),
+    process.stderr.text(),
     writing.catch(() => {}), // the tool ended without reading it
   ]);
-  const [out, errors] = [stdout, stderr].map((bytes) =>
-    new TextDecoder().decode(bytes)
-  );
-  return { code, stdout: `${out}`, text: `${out}${errors}` };
+  const { code } = await process.status;
+  return { code, stdout, text: stdout + stderr };
 }
 
 /** Runs a tool that must succeed, and returns its output. */
@@ -76,19 +76,10 @@ export async function findCloudInit(): Promise<Tool | undefined> {
   return undefined;
 }
 
-/** A Python 3.5 or newer, by the path of the interpreter itself. */
-export interface Python {
-  command: string;
-  version: string;
-}
-
-/** One Python of each version on this machine, the system's first. */
-export async function findPythons(): Promise<Python[]> {
+/** One Python of each version ≥ 3.5 on this machine, the system's first. */
+export async function findPythons() {
   const home = Deno.env.get("HOME") ?? "/";
-  const pyenv = join(
-    Deno.env.get("PYENV_ROOT") ?? `${home}/.pyenv`,
-    "versions",
-  );
+  const pyenv = `${Deno.env.get("PYENV_ROOT") ?? `${home}/.pyenv`}/versions`;
   const commands = [
     "/usr/bin/python3", // starts faster than a version manager's
     "python3",
@@ -101,7 +92,7 @@ export async function findPythons(): Promise<Python[]> {
   const outputs = await Promise.all(
     commands.map((command) => attempt({ command }, script)),
   );
-  const pythons = new Map<string, Python>();
+  const pythons = new Map<string, { command: string; version: string }>();
   for (const output of outputs) {
     const [version, command] = output?.split(" ") ?? [];
     if (!version || !command || pythons.has(version)) continue;
@@ -145,34 +136,30 @@ export async function unpack(packages: string[]) {
 
 /** Runs apt-get in folders of its own; the machine's lists and locks stay. */
 async function download(packages: string[], root: string): Promise<void> {
-  const scratch = await Deno.makeTempDir({ prefix: "decapod-apt-" });
-  try {
-    for (const folder of ["lists", "archives"]) {
-      await Deno.mkdir(`${scratch}/${folder}/partial`, { recursive: true });
-    }
-    const options = {
-      "Dir::State": scratch,
-      "Dir::State::status": "/var/lib/dpkg/status",
-      "Dir::Cache": scratch,
-      "Debug::NoLocking": "true",
-      "APT::Sandbox::User": "",
-      "Acquire::http::Timeout": "20",
-      "Acquire::Retries": "1",
-    };
-    const args = Object.entries(options).flatMap((
-      [k, v],
-    ) => ["-o", `${k}=${v}`]);
-    const apt = { command: "apt-get", args };
-    await must(apt, ["update"]);
-    const quiet = ["--yes", "--no-install-recommends", "--download-only"];
-    await must(apt, ["install", ...quiet, ...packages]);
-    for (const name of list(`${scratch}/archives`)) {
-      if (!name.endsWith(".deb")) continue;
-      const archive = `${scratch}/archives/${name}`;
-      await must({ command: "dpkg" }, ["--extract", archive, root]);
-    }
-  } finally {
-    await Deno.remove(scratch, { recursive: true });
+  using folder = tempFolder();
+  const scratch = folder.path;
+  for (const name of ["lists", "archives"]) {
+    await Deno.mkdir(`${scratch}/${name}/partial`, { recursive: true });
+  }
+  const options = {
+    "Dir::State": scratch,
+    "Dir::State::status": "/var/lib/dpkg/status",
+    "Dir::Cache": scratch,
+    "Debug::NoLocking": "true",
+    "APT::Sandbox::User": "",
+    "Acquire::http::Timeout": "20",
+    "Acquire::Retries": "1",
+  };
+  const args = Object.entries(options)
+    .flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+  const apt = { command: "apt-get", args };
+  await must(apt, ["update"]);
+  const quiet = ["--yes", "--no-install-recommends", "--download-only"];
+  await must(apt, ["install", ...quiet, ...packages]);
+  for (const name of list(`${scratch}/archives`)) {
+    if (!name.endsWith(".deb")) continue;
+    const archive = `${scratch}/archives/${name}`;
+    await must({ command: "dpkg" }, ["--extract", archive, root]);
   }
 }
 
@@ -187,14 +174,10 @@ export function testWith<T>(
   body: (tool: T) => Promise<void> | void,
   possible = true,
 ): void {
-  Deno.test({
-    name,
-    ignore: !possible ||
-      (tool === undefined && Deno.env.get("CI") !== "true"),
-    fn: () => {
-      if (tool !== undefined) return body(tool);
-      throw new Error("Cannot run this check: its tool is missing");
-    },
+  const isMissing = tool === undefined && Deno.env.get("CI") !== "true";
+  Deno.test(name, { ignore: !possible || isMissing }, () => {
+    if (tool !== undefined) return body(tool);
+    throw new Error("Cannot run this check: its tool is missing");
   });
 }
 

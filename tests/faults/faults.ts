@@ -1,4 +1,4 @@
-/** Every fault: what it does on the wire, and which event it is. */
+/** All faults: what each does on the wire, and which event it is. */
 
 import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
@@ -13,12 +13,8 @@ export interface KnownFault extends Fault {
   /** The event; by kind of response where that differs. */
   readonly event:
     | Event
-    | {
-      readonly json: Event;
-      readonly text: Event;
-      /** For JSON whose shape the client checks. */
-      readonly checked?: Event;
-    };
+    // "checked": JSON whose shape the client checks.
+    | { readonly json: Event; readonly text: Event; readonly checked?: Event };
   /** For which responses the head decides, even if the body is cut off. */
   readonly byHead?: "any" | "text";
   /** Whether it shows only in the body, wherever the fault begins. */
@@ -37,7 +33,6 @@ const tokenOf = ({ headers }: WireRequest) => headers.get("authorization");
 const echo = (request: WireRequest): string =>
   `${tokenOf(request)} ${request.path} ${request.body}`;
 
-/** Creates a response. */
 const answer = (
   status: number,
   type: string,
@@ -82,12 +77,13 @@ const redirect =
     ]);
 
 /** The right response, changed. */
-const changed =
-  (change: (right: Answer, request: WireRequest) => Partial<Answer>) =>
-  async (request: WireRequest, real: () => Promise<Answer>) => {
-    const right = await real();
-    return { ...right, framing: "length" as const, ...change(right, request) };
-  };
+const changed = (
+  change: (right: Answer, request: WireRequest) => Partial<Answer>,
+): Fault["answer"] =>
+async (request, real) => {
+  const right = await real();
+  return { ...right, framing: "length", ...change(right, request) };
+};
 
 /** The right response with additional headers. */
 const withHeaders = (headers: (right: Answer) => [string, string][]) =>
@@ -101,7 +97,6 @@ const GZIP: [string, string] = ["content-encoding", "gzip"];
 /** The first half of the bytes. */
 const half = (bytes: Uint8Array) => bytes.subarray(0, bytes.length >> 1);
 
-/** A body of 2 MiB. */
 const HUGE = Buffer.alloc(2 ** 21, " ");
 
 const random = seededRandom(1);
@@ -109,22 +104,17 @@ const random = seededRandom(1);
 /** The connection stays open until the client closes it. */
 const HOLD = 2 ** 31 - 1;
 
-type Row = [
-  name: string,
-  event: KnownFault["event"],
-  more: Partial<KnownFault>,
-];
+type Row = [name: string, event: KnownFault["event"], how: Partial<KnownFault>];
 
-/** The response is an error. */
+/** A text can be cut off unnoticed. */
+const JSON_ONLY = { json: "unexpected response", text: "delayed" } as const;
+
+/** The response is another one, with its own status or media type. */
 const error = (
   name: string,
   event: Event,
   answer: (request: WireRequest) => Answer,
-): Row => [
-  name,
-  event,
-  { byHead: "any", answer },
-];
+): Row => [name, event, { byHead: "any", answer }];
 
 /** Values of Retry-After, and whether the deadline leaves time for them. */
 const RETRY_AFTER: [name: string, value: string, obeyed: boolean][] = [
@@ -137,11 +127,7 @@ const RETRY_AFTER: [name: string, value: string, obeyed: boolean][] = [
 ];
 
 /** A status with each of these values. */
-const withRetryAfter = (
-  status: number,
-  obeyed: Event,
-  beyond: Event,
-): Row[] =>
+const withRetryAfter = (status: number, obeyed: Event, beyond: Event): Row[] =>
   RETRY_AFTER.map(([name, value, inTime]) => [
     `${status}, Retry-After: ${name}`,
     inTime ? obeyed : beyond,
@@ -197,10 +183,11 @@ const ROWS: Row[] = [
   ...([401, 403, 404, 500] as const).map((status) =>
     error(`${status}`, `HTTP ${status}`, refusal(status))
   ),
-  error("500 of 2 MiB", "HTTP 500", (request) => ({
-    ...refusal(500)(request),
-    body: HUGE,
-  })),
+  error(
+    "500 of 2 MiB",
+    "HTTP 500",
+    (request) => ({ ...refusal(500)(request), body: HUGE }),
+  ),
   error("502 in HTML", "HTTP 502", page(502)),
   error("504 in HTML", "HTTP 504", page(504)),
   error("redirect", "unexpected response", redirect(302, "/elsewhere/")),
@@ -213,16 +200,13 @@ const ROWS: Row[] = [
   ...withRetryAfter(503, "HTTP 503", "HTTP 503 with long Retry-After"),
 
   // The response has status 200, but is wrong.
-  ["200 in HTML", "unexpected response", {
-    byHead: "any",
-    answer: page(200),
-  }],
-  ["200, empty", { json: "unexpected response", text: "delayed" }, {
+  error("200 in HTML", "unexpected response", page(200)),
+  ["200, empty", JSON_ONLY, {
     byHead: "any",
     answer: changed(() => ({ body: new Uint8Array() })),
     alters: true,
   }],
-  ["truncated JSON", { json: "unexpected response", text: "delayed" }, {
+  ["truncated JSON", JSON_ONLY, {
     answer: changed(({ body }) => ({ body: half(body) })),
     alters: true,
   }],
@@ -250,15 +234,11 @@ const ROWS: Row[] = [
     answer: withLength((bytes) => bytes + 100),
     toxic: { closes: 0 },
   }],
-  [
-    "Content-Length too small",
-    { json: "unexpected response", text: "delayed" },
-    {
-      byHead: "any",
-      answer: withLength((bytes) => bytes >> 1),
-      alters: true,
-    },
-  ],
+  ["Content-Length too small", JSON_ONLY, {
+    byHead: "any",
+    answer: withLength((bytes) => bytes >> 1),
+    alters: true,
+  }],
   ["two different Content-Length headers", "connection lost", {
     byHead: "any",
     answer: withHeaders(({ body: { length } }) => [
@@ -310,12 +290,10 @@ const ROWS: Row[] = [
   }],
 ];
 
-/** All faults. */
-export const FAULTS: readonly KnownFault[] = ROWS.map(
-  ([name, event, more]) => ({ name, event, ...more }),
+export const FAULTS = ROWS.map(
+  ([name, event, how]): KnownFault => ({ name, event, ...how }),
 );
 
-/** The fault with this name. */
 export function faultNamed(name: string): KnownFault {
   const fault = FAULTS.find((fault) => fault.name === name);
   if (fault === undefined) throw new Error(`Cannot find the fault ${name}`);

@@ -10,16 +10,9 @@ const KEYS = [
 ];
 
 const TEXTS = [
-  "",
-  "__proto__",
-  "\u0000",
-  "\u2028\u2029",
-  "\ud800",
+  ...["", "__proto__", "\u0000", "\u2028\u2029", "\ud800"],
   "\x1b[31m\r\nSet-Cookie: a=b",
-  "<".repeat(3000),
-  "a".repeat(100_000),
-  "%s%n$&$1",
-  "NaN",
+  ...["<".repeat(3000), "a".repeat(100_000), "%s%n$&$1", "NaN"],
 ];
 
 const NUMBERS = [0, -1, 1, 0.5, 1e21, -1e308, 2 ** 53, 5e-324];

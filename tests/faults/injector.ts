@@ -8,7 +8,6 @@ export class InjectedFailure extends Error {
 }
 
 type Timer = Parameters<typeof clearTimeout>[0];
-/** A `fetch` function. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Observes all calls that can fail until it is disposed of. */
@@ -19,9 +18,11 @@ export class FaultInjector implements Disposable {
   onCall: (number: number) => void = () => {};
   /** The callbacks of pending timers. */
   readonly #timers = new Map<Timer, () => void>();
-  readonly #frozen = Promise.withResolvers<void>();
+  readonly #freezing = Promise.withResolvers<void>();
+  /** Resolves when nothing arrives any more. */
+  readonly frozen = this.#freezing.promise;
   #isFrozen = false;
-  #bodies = 0;
+  readonly #bodies = new Set<symbol>();
   #quiet = 0;
   readonly #patches = new DisposableStack();
 
@@ -48,30 +49,24 @@ export class FaultInjector implements Disposable {
       this.#timers.delete(timer);
       clearTimeout(timer);
     };
-    for (
-      const patch of [
-        replace(globalThis, "setTimeout", Object.assign(set, setTimeout)),
-        replace(globalThis, "clearTimeout", Object.assign(clear, clearTimeout)),
-        replace(JSON, "parse", this.#counted(JSON.parse)),
-        replace(JSON, "stringify", this.#counted(JSON.stringify)),
-      ]
-    ) this.#patches.use(patch);
+    const all = [
+      replace(globalThis, "setTimeout", Object.assign(set, setTimeout)),
+      replace(globalThis, "clearTimeout", Object.assign(clear, clearTimeout)),
+      replace(JSON, "parse", this.#counted(JSON.parse)),
+      replace(JSON, "stringify", this.#counted(JSON.stringify)),
+    ];
+    for (const patch of all) this.#patches.use(patch);
   }
 
   /** The number of pending timers and open bodies. */
   get open(): number {
-    return this.#timers.size + this.#bodies;
-  }
-
-  /** Resolves when nothing arrives any more. */
-  get frozen(): Promise<void> {
-    return this.#frozen.promise;
+    return this.#timers.size + this.#bodies.size;
   }
 
   /** From now on nothing arrives and no timer fires. */
   freeze(): void {
     this.#isFrozen = true;
-    this.#frozen.resolve();
+    this.#freezing.resolve();
   }
 
   /** Fires all pending timers at once. */
@@ -87,14 +82,8 @@ export class FaultInjector implements Disposable {
     return async (url, init) => {
       this.#tick("fetch");
       this.#quiet++;
-      let response;
-      let bytes;
-      try {
-        response = await fetch(url, init);
-        bytes = new Uint8Array(await response.arrayBuffer());
-      } finally {
-        this.#quiet--;
-      }
+      const response = await fetch(url, init).finally(() => this.#quiet--);
+      const bytes = await response.bytes();
       await this.#aborted(init.signal);
       init.signal?.throwIfAborted();
       this.#tick("response");
@@ -117,19 +106,13 @@ export class FaultInjector implements Disposable {
   }
 
   /** A body in three chunks. */
-  #body(
-    bytes: Uint8Array,
-    signal: RequestInit["signal"],
-  ): ReadableStream<Uint8Array> {
+  #body(bytes: Uint8Array<ArrayBuffer>, signal: RequestInit["signal"]) {
     const size = Math.max(1, Math.ceil(bytes.length / 3));
     let at = 0;
-    let open = true;
-    this.#bodies++;
-    const close = () => {
-      if (open) this.#bodies--;
-      open = false;
-    };
-    return new ReadableStream({
+    const body = Symbol();
+    this.#bodies.add(body);
+    const close = () => void this.#bodies.delete(body);
+    return new ReadableStream<Uint8Array<ArrayBuffer>>({
       pull: async (controller) => {
         try {
           this.#tick("read");
@@ -149,7 +132,7 @@ export class FaultInjector implements Disposable {
     }, { highWaterMark: 0 });
   }
 
-  /** Counts a call; throws if it is to fail. */
+  /** Counts a call; may throw. */
   #tick(kind: string): void {
     this.onCall(this.calls.push(kind) - 1);
   }

@@ -1,35 +1,20 @@
 /** Runs the cells of the matrix: a method, a fault, and its position. */
 
 import { type Attempt, DecapodError, type V1Client } from "../../mod.ts";
-import { NEW_PASSWORD, type Operation, OPERATIONS } from "../operations.ts";
+import { NEW_PASSWORD, OPERATIONS } from "../operations.ts";
 import { forAllCores } from "../support/cores.ts";
 import { fixedRandom } from "../support/patch.ts";
 import { spellings, texts } from "../support/secrets.ts";
 import { makeClient, PASSWORD } from "../support/server.ts";
 import { comparable, openWorld, type StandInWorld } from "../support/world.ts";
-import { faultNamed, FAULTS, type KnownFault } from "./faults.ts";
-import {
-  type Expected,
-  type Position,
-  POSITIONS,
-  predict,
-  type Setup,
-  setUp,
-} from "./rules.ts";
+import { faultNamed, FAULTS } from "./faults.ts";
+import { POSITIONS, predict, setUp } from "./rules.ts";
 import { FaultServer } from "./server.ts";
 
-/** One cell. */
-export interface Cell {
-  readonly name: string;
-  readonly operation: Operation;
-  readonly fault: KnownFault;
-  readonly position: Position;
-  readonly setup: Setup;
-  readonly expected: Expected;
-}
+type Cell = ReturnType<typeof cells>[number];
 
 /** All cells. Those of one fault are apart: they may wait for a second. */
-export function cells(): Cell[] {
+export function cells() {
   return OPERATIONS.flatMap((operation) =>
     FAULTS.flatMap((fault) =>
       POSITIONS.flatMap((position) => {
@@ -51,9 +36,6 @@ const LONG = 10_000;
 
 /** How much later than its deadline a call may end, in ms. */
 const GRACE = 250;
-
-/** How long the client may take to close its connections, in ms. */
-const CLOSE_TIMEOUT = 2000;
 
 /** How many cells run at once on each core; most of them wait. */
 const CONCURRENCY = 12;
@@ -129,7 +111,7 @@ async function runCell(cell: Cell, normal?: string): Promise<string[]> {
     .catch((thrown: unknown) => error = thrown);
   const elapsed = performance.now() - start;
 
-  const left = await server.pending(CLOSE_TIMEOUT);
+  const left = await server.pending();
   const received = server.received.slice(before);
   const wrong: string[] = [];
   const check = (name: string, actual: unknown, expected: unknown) => {

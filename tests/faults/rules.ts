@@ -23,11 +23,8 @@ export interface Meaning {
   readonly unknown?: boolean;
 }
 
-const api = (code: number, more: Omit<Meaning, "code" | "error"> = {}) => ({
-  error: "DecapodAPIError",
-  code,
-  ...more,
-});
+const API = { error: "DecapodAPIError" };
+const CONNECTION = { error: "DecapodConnectionError", passing: true };
 
 /** Waiting continues, and a change may have been applied. */
 const LOST = { survived: true, unknown: true };
@@ -35,29 +32,20 @@ const LOST = { survived: true, unknown: true };
 export const EVENTS = {
   "delayed": {},
   "no response": { error: "DecapodTimeoutError", ...LOST },
-  "connection lost": {
-    error: "DecapodConnectionError",
-    passing: true,
-    ...LOST,
-  },
-  "not connected": {
-    error: "DecapodConnectionError",
-    passing: true,
-    survived: true,
-  },
+  "connection lost": { ...CONNECTION, ...LOST },
+  "not connected": { ...CONNECTION, survived: true },
   "unexpected response": { error: "DecapodResponseError", ...LOST },
-  "HTTP 401": api(401),
-  "HTTP 403": api(403),
-  "HTTP 404": api(404),
-  "HTTP 429": api(429, { passing: true, survived: true }),
-  /** Retry-After is beyond the deadline. */
-  "HTTP 429 with long Retry-After": api(429, { survived: true }),
-  "HTTP 500": api(500, LOST),
-  "HTTP 502": api(502, { passing: true, ...LOST }),
-  "HTTP 503": api(503, { passing: true, ...LOST }),
-  /** Retry-After is beyond the deadline. */
-  "HTTP 503 with long Retry-After": api(503, LOST),
-  "HTTP 504": api(504, { passing: true, ...LOST }),
+  "HTTP 401": { ...API, code: 401 },
+  "HTTP 403": { ...API, code: 403 },
+  "HTTP 404": { ...API, code: 404 },
+  "HTTP 429": { ...API, code: 429, passing: true, survived: true },
+  // Long: beyond the deadline.
+  "HTTP 429 with long Retry-After": { ...API, code: 429, survived: true },
+  "HTTP 500": { ...API, code: 500, ...LOST },
+  "HTTP 502": { ...API, code: 502, passing: true, ...LOST },
+  "HTTP 503": { ...API, code: 503, passing: true, ...LOST },
+  "HTTP 503 with long Retry-After": { ...API, code: 503, ...LOST },
+  "HTTP 504": { ...API, code: 504, passing: true, ...LOST },
 } satisfies Record<string, Meaning>;
 
 /** When a fault is injected. */
@@ -69,11 +57,10 @@ export const POSITIONS = [
   "in the body",
 ] as const;
 
-/** One of these. */
 export type Position = typeof POSITIONS[number];
 
 /** The expected end of a call. */
-export interface Expected extends Meaning {
+interface Expected extends Meaning {
   /** Number of attempts other than logins; undefined: any number. */
   readonly attempts?: number;
   /** Number of login attempts; undefined: any number. */
@@ -83,11 +70,8 @@ export interface Expected extends Meaning {
 /** Default retries of reads and logins. */
 const RETRIES = 2;
 
-/** The count of a fault that hits every request. */
-export const ALWAYS = Number.MAX_SAFE_INTEGER;
-
 /** Which requests a fault hits, and what precedes it. */
-export interface Setup {
+interface Setup {
   /** How many requests it does not hit first. */
   readonly skip: number;
   /** How many it hits then. */
@@ -104,7 +88,7 @@ export function setUp(
 ): Setup | undefined {
   if (position === "in the body" && fault.headOnly) return undefined;
   if (position === "during login" && !first?.session) return undefined;
-  if (position === "every attempt") return { skip: 0, count: ALWAYS };
+  if (position === "every attempt") return { skip: 0, count: Infinity };
   if (position !== "later attempt") return { skip: 0, count: 1 };
   const later = { skip: 1, count: 1 };
   if (second !== undefined) return later;

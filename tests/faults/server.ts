@@ -28,7 +28,7 @@ export interface Answer {
 const LENGTH = "content-length";
 
 /** How the bytes of a response are sent. */
-export interface Toxic {
+interface Toxic {
   /** The size of the chunks. Defaults to one chunk. */
   readonly size?: number;
   /** The delay before each chunk, in ms. */
@@ -60,7 +60,7 @@ export interface Fault {
 }
 
 /** A fault and the requests that it is injected into. */
-export interface Injection {
+interface Injection {
   readonly fault: Fault;
   /** Selects requests by method and path. Defaults to all. */
   readonly operation?: (method: string, path: string) => boolean;
@@ -73,12 +73,11 @@ export interface Injection {
 }
 
 /** A request as the server received it. */
-export interface Received {
+interface Received {
   readonly method: string;
   readonly path: string;
   /** When it arrived, in ms of `performance.now()`. */
   readonly at: number;
-  /** The Authorization header. */
   readonly authorization: string | null;
   /** The fault that was injected into it. */
   readonly fault?: string;
@@ -86,7 +85,6 @@ export interface Received {
   status?: number;
 }
 
-/** The server. */
 export class FaultServer extends RawServer {
   /** Every request that arrived. */
   readonly received: Received[] = [];
@@ -103,7 +101,6 @@ export class FaultServer extends RawServer {
     super((peer) => this.#serve(peer));
   }
 
-  /** Injects a fault. */
   inject(injection: Injection): void {
     this.#injections.push({ ...injection, seen: 0 });
     const { resets = false, unread = false, keepAlive } = injection.fault;
@@ -116,9 +113,9 @@ export class FaultServer extends RawServer {
     this.#injections.length = 0;
   }
 
-  /** Waits until no request is pending; returns the number after a limit. */
-  async pending(limitMs: number): Promise<number> {
-    const end = performance.now() + limitMs;
+  /** Waits until no request is pending; returns their number after 2 s. */
+  async pending(): Promise<number> {
+    const end = performance.now() + 2000;
     while (this.#pending > 0 && performance.now() < end) await delay(2);
     return this.#pending;
   }
@@ -143,11 +140,7 @@ export class FaultServer extends RawServer {
   }
 
   /** The fault of a request. */
-  #strike(
-    method: string,
-    path: string,
-    isUnsent = false,
-  ): Injection | undefined {
+  #strike(method: string, path: string, isUnsent = false) {
     let injected: Injection | undefined;
     for (const injection of this.#injections) {
       if ((injection.fault.unsent !== undefined) !== isUnsent) continue;
@@ -173,7 +166,8 @@ export class FaultServer extends RawServer {
       const [name = "", value = ""] = line.split(/:(.*)/, 2);
       headers.append(name, value);
     }
-    const { fault, inBody } = this.#strike(method, path) ?? {};
+    const injection = this.#strike(method, path);
+    const fault = injection?.fault;
     const received: Received = {
       method,
       path,
@@ -185,8 +179,8 @@ export class FaultServer extends RawServer {
     if (fault?.unread) return false;
     let last = "";
     if (isCareful) last = fault?.resets ? "}" : await peer.lastByte();
-    const bytes = `${rest}${last}`.slice(1); // all bodies are JSON objects
-    const body = Buffer.from(bytes, "latin1").toString();
+    const raw = `${rest}${last}`.slice(1); // all bodies are JSON objects
+    const body = Buffer.from(raw, "latin1").toString();
     const real = async (): Promise<Answer> => {
       const init = { method, headers, ...(body !== "" && { body }) };
       const request = new Request(`${this.url}${path}`, init);
@@ -195,15 +189,15 @@ export class FaultServer extends RawServer {
       received.status = response.status;
       return {
         status: response.status,
-        headers: [...response.headers]
-          .filter(([name]) => name !== LENGTH),
+        headers: [...response.headers].filter(([name]) => name !== LENGTH),
         body: await response.bytes(),
         framing: hasLength ? "length" : "chunked",
       };
     };
     const request = { method, path, headers, body };
     const answer = await (fault?.answer?.(request, real) ?? real());
-    const isUsable = await send(peer, answer, this.keepAlive, fault, inBody);
+    const bytes = serialize(answer, this.keepAlive);
+    const isUsable = await send(peer, bytes, injection);
     return isUsable && answer.framing !== "close";
   }
 }
@@ -211,21 +205,18 @@ export class FaultServer extends RawServer {
 /** Sends a response; whether the connection can still be used. */
 async function send(
   peer: Peer,
-  answer: Answer,
-  keepAlive: boolean,
-  { toxic }: Partial<Fault> = {},
-  inBody = false,
+  { head, body }: ReturnType<typeof serialize>,
+  { fault, inBody }: Partial<Injection> = {},
 ): Promise<boolean> {
-  const { head, body } = serialize(answer, keepAlive);
   const bytes = Buffer.concat([head, body]);
   const start = inBody ? head.length + (body.length >> 1) : 0;
+  const { toxic } = fault ?? {};
   const { size = Infinity, pause = 0, closes, end } = toxic ?? {};
   await peer.send(bytes.subarray(0, start));
   if (inBody && !toxic) return false; // a wrong response that is cut off, too
   const rest = bytes.subarray(start);
-  const part = end === undefined
-    ? rest
-    : rest.subarray(0, Math.min(end, rest.length - 1));
+  const limit = end === undefined ? Infinity : Math.min(end, rest.length - 1);
+  const part = rest.subarray(0, limit);
   for (let at = 0; at < part.length && !peer.gone; at += size) {
     const ms = typeof pause === "number" ? pause : pause();
     if (ms > 0) await peer.wait(ms);
@@ -236,10 +227,8 @@ async function send(
 }
 
 /** The bytes of a response. */
-function serialize(
-  { status, headers, body, framing }: Answer,
-  keepAlive: boolean,
-): { head: Buffer; body: Uint8Array } {
+function serialize(answer: Answer, keepAlive: boolean) {
+  const { status, headers, body, framing } = answer;
   if (framing === "none") return { head: Buffer.alloc(0), body };
   const all = [...headers];
   if (framing === "chunked") all.push(["transfer-encoding", "chunked"]);
@@ -253,8 +242,5 @@ function serialize(
   if (framing !== "chunked") return { head, body };
   const chunk = [`${body.length.toString(16)}\r\n`, body, "\r\n"];
   const parts = [...body.length > 0 ? chunk : [], "0\r\n\r\n"];
-  return {
-    head,
-    body: Buffer.concat(parts.map((part) => Buffer.from(part))),
-  };
+  return { head, body: Buffer.concat(parts.map((part) => Buffer.from(part))) };
 }
