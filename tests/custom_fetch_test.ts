@@ -20,10 +20,10 @@ import {
   type V1Client,
 } from "../mod.ts";
 import { path } from "../internal/path.ts";
-import { within } from "./support/gate.ts";
 import { replace } from "./support/patch.ts";
 import { INFO, makeClient } from "./support/server.ts";
 import { LOGGED_IN, stubClient, typed } from "./support/stub.ts";
+import { inTime } from "./support/time.ts";
 import { untyped } from "./support/untyped.ts";
 
 const BASE = "http://decapod.example";
@@ -70,7 +70,7 @@ for (const [name, call] of Object.entries(CALLS)) {
     for (const client of [before, makeClient(BASE, LOGGED_IN)]) {
       for (hasBody of [false, true]) {
         await assertRejects(
-          () => within(call(client, { timeout: 40 })),
+          () => inTime(call(client, { timeout: 40 })),
           DecapodTimeoutError,
           "no response within 40 ms",
         );
@@ -79,7 +79,7 @@ for (const [name, call] of Object.entries(CALLS)) {
           .catch((reason) => reason);
         await nextTurn();
         controller.abort("enough");
-        assertEquals(await within(pending), "enough");
+        assertEquals(await inTime(pending), "enough");
       }
     }
     await nextTurn();
