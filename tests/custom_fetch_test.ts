@@ -29,12 +29,8 @@ import { untyped } from "./support/untyped.ts";
 const BASE = "http://decapod.example";
 
 /** A client that never logs in. */
-function clientOf(
-  fetch: NonNullable<ClientOptions["fetch"]>,
-  options: Partial<ClientOptions> = {},
-): V1Client {
-  return makeClient(BASE, { ...LOGGED_IN, fetch, ...options });
-}
+const clientOf = (fetch: ClientOptions["fetch"], retries?: number) =>
+  makeClient(BASE, { ...LOGGED_IN, fetch, retries });
 
 type Call = (client: V1Client, options?: RequestOptions) => Promise<unknown>;
 
@@ -161,13 +157,13 @@ Deno.test("fetch that returns no Response is refused after one attempt", async (
 });
 
 Deno.test("fetch that returns Response.error() failed on the network", async () => {
-  const client = clientOf(() => Promise.resolve(Response.error()));
+  const client = stubClient(() => Response.error());
   await assertRejects(() => client.getInfo(), DecapodConnectionError);
 });
 
 Deno.test("fetch that returns one Response twice is refused", async () => {
   const response = Response.json({});
-  const client = clientOf(() => Promise.resolve(response));
+  const client = stubClient(() => response);
   await client.getInfo();
   await assertRejects(
     () => client.getInfo(),
@@ -190,7 +186,7 @@ const READABLE: Record<string, (text: string) => object> = {
 
 for (const [name, methods] of Object.entries(READABLE)) {
   Deno.test(`fetch may return a response that has only ${name}`, async () => {
-    const client = clientOf((url) => {
+    const client = stubClient((url) => {
       const [status, head, text] = url.includes("/log/")
         ? [200, logHeaders, "one\ntwo"]
         : url.includes("/info/")
@@ -227,7 +223,7 @@ for (const [name, thrown, quoted] of THROWN) {
     };
     for (const fetch of [throwing, () => Promise.reject(thrown)]) {
       const error = await assertRejects(
-        () => clientOf(fetch, { retries: 0 }).getInfo(),
+        () => clientOf(fetch, 0).getInfo(),
         DecapodConnectionError,
         `GET ${BASE}/v1/info/: the custom fetch failed: ${quoted}`,
       );
@@ -306,13 +302,11 @@ Deno.test("getInfo() and createCluster() switch off Bun's own limit of 300 s", a
   });
   const client = makeClient(BASE, LOGGED_IN);
   await client.getInfo();
-  Object.defineProperty(globalThis, "Bun", { configurable: true, value: {} });
-  try {
-    await client.getInfo();
-    await client.createCluster("ceph");
-  } finally {
-    Reflect.deleteProperty(globalThis, "Bun");
-  }
+  Reflect.set(globalThis, "Bun", {});
+  using stack = new DisposableStack();
+  stack.defer(() => Reflect.deleteProperty(globalThis, "Bun"));
+  await client.getInfo();
+  await client.createCluster("ceph");
   assertEquals(limits, [undefined, false, false]);
 });
 
