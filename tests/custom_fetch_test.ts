@@ -8,6 +8,7 @@ import {
   assertNotStrictEquals,
   assertRejects,
 } from "@std/assert";
+import { Readable } from "node:stream";
 import {
   type ClientOptions,
   DecapodAPIError,
@@ -179,7 +180,7 @@ const READABLE: Record<string, (text: string) => object> = {
     arrayBuffer: () => Promise.resolve(new TextEncoder().encode(text).buffer),
   }),
   "a body of node:stream and text()": (text) => ({
-    body: { pipe() {}, on() {} },
+    body: Readable.from([text]),
     text: () => Promise.resolve(text),
   }),
 };
