@@ -46,13 +46,6 @@ export function stages(coverage: string): Check[][] {
       judge: checkImports,
     },
     { name: "api", args: ["run", "-A", ".dev/api.ts", "--check"] },
-  ];
-  const prepared = [
-    {
-      name: "doc-tests",
-      args: [...WITH_STANDIN, "--docs", ...test, "--doc", ...modules, ...pages],
-      judge: testSummary,
-    },
     // Fetches what the tests compare with.
     { name: "tools", args: ["run", "-A", "tests/cloud_config/tools.ts"] },
   ];
@@ -78,6 +71,11 @@ export function stages(coverage: string): Check[][] {
       judge: runtimesSummary,
     },
     {
+      name: "doc-tests",
+      args: [...WITH_STANDIN, "--docs", ...test, "--doc", ...modules, ...pages],
+      judge: testSummary,
+    },
+    {
       name: "size",
       args: ["run", "-A", ".dev/jsr/size.ts"],
       judge: (output: Output) => ({
@@ -88,10 +86,10 @@ export function stages(coverage: string): Check[][] {
   ];
   const last = [{
     name: "coverage",
-    args: ["coverage", "--lcov", coverage],
+    args: ["coverage", "--lcov", "--exclude=/node_modules/", coverage],
     judge: (output: Output) => checkCoverage(output, modules),
   }];
-  return [quick, prepared, long, last];
+  return [quick, long, last];
 }
 
 /** The published modules and the pages with examples. */

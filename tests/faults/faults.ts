@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
 import { gzipSync } from "node:zlib";
 import { seededRandom } from "../standin/ids.ts";
+import { CLOSED } from "../support/stub.ts";
 import type { Event } from "./rules.ts";
 import type { Answer, Fault, WireRequest } from "./server.ts";
 
@@ -151,16 +152,10 @@ const withRetryAfter = (
     },
   ]);
 
-/** A port that nothing listens on. */
-function closedPort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
 const ROWS: Row[] = [
   ["connection refused", "not connected", {
     headOnly: true,
-    unsent: `http://127.0.0.1:${closedPort()}/`,
+    unsent: CLOSED,
   }],
 
   // Bytes arrive late, slowly or not at all; the names are Toxiproxy's.

@@ -220,9 +220,7 @@ async function send(
   const bytes = Buffer.concat([head, body]);
   const start = inBody ? head.length + (body.length >> 1) : 0;
   const { size = Infinity, pause = 0, closes, end } = toxic ?? {};
-  // The client may have closed the connection.
-  const write = (part: Uint8Array) => peer.send(part).catch(() => {});
-  await write(bytes.subarray(0, start));
+  await peer.send(bytes.subarray(0, start));
   if (inBody && !toxic) return false; // a wrong response that is cut off, too
   const rest = bytes.subarray(start);
   const part = end === undefined
@@ -231,7 +229,7 @@ async function send(
   for (let at = 0; at < part.length && !peer.gone; at += size) {
     const ms = typeof pause === "number" ? pause : pause();
     if (ms > 0) await peer.wait(ms);
-    await write(part.subarray(at, at + size));
+    await peer.send(part.subarray(at, at + size));
   }
   if (closes) await peer.wait(closes);
   return closes === undefined;

@@ -4,6 +4,15 @@ import { delay } from "@std/async/delay";
 import type { ClientOptions, V1Client } from "../../mod.ts";
 import { makeClient } from "./server.ts";
 
+/** How a read or write fails if either side has closed the connection. */
+const { BadResource, BrokenPipe, ConnectionReset, Interrupted } = Deno.errors;
+const DISCONNECTS = [BadResource, BrokenPipe, ConnectionReset, Interrupted];
+
+function ignoreDisconnect(error: unknown): null {
+  if (DISCONNECTS.some((Class) => error instanceof Class)) return null;
+  throw error;
+}
+
 /** The server's end of a connection. */
 export class Peer {
   readonly #connection: Deno.TcpConn;
@@ -49,11 +58,15 @@ export class Peer {
     return this.#take(1);
   }
 
+  /** Sends what a client still receives. */
   async send(...parts: (string | Uint8Array)[]): Promise<void> {
     for (const part of parts) {
       const bytes = typeof part === "string" ? Buffer.from(part) : part;
       for (let at = 0; at < bytes.length;) {
-        at += await this.#connection.write(bytes.subarray(at));
+        const count = await this.#connection.write(bytes.subarray(at))
+          .catch(ignoreDisconnect);
+        if (count === null) return this.#gone.abort();
+        at += count;
       }
     }
   }
@@ -87,12 +100,8 @@ export class Peer {
   #read(size = 4096): Promise<boolean> {
     const read = async () => {
       const buffer = Buffer.allocUnsafe(size);
-      const count = await this.#connection.read(buffer).catch((error) => {
-        const { BadResource, ConnectionReset, Interrupted } = Deno.errors;
-        const known = [BadResource, ConnectionReset, Interrupted];
-        if (known.some((Class) => error instanceof Class)) return null;
-        throw error;
-      });
+      const count = await this.#connection.read(buffer)
+        .catch(ignoreDisconnect);
       this.#reading = undefined;
       if (count === null) this.#gone.abort();
       this.#text += buffer.toString("latin1", 0, count ?? 0);
