@@ -20,12 +20,8 @@ const MAY_IMPORT: [module: string, imports: string][] = [
   [INTERNAL, `${BASE}|(listing|auth).ts|${INTERNAL}|@std/async/delay`],
 ];
 
-interface Dependency {
-  specifier: string;
-  code?: { specifier?: string };
-  type?: { specifier?: string };
-}
-
+type Target = { specifier?: string };
+type Dependency = { specifier: string; code?: Target; type?: Target };
 type Module = { specifier: string; dependencies?: Dependency[] };
 
 /** Reads `deno info --json`: no foreign package, no arrow up, no cycle. */

@@ -32,9 +32,8 @@ export async function runChecks(stages: Check[][]): Promise<number> {
   const runCheck = async ({ name, args, judge = byExitCode }: Check) => {
     const state = { start: performance.now(), stdout: "" };
     running.set(name, state);
-    const output = await deno(args, {
-      onOutput: (chunk) => state.stdout += chunk,
-    });
+    const onOutput = (chunk: string) => state.stdout += chunk;
+    const output = await deno(args, { onOutput });
     const verdict = await judge(output);
     running.delete(name);
     total.passed += verdict.passed;
@@ -42,9 +41,8 @@ export async function runChecks(stages: Check[][]): Promise<number> {
     total.skipped += verdict.skipped;
     const mark = verdict.failed > 0 ? "FAILED" : "ok";
     const time = seconds(state.start).padStart(5);
-    print(
-      `${name.padEnd(10)} ${mark.padEnd(6)} ${time} s  ${counts(verdict)}\n`,
-    );
+    const line = `${name.padEnd(10)} ${mark.padEnd(6)} ${time} s`;
+    print(`${line}  ${counts(verdict)}\n`);
     const details = verdict.details ??
       (verdict.failed > 0 ? errors(output) : "");
     if (details) print(`${details.trimEnd()}\n`);
@@ -71,17 +69,14 @@ export function byExitCode({ code }: Output): Verdict {
   return verdict(code === 0);
 }
 
-/** The verdict on a single check. */
-export function verdict(ok: boolean, details?: string): Verdict {
-  const counted = { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
-  return details === undefined ? counted : { ...counted, details };
-}
-
 /** One check, passed if there are no problems. */
 export function noProblems(problems: string[]): Verdict {
-  return problems.length === 0
-    ? verdict(true)
-    : verdict(false, problems.join("\n"));
+  return verdict(problems.length === 0, problems.join("\n"));
+}
+
+function verdict(ok: boolean, details = ""): Verdict {
+  const counted = { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+  return details === "" ? counted : { ...counted, details };
 }
 
 /** Shows what is running until it is disposed of. */

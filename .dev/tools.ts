@@ -7,8 +7,6 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { makeOnce, npm } from "./registry.ts";
 
-export { npm };
-
 const { os, arch } = Deno.build;
 const EXE = os === "windows" ? ".exe" : "";
 const CPU = arch === "aarch64" ? "arm64" : "x64";

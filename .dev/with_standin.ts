@@ -10,6 +10,7 @@
  * has the limits of Decapod's own nginx.
  */
 import { StandIn } from "../tests/standin/mod.ts";
+import { serve } from "../tests/support/server.ts";
 import { denoInFront } from "./process.ts";
 
 const command = Deno.args.findIndex((arg) => !arg.startsWith("--"));
@@ -22,11 +23,7 @@ const standIn = new StandIn({
 });
 standIn.addServer({ id: "00000000-0000-4000-8000-000000000001", ip: null });
 if (flags.includes("--fail")) standIn.failTask({ playbook: "cluster_deploy" });
-const server = Deno.serve(
-  { hostname: "127.0.0.1", port: 0, onListen() {} },
-  standIn.handler,
-);
-Deno.env.set("DECAPOD_URL", `http://127.0.0.1:${server.addr.port}`);
-Deno.env.set("DECAPOD_LOGIN", "root");
-Deno.env.set("DECAPOD_PASSWORD", "root");
+for (const [name, value] of Object.entries(serve(standIn).account)) {
+  Deno.env.set(name, value);
+}
 Deno.exit(await denoInFront(Deno.args.slice(command)));

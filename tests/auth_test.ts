@@ -19,7 +19,6 @@ import {
   type V1Client,
 } from "../mod.ts";
 import { Client as AbstractClient } from "../client.ts";
-import { gate, within } from "./support/gate.ts";
 import { fixedRandom, recordUnhandled, replace } from "./support/patch.ts";
 import {
   apiError,
@@ -32,6 +31,7 @@ import {
   TestServer,
 } from "./support/server.ts";
 import { typed } from "./support/stub.ts";
+import { gate, inTime } from "./support/time.ts";
 import { untyped } from "./support/untyped.ts";
 
 const { AUTH_URL } = V1Auth;
@@ -177,8 +177,8 @@ Deno.test("getUserSelf() that is aborted or times out leaves the login to the ot
   const patient = client.getRoleSelf();
   await wall.reached;
   controller.abort("no longer of interest");
-  assertEquals(await within(aborted), "no longer of interest");
-  await within(hurried);
+  assertEquals(await inTime(aborted), "no longer of interest");
+  await inTime(hurried);
   wall.open();
   assertEquals((await patient).model, "role");
   assertEquals(server.logins, 1);
@@ -290,7 +290,7 @@ Deno.test("logout() that is aborted cancels the login that it waits for", async 
   const logout = client.logout({ signal }).catch((reason) => reason);
   await nextTurn(); // it waits
   controller.abort("enough");
-  assertEquals(await within(logout), "enough");
+  assertEquals(await inTime(logout), "enough");
   await nextTurn();
   assert(login.aborted);
 });
@@ -449,7 +449,7 @@ Deno.test("V1Auth.token() starts a third login if two never settle", async () =>
   const third = auth.token(undefined, 10);
   await started(3);
   logins[2]?.resolve("third");
-  assertEquals(await within(third), "third");
+  assertEquals(await inTime(third), "third");
 });
 
 const CANCELED = "canceled by logout() or disposal (is an await missing?)";
@@ -477,7 +477,7 @@ Deno.test("logout() and asyncDispose end the delays before retries and polls, an
     await Promise.race([answered.reached, failed]);
     await nextTurn(); // the delays began
     const ended = client[end]();
-    await within(failed);
+    await inTime(failed);
     await ended;
     const later = server.exchanges.slice(3);
     assertEquals(later.map(({ method }) => method), ["DELETE"]);
@@ -618,8 +618,8 @@ Deno.test("asyncDispose waits 5 s at most for a login that never ends", async ()
     timeouts.push(options?.timeout ?? Infinity);
     return logout.call(client, { timeout: 10 });
   };
-  await within(client[Symbol.asyncDispose]());
-  await within(call);
+  await inTime(client[Symbol.asyncDispose]());
+  await inTime(call);
   assertEquals(timeouts.length, 1);
   assertLess(timeouts[0] ?? NaN, 5001);
 });

@@ -26,8 +26,9 @@ import {
   TOKEN,
   UUID,
 } from "./cloud_config/host.ts";
+import { DISCOVERY_TOKEN } from "./standin/mod.ts";
 import { RawServer } from "./support/raw.ts";
-import { DISCOVERY_TOKEN, StandInServer } from "./support/server.ts";
+import { StandInServer } from "./support/server.ts";
 import { CLOSED, head, responds, stalls } from "./support/stub.ts";
 
 testAll("registers the host at every boot, without a proxy", async (boot) => {

@@ -8,6 +8,7 @@ import {
   assertNotStrictEquals,
   assertRejects,
 } from "@std/assert";
+import { Readable } from "node:stream";
 import {
   type ClientOptions,
   DecapodAPIError,
@@ -20,21 +21,17 @@ import {
   type V1Client,
 } from "../mod.ts";
 import { path } from "../internal/path.ts";
-import { within } from "./support/gate.ts";
 import { replace } from "./support/patch.ts";
 import { INFO, makeClient } from "./support/server.ts";
 import { LOGGED_IN, stubClient, typed } from "./support/stub.ts";
+import { inTime } from "./support/time.ts";
 import { untyped } from "./support/untyped.ts";
 
 const BASE = "http://decapod.example";
 
 /** A client that never logs in. */
-function clientOf(
-  fetch: NonNullable<ClientOptions["fetch"]>,
-  options: Partial<ClientOptions> = {},
-): V1Client {
-  return makeClient(BASE, { ...LOGGED_IN, fetch, ...options });
-}
+const clientOf = (fetch: ClientOptions["fetch"], retries?: number) =>
+  makeClient(BASE, { ...LOGGED_IN, fetch, retries });
 
 type Call = (client: V1Client, options?: RequestOptions) => Promise<unknown>;
 
@@ -70,7 +67,7 @@ for (const [name, call] of Object.entries(CALLS)) {
     for (const client of [before, makeClient(BASE, LOGGED_IN)]) {
       for (hasBody of [false, true]) {
         await assertRejects(
-          () => within(call(client, { timeout: 40 })),
+          () => inTime(call(client, { timeout: 40 })),
           DecapodTimeoutError,
           "no response within 40 ms",
         );
@@ -79,7 +76,7 @@ for (const [name, call] of Object.entries(CALLS)) {
           .catch((reason) => reason);
         await nextTurn();
         controller.abort("enough");
-        assertEquals(await within(pending), "enough");
+        assertEquals(await inTime(pending), "enough");
       }
     }
     await nextTurn();
@@ -161,13 +158,13 @@ Deno.test("fetch that returns no Response is refused after one attempt", async (
 });
 
 Deno.test("fetch that returns Response.error() failed on the network", async () => {
-  const client = clientOf(() => Promise.resolve(Response.error()));
+  const client = stubClient(() => Response.error());
   await assertRejects(() => client.getInfo(), DecapodConnectionError);
 });
 
 Deno.test("fetch that returns one Response twice is refused", async () => {
   const response = Response.json({});
-  const client = clientOf(() => Promise.resolve(response));
+  const client = stubClient(() => response);
   await client.getInfo();
   await assertRejects(
     () => client.getInfo(),
@@ -183,14 +180,14 @@ const READABLE: Record<string, (text: string) => object> = {
     arrayBuffer: () => Promise.resolve(new TextEncoder().encode(text).buffer),
   }),
   "a body of node:stream and text()": (text) => ({
-    body: { pipe() {}, on() {} },
+    body: Readable.from([text]),
     text: () => Promise.resolve(text),
   }),
 };
 
 for (const [name, methods] of Object.entries(READABLE)) {
   Deno.test(`fetch may return a response that has only ${name}`, async () => {
-    const client = clientOf((url) => {
+    const client = stubClient((url) => {
       const [status, head, text] = url.includes("/log/")
         ? [200, logHeaders, "one\ntwo"]
         : url.includes("/info/")
@@ -227,7 +224,7 @@ for (const [name, thrown, quoted] of THROWN) {
     };
     for (const fetch of [throwing, () => Promise.reject(thrown)]) {
       const error = await assertRejects(
-        () => clientOf(fetch, { retries: 0 }).getInfo(),
+        () => clientOf(fetch, 0).getInfo(),
         DecapodConnectionError,
         `GET ${BASE}/v1/info/: the custom fetch failed: ${quoted}`,
       );
@@ -306,13 +303,11 @@ Deno.test("getInfo() and createCluster() switch off Bun's own limit of 300 s", a
   });
   const client = makeClient(BASE, LOGGED_IN);
   await client.getInfo();
-  Object.defineProperty(globalThis, "Bun", { configurable: true, value: {} });
-  try {
-    await client.getInfo();
-    await client.createCluster("ceph");
-  } finally {
-    Reflect.deleteProperty(globalThis, "Bun");
-  }
+  Reflect.set(globalThis, "Bun", {});
+  using stack = new DisposableStack();
+  stack.defer(() => Reflect.deleteProperty(globalThis, "Bun"));
+  await client.getInfo();
+  await client.createCluster("ceph");
   assertEquals(limits, [undefined, false, false]);
 });
 

@@ -83,7 +83,9 @@ const OPEN = { token: false, session: false };
 /** A read of a path with a query. */
 const get = (url: string, more: Partial<Request> = {}): Request => {
   const [path = "", search] = url.split("?");
-  const query = Object.fromEntries(new URLSearchParams(search));
+  const query: Record<string, string> = {};
+  // TypeScript without "dom.iterable" does not know its entries.
+  new URLSearchParams(search).forEach((value, key) => query[key] = value);
   return { ...READ, path, query, ...more };
 };
 const checked = (url: string) => get(url, { checked: true });

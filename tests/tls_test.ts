@@ -16,35 +16,26 @@ import { openTls } from "../internal/tls.ts";
 import { issue } from "./runtimes/certificates.ts";
 import { StandIn } from "./standin/mod.ts";
 import { pretend } from "./support/runtime.ts";
-import { makeClient } from "./support/server.ts";
+import { makeClient, PASSWORD, TestServer } from "./support/server.ts";
 
 const authority = await issue("CA", { ca: true });
 const other = await issue("Other CA", { ca: true });
-const identity = await issue("Decapod", { names: ["localhost"] }, authority);
+const names = ["localhost"];
+const { cert, key } = await issue("Decapod", { names }, authority);
 const ca = authority.cert;
-const { cert, key } = identity;
 
 /** A stand-in behind TLS; responses to `/self/` wait for the gate. */
 function serve(gate: Promise<void> = Promise.resolve()) {
-  const standIn = new StandIn();
-  const server = Deno.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    cert,
-    key,
-    onListen() {},
-  }, async (request) => {
-    if (new URL(request.url).pathname.endsWith("/self/")) await gate;
+  const standIn = new StandIn({ rootPassword: PASSWORD });
+  const server = new TestServer(async (request, { path }) => {
+    if (path.endsWith("/self/")) await gate;
     return await standIn.handler(request);
-  });
+  }, { cert, key });
+  const url = `https://localhost:${server.port}`;
   return {
-    connect: (options: Partial<ClientOptions>) =>
-      makeClient(`https://localhost:${server.addr.port}`, {
-        password: "root",
-        retries: 0,
-        ...options,
-      }),
-    [Symbol.asyncDispose]: () => server.shutdown(),
+    connect: (tls?: ClientOptions["tls"]) =>
+      makeClient(url, { retries: 0, tls }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
@@ -52,7 +43,7 @@ function serve(gate: Promise<void> = Promise.resolve()) {
 
 Deno.test("tls.ca is trusted before and after logout() and disposal", async () => {
   await using server = serve();
-  const client = server.connect({ tls: { ca, cert, key } });
+  const client = server.connect({ ca, cert, key });
   assertEquals((await client.getUserSelf()).data.login, "root");
   await client.logout();
   {
@@ -63,9 +54,9 @@ Deno.test("tls.ca is trusted before and after logout() and disposal", async () =
 
 Deno.test("logout() closes the connections, also if it fails or there are none", async () => {
   await using server = serve();
-  server.connect({ tls: { ca } });
-  await server.connect({ tls: { ca } }).logout();
-  const client = server.connect({ tls: { ca: other.cert } });
+  server.connect({ ca });
+  await server.connect({ ca }).logout();
+  const client = server.connect({ ca: other.cert });
   await assertRejects(() => client.login());
   await assertRejects(() => client.logout({ signal: AbortSignal.abort() }));
 });
@@ -73,7 +64,7 @@ Deno.test("logout() closes the connections, also if it fails or there are none",
 Deno.test("logout() lets calls over TLS finish that are on the wire", async () => {
   const gate = Promise.withResolvers<void>();
   await using server = serve(gate.promise);
-  const client = server.connect({ tls: { ca } });
+  const client = server.connect({ ca });
   await client.login();
   const calls = [client.getUserSelf(), client.getUserSelf()];
   const attempts = Promise.allSettled(calls);
@@ -148,7 +139,7 @@ Deno.test("tls is rejected on Node, workerd and elsewhere, with an alternative",
 Deno.test("Client rejects a certificate that no trusted CA signed", async () => {
   await using server = serve();
   for (const tls of [undefined, { ca: other.cert }]) {
-    const client = server.connect({ tls });
+    const client = server.connect(tls);
     await assertRejects(
       () => client.login(),
       DecapodConnectionError,

@@ -21,7 +21,6 @@ import {
   VERSION,
 } from "../mod.ts";
 import { OPERATIONS } from "./operations.ts";
-import { gate, within } from "./support/gate.ts";
 import {
   CountedSignal,
   fixedRandom,
@@ -45,6 +44,7 @@ import {
   stubClient,
   typed,
 } from "./support/stub.ts";
+import { gate, inTime } from "./support/time.ts";
 import { untyped } from "./support/untyped.ts";
 import { openWorld } from "./support/world.ts";
 
@@ -125,7 +125,7 @@ async function callOnce(talk: Talks[string], timeout: number) {
   const attempts: Attempt[] = [];
   const onAttempt = (attempt: Attempt) => attempts.push(attempt);
   const client = server.client({ retries: 0, timeout, onAttempt });
-  const outcome = await within(client.getInfo().catch((error) => error));
+  const outcome = await inTime(client.getInfo().catch((error) => error));
   await server.settled(); // also those that wait until the client disconnects
   assertEquals([server.connections, attempts.length], [1, 1]);
   return { outcome, url: server.url, attempt: attempts[0] };
@@ -383,7 +383,7 @@ Deno.test("signal ends a call that waits for the response or reads it, and its c
     await delay(20); // it reads
     const reason = { why: "no longer wanted" };
     controller.abort(reason);
-    const outcome = await within(pending.catch((error) => error), 500);
+    const outcome = await inTime(pending.catch((error) => error), 500);
     assertStrictEquals(outcome, reason);
     await server.settled();
     assertEquals([counted.listeners, counted.added], [0, 1]);
@@ -427,7 +427,7 @@ Deno.test("signal ends a call whose custom fetch ignores it, and the late body i
   const pending = client.getInfo({ signal }).catch((error) => error);
   await delay(0); // fetch was called
   counted.controller.abort("enough");
-  assertEquals(await within(pending), "enough");
+  assertEquals(await inTime(pending), "enough");
   assertEquals(counted.listeners, 0);
   let isCanceled = false;
   const body = new ReadableStream({ cancel: () => void (isCanceled = true) });

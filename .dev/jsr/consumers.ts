@@ -1,7 +1,7 @@
 /** Users of the published package: each has a new folder outside the checkout. */
 import { join } from "node:path";
 import { type Output, ROOT, run } from "../process.ts";
-import { npm } from "../tools.ts";
+import { npm } from "../registry.ts";
 import type { JsrServer } from "./server.ts";
 
 /** The name of the package in imports. */

@@ -12,16 +12,10 @@ import { load, provideTools } from "../tools.ts";
 import { npmForm, type TypeScript } from "./npm_form.ts";
 
 /** A registry that runs until disposal. */
-export interface JsrServer {
-  /** The value for JSR_URL; a new path each time, so no cache is stale. */
-  readonly url: string;
-  /** The registry of the npm scope `@jsr`. */
-  readonly npmUrl: string;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+export type JsrServer = Awaited<ReturnType<typeof openRegistry>>;
 
 /** Opens a registry to which the project is published. */
-export async function openRegistry(): Promise<JsrServer> {
+export async function openRegistry() {
   const std = await standInRegistry();
   const typescript = load<TypeScript>(await provideTools(), "typescript");
   const published = new Map<string, string>();
@@ -40,7 +34,9 @@ export async function openRegistry(): Promise<JsrServer> {
   const { code, stderr } = await deno(args, { env: { JSR_URL: base } });
   if (code !== 0) throw new Error(`Cannot publish:\n${stderr.trim()}`);
   return {
+    /** The value for JSR_URL; a new path each time, so no cache is stale. */
     url: base,
+    /** The registry of the npm scope `@jsr`. */
     npmUrl,
     async [Symbol.asyncDispose]() {
       await server.shutdown();

@@ -89,11 +89,7 @@ export function ratio(times: Times, { against, of }: Target): Spread {
 }
 
 /** A median and the medians of the lowest and the highest part. */
-export interface Spread {
-  median: number;
-  min: number;
-  max: number;
-}
+export type Spread = ReturnType<typeof spread>;
 
 /** The number of parts of a measurement. */
 const PARTS = 10;
@@ -102,7 +98,7 @@ const PARTS = 10;
  * The median of all values, and the lowest and highest median of a part: single
  * values are distorted by garbage collections.
  */
-export function spread(values: number[]): Spread {
+export function spread(values: number[]) {
   const size = Math.ceil(values.length / PARTS);
   const medians = Array.from(
     { length: Math.ceil(values.length / size) },

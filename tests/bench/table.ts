@@ -18,10 +18,9 @@ import {
   type Target,
 } from "./contest.ts";
 import { contests as followings, traffic } from "./follow_bench.ts";
-import { importCost } from "./import_cost.ts";
 import { contests as listings } from "./listing_bench.ts";
 import { contests as logs } from "./log_bench.ts";
-import { memoryCost } from "./memory_cost.ts";
+import { importCost, memoryCost } from "./process_cost.ts";
 
 const PAGE = new URL("../../docs/performance.md", import.meta.url);
 
@@ -71,11 +70,11 @@ function timeRow(contest: Contest, way: string, taken: number[]): string[] {
 
 /** Time and memory of whole processes. */
 async function processRatios(): Promise<string[][]> {
-  const target = {
+  const target: Target = {
     against: "an empty script",
     of: "time",
     wanted: 1.4,
-  } as const;
+  };
   const imports = ratio(await importCost(PAIRS), target);
   const memory = (await memoryCost()).map(({ name, little, much, ratio }) => [
     `memory for ${much} ${name}`,

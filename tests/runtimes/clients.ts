@@ -7,18 +7,13 @@ export const ACCOUNT = { login: "root", password: "root" };
 
 type Options = Partial<ClientOptions>;
 
-/** A client for a stand-in server. */
-export function connect(server: Server, options: Options = {}): Client {
-  return new Client(server.url, { ...ACCOUNT, ...options });
-}
-
-/** Opens a stand-in server with these options; `client` are the client's. */
+/** Opens a stand-in server with these options, and a client with `client`. */
 export async function open(
   settings: Settings,
   { client, ...options }: { client?: Options; [option: string]: unknown } = {},
 ): Promise<{ server: Server; client: Client }> {
   const server = await openServer(settings, options);
-  return { server, client: connect(server, client) };
+  return { server, client: new Client(server.url, { ...ACCOUNT, ...client }) };
 }
 
 /** A client of the server that sends faulty responses. */

@@ -3,17 +3,17 @@ import { type Output, run } from "../../.dev/process.ts";
 import type { Consumer } from "../../.dev/jsr/consumers.ts";
 import type { Result, Settings } from "./kit.ts";
 import type { Outcome, Probe } from "./probe.ts";
-import { command, type Kind, type Target } from "./targets.ts";
+import { command, type Target } from "./targets.ts";
 
 /** Runs a script of a folder in a process with these settings. */
 interface Hint extends Partial<Probe> {
-  kinds: Kind[];
-  except?: string[];
+  url: string;
+  /** A target of these kinds to which it does not apply. */
+  except?: string;
   /** @default The probe, which makes a call */
   script?: "first" | "mutual";
   flags?: string[];
   env?: Record<string, string>;
-  url: string;
   /** Part of the error's message; undefined if the call has to succeed. */
   message?: RegExp;
   /** The largest number of open files. */
@@ -21,103 +21,78 @@ interface Hint extends Partial<Probe> {
 }
 
 /** Uses the settings that messages and docs/runtimes.md recommend. */
-function hints(settings: Settings): Record<string, Hint> {
-  const { tls, pem, faults, proxy, behindProxy } = settings;
-  const mutual = { url: tls.requiresCertificate, script: "mutual" } as const;
-  const first = { url: tls.good, script: "first" } as const;
-  const host = "--unsafely-ignore-certificate-errors=localhost";
-  const down = "http://user:secret@127.0.0.1:4";
-  return {
-    "docs/runtimes.md, client certificate": {
-      ...mutual,
-      kinds: ["deno"],
-      flags: ["--allow-read"],
-    },
-    "docs/runtimes.md, client certificate, Bun and Node": {
-      ...mutual,
-      kinds: ["bun", "node"],
-    },
-    "docs/runtimes.md, --cert": {
+function hints(settings: Settings): [name: string, kinds: string, Hint][] {
+  const { tls: { good, self, requiresCertificate }, pem, proxy } = settings;
+  const first = { url: good, script: "first" } as const;
+  const mutual = { url: requiresCertificate, script: "mutual" } as const;
+  const flag = "--unsafely-ignore-certificate-errors=localhost";
+  const extra = (file: string) => ({ env: { NODE_EXTRA_CA_CERTS: file } });
+  const behind = { url: `http://${settings.behindProxy}` };
+  const down = { HTTP_PROXY: "http://user:secret@127.0.0.1:4" };
+  const byEnvironment = {
+    except: "node20", // its fetch does not read the environment
+    env: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy, NODE_USE_ENV_PROXY: "1" },
+  };
+  return [
+    // The scripts and settings of docs/runtimes.md.
+    ["client certificate", "deno", { ...mutual, flags: ["--allow-read"] }],
+    ["client certificate, Bun and Node", "bun node", mutual],
+    ["--cert", "deno", { ...first, flags: ["--cert=ca.pem"] }],
+    ["--unsafely-ignore-certificate-errors", "deno", {
       ...first,
-      kinds: ["deno"],
-      flags: ["--cert=ca.pem"],
-    },
-    "docs/runtimes.md, --unsafely-ignore-certificate-errors": {
-      ...first,
-      kinds: ["deno"],
-      flags: [host],
-    },
-    "docs/runtimes.md, NODE_EXTRA_CA_CERTS": {
-      ...first,
-      kinds: ["node"],
-      env: { NODE_EXTRA_CA_CERTS: "ca.pem" },
-    },
-    "docs/runtimes.md, proxy": {
-      ...first,
-      kinds: ["bun", "deno", "node"],
-      except: ["node20"], // its fetch does not read the environment
-      url: `http://${behindProxy}`,
-      env: { HTTP_PROXY: proxy, NODE_USE_ENV_PROXY: "1" },
-    },
-    "an untrusted certificate names tls.ca, --cert and the flag": {
-      kinds: ["deno"],
-      url: tls.good,
+      flags: [flag],
+    }],
+    ["NODE_EXTRA_CA_CERTS", "node", { ...first, ...extra("ca.pem") }],
+    ["proxy", "bun deno node", { ...first, ...behind, ...byEnvironment }],
+    // What messages say and recommend.
+    ["an untrusted certificate names tls.ca, --cert and the flag", "deno", {
+      url: good,
       message: /tls\.ca .* --cert.* --unsafely-ignore-certificate-errors=HOST/,
-    },
-    "an untrusted certificate names tls.ca": {
-      kinds: ["bun"],
-      url: tls.good,
+    }],
+    ["an untrusted certificate names tls.ca", "bun", {
+      url: good,
       message: /not trusted \(pass the certificate of its CA as tls\.ca\)/,
-    },
-    "an untrusted certificate names NODE_EXTRA_CA_CERTS": {
-      kinds: ["node"],
-      url: tls.good,
+    }],
+    ["an untrusted certificate names NODE_EXTRA_CA_CERTS", "node", {
+      url: good,
       message: /NODE_EXTRA_CA_CERTS to the file of its CA's certificate/,
-    },
-    "a self-signed certificate is not trusted": {
-      kinds: ["bun", "node"],
-      url: tls.self,
+    }],
+    ["a self-signed certificate is not trusted", "bun node", {
+      url: self,
       message: /certificate is not trusted \(/,
-    },
-    "--cert and the flag help with a self-signed certificate": {
-      kinds: ["deno"],
-      flags: ["--cert", "self.pem", host],
-      url: tls.self,
-    },
-    "tls.ca helps with a self-signed certificate": {
-      kinds: ["bun"],
-      url: tls.self,
+    }],
+    ["--cert and the flag help with a self-signed certificate", "deno", {
+      url: self,
+      flags: ["--cert", "self.pem", flag],
+    }],
+    ["tls.ca helps with a self-signed certificate", "bun", {
+      url: self,
       tls: { ca: pem.self },
-    },
-    "NODE_EXTRA_CA_CERTS helps with a self-signed certificate": {
-      kinds: ["node"],
-      env: { NODE_EXTRA_CA_CERTS: "self.pem" },
-      url: tls.self,
-    },
-    "too many open files leave no doubt about a change": {
-      kinds: ["bun", "deno", "node"],
-      except: ["deno2.0"], // it panics
+    }],
+    ["NODE_EXTRA_CA_CERTS helps with a self-signed certificate", "node", {
+      url: self,
+      ...extra("self.pem"),
+    }],
+    ["too many open files leave no doubt about a change", "bun deno node", {
+      url: `${settings.faults}/hang`,
+      except: "deno2.0", // it panics
       files: 64,
-      url: `${faults}/hang`,
       calls: 100,
       // Bun before 1.4.3 does not tell why.
       message: /too many open files|no connection could be opened/,
-    },
-    "a proxy that is down is named without its password": {
-      kinds: ["bun", "deno"],
-      env: { HTTP_PROXY: down },
+    }],
+    ["a proxy that is down is named without its password", "bun deno", {
       url: "http://decapod.invalid",
+      env: down,
       message: /proxy http:\/\/127\.0\.0\.1:4$/,
-    },
-    "a proxy that refuses a tunnel is named": {
-      kinds: ["bun", "deno", "node"],
-      except: ["node20"], // its fetch does not read the environment
-      env: { HTTPS_PROXY: proxy, NODE_USE_ENV_PROXY: "1" },
+    }],
+    ["a proxy that refuses a tunnel is named", "bun deno node", {
       url: "https://elsewhere.invalid",
+      ...byEnvironment,
       // Bun before 1.4.3 passes the proxy's response on.
       message: /the proxy refused the connection|502 Bad Gateway/,
-    },
-  };
+    }],
+  ];
 }
 
 /** Follows each hint in a folder with the scripts and certificates. */
@@ -128,27 +103,17 @@ export async function checkHints(
   { folder, env }: Consumer,
 ): Promise<Result[]> {
   const results: Result[] = [];
-  for (const [name, hint] of Object.entries(hints(settings))) {
-    const { kinds, except = [], flags, files, url } = hint;
-    if (!kinds.includes(kind) || except.includes(target)) continue;
-    const { calls = 1, tls } = hint;
-    const script = hint.script ?? "runtimes/probe";
-    const all = command(kind, program, script, flags);
+  for (const [name, kinds, hint] of hints(settings)) {
+    const { except, script, flags, files, url, calls = 1, tls } = hint;
+    if (!kinds.split(" ").includes(kind) || except === target) continue;
+    const all = command(kind, program, script ?? "runtimes/probe", flags);
     const limited = ["-c", `ulimit -n ${files}; exec "$@"`, "sh", ...all];
     const [first, ...args] = files === undefined ? all : ["sh", ...limited];
+    const probe: Probe = { url, calls, ...tls && { tls } };
+    const account = { DECAPOD_LOGIN: "root", DECAPOD_PASSWORD: "root" };
+    const own = { DECAPOD_URL: url, PROBE: JSON.stringify(probe) };
     const output = await run(first, args, {
-      env: {
-        ...env,
-        ...{
-          DECAPOD_URL: url,
-          DECAPOD_LOGIN: "root",
-          DECAPOD_PASSWORD: "root",
-        },
-        ...hint.env,
-        PROBE: JSON.stringify(
-          { url, calls, ...tls && { tls } } satisfies Probe,
-        ),
-      },
+      env: { ...env, ...account, ...own, ...hint.env },
       cwd: folder,
       signal: AbortSignal.timeout(20_000),
     });

@@ -2,7 +2,7 @@
 import { Client } from "@decapod/decapodlib";
 import { ACCOUNT } from "./clients.ts";
 import { serverAt } from "./kit.ts";
-import { lines } from "./suite.ts";
+import { printResults } from "./suite.ts";
 
 /** What a request of the Worker does with the client of the module. */
 type Action = (client: Client) => unknown;
@@ -46,8 +46,9 @@ export default {
       if (searchParams.has("action")) {
         return new Response(await act(searchParams));
       }
-      const all = await Array.fromAsync(lines(env.SETTINGS, "bundled"));
-      return new Response(all.join("\n"));
+      const lines: string[] = [];
+      await printResults(env.SETTINGS, "bundled", (line) => lines.push(line));
+      return new Response(lines.join("\n"));
     } catch (error) {
       return new Response(error instanceof Error ? error.stack : "failed");
     }

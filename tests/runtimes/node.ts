@@ -1,14 +1,11 @@
 /** Runs the suite on Node, whose fetch needs undici for TLS and proxies. */
 import { createRequire } from "node:module";
 import process from "node:process";
-import { Readable } from "node:stream";
 import { DecapodTimeoutError } from "@decapod/decapodlib";
-import { connect, connectToFault, open, seedExecution } from "./clients.ts";
+import { connectToFault, open } from "./clients.ts";
 import {
   assertEquals,
   assertRejects,
-  LOG_LINES,
-  openServer,
   section,
   type Settings,
   test,
@@ -77,27 +74,6 @@ test("headers accept the Headers of undici", async (settings) => {
   await client.getInfo({ headers });
   const [request] = await server.received();
   assertEquals(request?.headers["x-one"], "1");
-});
-
-test("fetch may return a response whose body is a stream of Node", async (settings) => {
-  const server = await openServer(settings);
-  const id = await seedExecution(server);
-  await server.do("setLog", id, LOG_LINES.join("\n"));
-  const options = {};
-  Object.assign(options, {
-    fetch: async (url: string, init: RequestInit) => {
-      const response = await fetch(url, init);
-      const { ok, status, headers } = response;
-      const text = await response.text();
-      const body = Readable.from([text]);
-      return { ok, status, headers, body, text: () => Promise.resolve(text) };
-    },
-  });
-  const client = connect(server, options);
-  assertEquals((await client.getUserSelf()).data.login, "root");
-  const lines: string[] = [];
-  for await (const line of client.streamExecutionLog(id)) lines.push(line);
-  assertEquals(lines, LOG_LINES);
 });
 
 await printResults(text, import.meta.resolve("@decapod/decapodlib"));

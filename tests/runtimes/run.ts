@@ -16,9 +16,9 @@ import { type JsrServer, openRegistry } from "../../.dev/jsr/server.ts";
 import { run } from "../../.dev/process.ts";
 import { load, provideProgram, provideTools } from "../../.dev/tools.ts";
 import { generateCloudConfig } from "../../mod.ts";
-import { startEdge } from "../support/edge.ts";
 import { block, read } from "../support/markdown.ts";
 import { type CertificateOptions, issue } from "./certificates.ts";
+import type { Edge } from "./edge.ts";
 import { checkHints } from "./hints.ts";
 import type { Result, Settings } from "./kit.ts";
 import { openServers } from "./servers.ts";
@@ -224,6 +224,27 @@ async function foreignModules(
   return others.filter((url) => !url.startsWith(registry.url)).join("\n");
 }
 
+/** Starts the TLS servers and the proxy; Node has to be the newest. */
+async function startEdge(node: string, edge: Edge) {
+  const child = new Deno.Command(node, {
+    args: [fileURLToPath(new URL("edge.ts", import.meta.url))],
+    env: { EDGE: JSON.stringify(edge) },
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value = "" } = await reader.read();
+  const ports: Record<string, number> = JSON.parse(value);
+  return {
+    ports,
+    async [Symbol.asyncDispose]() {
+      await child.stdin.close();
+      await reader.cancel();
+      await child.status;
+    },
+  };
+}
+
 /** Creates certificates, servers and the settings for them. */
 async function prepare(node: string) {
   const names = ["localhost", "127.0.0.1"];
@@ -334,17 +355,10 @@ async function runAll(
   ]);
   const page = await read("docs/runtimes.md");
   const readme = await read("README.md");
-  const { settings } = prepared;
-  const consumers = new Map();
-  const world = {
-    tools,
-    node,
-    registry,
-    settings,
-    page,
-    readme,
-    consumers,
-    stack,
+  const world: World = {
+    ...{ tools, node, registry, page, readme, stack },
+    settings: prepared.settings,
+    consumers: new Map(),
   };
   const queue = [...targets];
   const work = async () => {

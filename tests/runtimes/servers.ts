@@ -18,20 +18,14 @@ export function openServers() {
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     async (request) => {
       const { pathname } = new URL(request.url);
-      if (pathname === "/open") {
-        return Response.json(open(await request.json()));
-      }
-      if (pathname === "/cut") {
-        cuts.get(await request.json())?.();
-        return Response.json(null);
-      }
-      if (pathname === "/closed") {
-        await Promise.all(hanging);
-        return Response.json(null);
-      }
       const [, name = "", path = ""] = pathname.match(/^(\/s\d+)(\/.*)$/) ?? [];
-      return await opened.get(name)?.respond(request, path) ??
-        new Response("No such server", { status: 404 });
+      const standIn = opened.get(name);
+      if (standIn) return await standIn.respond(request, path);
+      const body = await request.json();
+      if (pathname === "/open") return Response.json(open(body));
+      if (pathname === "/cut") cuts.get(body)?.();
+      if (pathname === "/closed") await Promise.all(hanging);
+      return Response.json(null);
     },
   );
   stack.defer(() => server.shutdown());

@@ -3,7 +3,7 @@ import "./methods.ts";
 import "./streams.ts";
 import "./failures.ts";
 import "./tls.ts";
-import { type Result, runTests } from "./kit.ts";
+import { runTests } from "./kit.ts";
 
 /** The last line. */
 export interface End {
@@ -12,18 +12,14 @@ export interface End {
   library: string;
 }
 
-/** Runs all tests and yields the lines to print. */
-export async function* lines(
+/** Runs all tests and prints the lines. */
+export async function printResults(
   settings: string,
   library: string,
-): AsyncGenerator<string> {
+  print: (line: string) => unknown = console.log,
+): Promise<void> {
   for await (const result of runTests(JSON.parse(settings))) {
-    yield JSON.stringify(result satisfies Result);
+    print(JSON.stringify(result));
   }
-  yield JSON.stringify({ end: true, library } satisfies End);
-}
-
-/** Runs all tests and prints the lines. */
-export async function printResults(settings: string, library: string) {
-  for await (const line of lines(settings, library)) console.log(line);
+  print(JSON.stringify({ end: true, library } satisfies End));
 }

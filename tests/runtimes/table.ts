@@ -1,4 +1,5 @@
 /** The table of what passed where. */
+import { table } from "../support/page.ts";
 import type { Result } from "./kit.ts";
 
 /**
@@ -28,15 +29,13 @@ export function printTable(
   }
   const all = [...rows.values()].flat();
   const sections = [...new Set(all.map(({ section }) => section))];
-  console.log(table([
-    ["", ...sections],
-    ...[...rows].map(([target, results]) => [
-      target,
-      ...sections.map((name) =>
-        count(results.filter(({ section }) => section === name))
-      ),
-    ]),
-  ]));
+  const lines = [...rows].map(([target, results]) => [
+    target,
+    ...sections.map((name) =>
+      count(results.filter(({ section }) => section === name))
+    ),
+  ]);
+  console.log(table(["", ...sections], lines));
   for (const text of details) console.log(`\n  ${text}`);
   const skipped = targets.size - rows.size;
   const failed = all.filter(({ failure }) => failure !== undefined).length;
@@ -55,21 +54,4 @@ function count(results: Result[]): string {
   const passed = results.length - failed;
   if (failed > 0) return `${passed} passed, ${failed} FAILED`;
   return passed > 0 ? String(passed) : "-";
-}
-
-/** A table as text: the first column is left-aligned, the others right-aligned. */
-function table(rows: string[][]): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, column) => {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length);
-    });
-  }
-  return rows.map((row) => {
-    const cells = row.map((cell, column) => {
-      const width = widths[column] ?? 0;
-      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
-    });
-    return `  ${cells.join("  ")}`.trimEnd();
-  }).join("\n");
 }

@@ -99,12 +99,11 @@ interface Wrong {
 }
 
 const CERTIFICATE_REQUIRED = /does it require a client certificate\?/;
-const OTHER_CERTIFICATE: Omit<Wrong, "server"> = {
-  use: ({ ca, otherCert, otherKey }) => ({
-    ca,
-    cert: otherCert,
-    key: otherKey,
-  }),
+const BUN = /requires? (?:a|another) client certificate/;
+const BUN_12 = /requires a client certificate|whether the server uses TLS/;
+const NODE = /connection lost \(the server may require a client certificate, /;
+const OTHER: Omit<Wrong, "server"> = {
+  use: ({ ca, otherCert: cert, otherKey: key }) => ({ ca, cert, key }),
   message: /client certificate|tls\.ca, tls\.cert and tls\.key/,
   runtimes: WITH_TLS,
 };
@@ -132,26 +131,20 @@ const WRONG: Record<string, Wrong> = {
   "no client certificate": {
     server: "requiresCertificate",
     message: CERTIFICATE_REQUIRED,
-    own: {
-      bun: /requires? (?:a|another) client certificate/,
-      node:
-        /connection lost \(the server may require a client certificate, or another one/,
-    },
+    own: { bun: BUN, node: NODE },
   },
   "no client certificate, TLS 1.2": {
     server: "requiresCertificate12",
     message: CERTIFICATE_REQUIRED,
-    own: {
-      bun: /requires a client certificate|whether the server uses TLS/,
-    },
+    own: { bun: BUN_12 },
   },
-  "a client certificate of another CA": {
+  "another CA's client certificate": {
     server: "requiresCertificate",
-    ...OTHER_CERTIFICATE,
+    ...OTHER,
   },
-  "a client certificate of another CA, TLS 1.2": {
+  "another CA's client certificate, TLS 1.2": {
     server: "requiresCertificate12",
-    ...OTHER_CERTIFICATE,
+    ...OTHER,
   },
   "a CA's own certificate": {
     server: "self",

@@ -1,24 +1,15 @@
 /** Runs work in Workers. */
 
-/** The scope of a Worker. */
-interface WorkerScope<Input, Output> {
-  onmessage: (event: MessageEvent<Input>) => Promise<void>;
-  postMessage(output: Output): void;
-}
-
-function isWorker<Input, Output>(
-  scope: object,
-): scope is WorkerScope<Input, Output> {
-  return "postMessage" in scope;
-}
-
 /** Responds to every message, if this is a Worker. */
 export function respond<Input, Output>(
   work: (input: Input) => Promise<Output>,
 ): void {
-  const scope: object = globalThis;
-  if (!isWorker<Input, Output>(scope)) return;
-  scope.onmessage = async ({ data }) => scope.postMessage(await work(data));
+  const scope = globalThis as { postMessage?(output: Output): void };
+  if (!scope.postMessage) return;
+  Object.assign(scope, {
+    onmessage: async ({ data }: MessageEvent<Input>) =>
+      scope.postMessage?.(await work(data)),
+  });
 }
 
 /** Sends a message to a Worker, and returns its response or error. */

@@ -2,14 +2,6 @@
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** A fenced block of code. */
-export interface Block {
-  /** The last heading before it. */
-  heading: string;
-  language: string;
-  text: string;
-}
-
 /** Reads a file by its path from the root. */
 export function read(path: string): Promise<string> {
   return Deno.readTextFile(new URL(path, ROOT));
@@ -20,9 +12,9 @@ export function prose(page: string): string {
   return page.replace(/^ *```[^]*?^ *```/gm, "");
 }
 
-/** The blocks of code of a page, in order. */
-export function blocks(page: string): Block[] {
-  const found: Block[] = [];
+/** The blocks of code of a page, in order, with the last heading before. */
+export function blocks(page: string) {
+  const found: { heading: string; language: string; text: string }[] = [];
   let heading = "";
   const parts = page.matchAll(/^#+ (.*)$|^```(\S+)\n([^]*?)^```$/gm);
   for (const [, title, language, text = ""] of parts) {
@@ -34,14 +26,9 @@ export function blocks(page: string): Block[] {
 
 /** The only block of a language below a heading. */
 export function block(page: string, heading: string, language: string): string {
-  const found = blocks(page).filter((one) =>
+  const [one, ...more] = blocks(page).filter((one) =>
     one.heading === heading && one.language === language
   );
-  const [one] = found;
-  if (!one || found.length > 1) {
-    throw new Error(
-      `Expected one ${language} block below "${heading}", found ${found.length}`,
-    );
-  }
-  return one.text;
+  if (one && more.length === 0) return one.text;
+  throw new Error(`Expected one ${language} block below "${heading}"`);
 }

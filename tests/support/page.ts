@@ -1,35 +1,23 @@
 /** Generated sections of documentation pages. */
 
+/** Matches a section: its first line, its content and its last line. */
+const pattern = (name: string) =>
+  new RegExp(`(<!-- ${name}: begin -->)([^]*?)(<!-- ${name}: end -->)`);
+
 /** The content of a generated section. */
 export function section(page: string, name: string): string {
-  const [start, end] = markers(name);
-  const from = page.indexOf(start);
-  const to = page.indexOf(end);
-  if (from < 0 || to < from) {
-    throw new Error(
-      `Cannot find the section ${name}: add ${start} to the page`,
-    );
-  }
-  return page.slice(from + start.length, to).trim();
+  const [, , text] = pattern(name).exec(page) ?? [];
+  if (text !== undefined) return text.trim();
+  throw new Error(`Cannot find the section ${name} of the page`);
 }
 
 /** The page with another text in a section. */
-export function replaceSection(
-  page: string,
-  name: string,
-  text: string,
-): string {
-  const old = section(page, name);
-  const [start, end] = markers(name);
-  const whole = page.slice(page.indexOf(start), page.indexOf(end));
-  return old === text ? page : page.replace(
-    `${whole}${end}`,
-    () => `${start}\n\n${text}\n\n${end}`,
+export function replaceSection(page: string, name: string, text: string) {
+  section(page, name); // throws if there is none
+  return page.replace(
+    pattern(name),
+    (_, start, _old, end) => `${start}\n\n${text}\n\n${end}`,
   );
-}
-
-function markers(name: string): [string, string] {
-  return [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
 }
 
 /** A Markdown table as `deno fmt` formats it. */

@@ -45,35 +45,28 @@ export function recordUnhandled(): Disposable & { reasons: unknown[] } {
 /** A signal that counts its listeners. */
 export class CountedSignal {
   readonly controller = new AbortController();
-  /** The current number of listeners. */
-  listeners = 0;
   /** The number of listeners ever added. */
   added = 0;
+  readonly #known = new Set<unknown>();
 
   constructor() {
     const { signal } = this.controller;
     const add = signal.addEventListener.bind(signal);
     const remove = signal.removeEventListener.bind(signal);
-    const known = new Set<unknown>();
-    signal.addEventListener = (
-      type: string,
-      listener: EventListenerOrEventListenerObject,
-      options?: boolean | AddEventListenerOptions,
-    ) => {
-      known.add(listener);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      this.#known.add(args[1]);
       this.added++;
-      this.listeners = known.size;
-      add(type, listener, options);
+      add(...args);
     };
-    signal.removeEventListener = (
-      type: string,
-      listener: EventListenerOrEventListenerObject,
-      options?: boolean | EventListenerOptions,
-    ) => {
-      known.delete(listener);
-      this.listeners = known.size;
-      remove(type, listener, options);
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      this.#known.delete(args[1]);
+      remove(...args);
     };
+  }
+
+  /** The current number of listeners. */
+  get listeners(): number {
+    return this.#known.size;
   }
 
   get signal(): AbortSignal {

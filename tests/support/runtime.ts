@@ -6,21 +6,16 @@ export function pretend(
   work: () => void,
 ): void {
   Reflect.get(globalThis, "process"); // loads it while there is a Deno
-  const all = { Deno: undefined, ...names };
-  const before = Object.keys(all).map((name) =>
-    [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const
-  );
-  for (const [name, value] of Object.entries(all)) {
-    Reflect.deleteProperty(globalThis, name);
-    if (value === undefined) continue;
-    Object.defineProperty(globalThis, name, { configurable: true, value });
+  using originals = new DisposableStack();
+  for (const [name, value] of Object.entries({ Deno: undefined, ...names })) {
+    const original = Object.getOwnPropertyDescriptor(globalThis, name);
+    originals.defer(() => define(name, original));
+    define(name, value === undefined ? value : { configurable: true, value });
   }
-  try {
-    work();
-  } finally {
-    for (const [name, descriptor] of before) {
-      Reflect.deleteProperty(globalThis, name);
-      if (descriptor) Object.defineProperty(globalThis, name, descriptor);
-    }
-  }
+  work();
+}
+
+function define(name: string, descriptor: PropertyDescriptor | undefined) {
+  Reflect.deleteProperty(globalThis, name);
+  if (descriptor) Object.defineProperty(globalThis, name, descriptor);
 }

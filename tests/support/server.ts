@@ -5,12 +5,7 @@ import {
   type JsonValue,
   type V1Client,
 } from "../../mod.ts";
-import {
-  DISCOVERY_TOKEN,
-  StandIn,
-  type StandInOptions,
-  TestClock,
-} from "../standin/mod.ts";
+import { StandIn, type StandInOptions, TestClock } from "../standin/mod.ts";
 
 /** The password of the first user, with characters that need encoding. */
 export const PASSWORD = 'r00t p/ß"wörd&100%';
@@ -162,8 +157,6 @@ export function serve(standIn: StandIn) {
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }
-
-export { DISCOVERY_TOKEN };
 
 /** A response with JSON, as Decapod sends it. */
 export function json(body: JsonValue, init: ResponseInit = {}): Response {

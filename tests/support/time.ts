@@ -1,4 +1,4 @@
-/** Skips time, so that a test can wait for hours, and ends waits that hang. */
+/** Skips time, so that a test can wait for hours, and limits or holds waits. */
 
 import { AssertionError } from "@std/assert";
 import { replace } from "./patch.ts";
@@ -12,6 +12,30 @@ export async function inTime<T>(promise: Promise<T>, ms = 5000): Promise<T> {
   const timer = setTimeout(() => reject(error), ms);
   return await Promise.race([promise, hangs])
     .finally(() => clearTimeout(timer));
+}
+
+/** A point at which requests wait until a test lets them continue. */
+export function gate() {
+  const reached = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  const open = () => {
+    point.isOpen = true;
+    opened.resolve();
+  };
+  const point = {
+    /** Resolves when the first one waits. */
+    reached: reached.promise,
+    isOpen: false,
+    /** Lets all continue, also those to come. */
+    open,
+    [Symbol.dispose]: open, // or its server would wait for the requests
+    /** Waits at the gate. */
+    pass() {
+      reached.resolve();
+      return opened.promise;
+    },
+  };
+  return point;
 }
 
 /**

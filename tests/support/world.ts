@@ -5,9 +5,7 @@ import { StandIn, TestClock } from "../standin/mod.ts";
 import { makeClient, PASSWORD } from "./server.ts";
 
 /** A world and the stand-in that serves it. */
-export interface StandInWorld extends World {
-  readonly standIn: StandIn;
-}
+export type StandInWorld = Awaited<ReturnType<typeof openWorld>>;
 
 const createStandIn = () =>
   new StandIn({ now: new TestClock().now, seed: 7, rootPassword: PASSWORD });
@@ -15,7 +13,7 @@ const createStandIn = () =>
 let recording: ReturnType<typeof record> | undefined;
 
 /** Creates the world on a new stand-in. */
-export async function openWorld(): Promise<StandInWorld> {
+export async function openWorld() {
   recording ??= record();
   const { text, changes } = await recording;
   const standIn = createStandIn();

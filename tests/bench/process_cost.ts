@@ -1,8 +1,40 @@
-/** The memory that listings and logs take, each read by its own process. */
+/** The time of importing the package, and the memory that reading takes. */
 
 import { fileURLToPath } from "node:url";
+import { denoConsumer } from "../../.dev/jsr/consumers.ts";
+import { openRegistry } from "../../.dev/jsr/server.ts";
 import { StandIn } from "../standin/mod.ts";
+import { compete, type Times } from "./contest.ts";
 import { LINE, logResponse, serve } from "./site.ts";
+
+const USER = `import { Client } from "@decapod/decapodlib";
+new Client("https://decapod.example", { login: "root", password: "root" });
+`;
+
+/**
+ * The times of processes with and without the package, which is published to a
+ * local JSR, and added and cached as users do.
+ */
+export async function importCost(pairs: number): Promise<Times> {
+  await using server = await openRegistry();
+  await using consumer = await denoConsumer(server);
+  await consumer.write("with.ts", USER);
+  await consumer.write("without.ts", "");
+  const run = async (script: string) => {
+    await consumer.deno(["run", "--cached-only", script]);
+    return 0;
+  };
+  await consumer.deno(["cache", "with.ts"]);
+  return await compete({
+    name: "a process",
+    ways: {
+      "import, new Client": () => run("with.ts"),
+      "an empty script": () => run("without.ts"),
+    },
+    targets: [],
+    rounds: pairs,
+  });
+}
 
 const READER = fileURLToPath(new URL("memory_reader.ts", import.meta.url));
 
