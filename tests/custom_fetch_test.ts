@@ -311,7 +311,7 @@ Deno.test("getInfo() and createCluster() switch off Bun's own limit of 300 s", a
   assertEquals(limits, [undefined, false, false]);
 });
 
-Deno.test("createCluster() leaves the outcome unknown if its body fails as if nothing was sent", async () => {
+Deno.test("createCluster() sets outcomeUnknown if reading the response fails with ECONNREFUSED", async () => {
   const code = "ECONNREFUSED";
   const refused = Object.assign(new TypeError("down"), { code });
   const body = failingBody(refused);

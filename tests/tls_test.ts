@@ -80,7 +80,7 @@ Deno.test("logout() lets calls over TLS finish that are on the wire", async () =
   await client.logout();
 });
 
-Deno.test("tls that cannot work is rejected by the constructor", () => {
+Deno.test("Client rejects tls settings that cannot work, and tls.verify: false on Deno", () => {
   const end = "-----END CERTIFICATE-----\n";
   const garbled = `-----BEGIN CERTIFICATE-----\nAAAA\n${end}`;
   const wrong: [tls: object, part: string, options?: object][] = [

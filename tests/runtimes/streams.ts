@@ -135,6 +135,7 @@ test("getExecutionLog() and streamExecutionLog() report the cut logs of docs/run
     if (settings.runtime === "deno" && framing === "chunks, with HTTP/1.0") {
       await assertRejects(() => whole.getExecutionLog("id"), DecapodError);
     } else await assertWhole(whole);
+    if (reported === "sometimes") continue;
     const id = crypto.randomUUID();
     const options = { retries: 0 };
     const late = connectToFault(settings, `cut-late/${path}/${id}`, options);
