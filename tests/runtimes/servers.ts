@@ -91,9 +91,9 @@ const FAULTS: Record<string, Fault> = {
   cut: (peer, framing) => sendLog(peer, framing, 0.5),
   /** Closes the connection on request. */
   async "cut-late"(peer, framing, request) {
-    await sendLog(peer, framing, 0.001);
     const [id = ""] = request.match(/[\da-f]{8}(-[\da-f]+){4}/) ?? [];
     cuts.set(id, () => peer.close());
+    await sendLog(peer, framing, 0.001);
     await peer.abandoned();
   },
 };
