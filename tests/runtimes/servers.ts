@@ -93,7 +93,7 @@ const FAULTS: Record<string, Fault> = {
   async "cut-late"(peer, framing, request) {
     const [id = ""] = request.match(/[\da-f]{8}(-[\da-f]+){4}/) ?? [];
     cuts.set(id, () => peer.close());
-    await sendLog(peer, framing, 0.001);
+    await sendLog(peer, framing, 0.5);
     await peer.abandoned();
   },
 };

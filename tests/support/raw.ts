@@ -60,14 +60,12 @@ export class Peer {
 
   /** Sends what a client still receives. */
   async send(...parts: (string | Uint8Array)[]): Promise<void> {
-    for (const part of parts) {
-      const bytes = typeof part === "string" ? Buffer.from(part) : part;
-      for (let at = 0; at < bytes.length;) {
-        const count = await this.#connection.write(bytes.subarray(at))
-          .catch(ignoreDisconnect);
-        if (count === null) return this.#gone.abort();
-        at += count;
-      }
+    const bytes = Buffer.concat(parts.map((part) => Buffer.from(part)));
+    for (let at = 0; at < bytes.length;) {
+      const count = await this.#connection.write(bytes.subarray(at))
+        .catch(ignoreDisconnect);
+      if (count === null) return this.#gone.abort();
+      at += count;
     }
   }
 
