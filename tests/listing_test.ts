@@ -514,3 +514,15 @@ Deno.test("Listing of a program's own pages stops between two items if its signa
   controller.abort("enough");
   assertEquals(await items.next().catch((reason) => reason), "enough");
 });
+
+Deno.test("return() ends a pending next() of a program's own pages, even if the page arrives", async () => {
+  const page = { items: [1], page: 1, per_page: 1, total: 1 };
+  const arrives = Promise.withResolvers<typeof page>();
+  const items = new Listing(() => arrives.promise, async function* () {
+    yield await arrives.promise;
+  })[Symbol.asyncIterator]();
+  const next = items.next();
+  const left = items.return();
+  arrives.resolve(page);
+  assertEquals([await next, await left].map(({ done }) => done), [true, true]);
+});

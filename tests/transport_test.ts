@@ -214,6 +214,32 @@ Deno.test("createCluster() asks fetch for a new connection on other runtimes", a
   ]);
 });
 
+Deno.test("timeout covers the login and all attempts, and leaves the outcome of a change unknown", async () => {
+  using _ = fixedRandom(0);
+  type Call = (client: V1Client) => Promise<unknown>;
+  const calls: [failures: number, outcomeUnknown: boolean, Call][] = [
+    [0, false, (client) => client.createCluster("ceph")], // it logs in first
+    [0, true, (client) => client.requestPasswordReset("ann")],
+    [2, false, (client) => client.getInfo({ retries: 9 })],
+  ];
+  for (const [failures, outcomeUnknown, call] of calls) {
+    await using server = new RawServer(async (peer, number) => {
+      await peer.request();
+      if (number <= failures) await peer.send(http("503 Busy", ""));
+      else await peer.abandoned();
+    });
+    const timeout = 250 + 500 * failures; // enough for the failures
+    const error = await assertRejects(
+      () => inTime(call(server.client({ timeout }))),
+      DecapodTimeoutError,
+      `no response within ${timeout} ms`,
+    );
+    assertEquals(error.outcomeUnknown, outcomeUnknown);
+    await server.settled();
+    assertEquals(server.connections, failures + 1);
+  }
+});
+
 Deno.test("timeout accepts fractions and many days, for which AbortSignal.timeout() does not serve", async () => {
   const timeout = AbortSignal.timeout.bind(AbortSignal);
   using _ = replace(AbortSignal, "timeout", (time) => {
