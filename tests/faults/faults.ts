@@ -220,7 +220,10 @@ const ROWS: Row[] = [
     checked: "unexpected response",
   }, {
     byHead: "text",
-    answer: changed((_, request) => json({ echo: echo(request) })),
+    answer: changed((_, request) => {
+      const { headers, body } = json({ echo: echo(request) });
+      return { headers, body }; // with its status: a refusal stays one
+    }),
     alters: true,
   }],
   ["wrong content type", "unexpected response", {
