@@ -10,7 +10,7 @@ export const TEST = ["test", "-A", "--sanitize-ops", "--sanitize-resources"];
 /** Runs the arguments after it against the stand-in server. */
 export const WITH_STANDIN = ["run", "-A", ".dev/with_standin.ts"];
 
-/** Test files that run thousands of failures: a check of their own. */
+/** Test files with thousands of runs, which have a separate check. */
 const FAULT_TESTS = ["fuzz", "matrix", "torture"]
   .map((name) => `tests/${name}_test.ts`);
 

@@ -234,7 +234,7 @@ Deno.test("logout() that fails or is aborted rejects and forgets the token", asy
   await client.login();
   const error = await assertRejects(() => client.logout(), DecapodAPIError);
   assertEquals([error.code, error.outcomeUnknown], [500, true]);
-  await client.logout(); // nobody is logged in
+  await client.logout(); // has no session
   await client.getUserSelf();
   const signal = AbortSignal.abort("enough");
   const reason = await client.logout({ signal }).catch((reason) => reason);

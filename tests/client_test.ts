@@ -63,7 +63,7 @@ for (const operation of OPERATIONS) {
     await using server = new StandInServer();
     const client = server.client();
     const world = await makeWorld(client, PASSWORD, backstage(server.standIn));
-    server.exchanges.length = 0; // nobody is logged in
+    server.exchanges.length = 0; // the client has no session
     if (name === "logout") await client.login();
     const { result, actual, expected } = await verify(client, world);
     assertEquals(

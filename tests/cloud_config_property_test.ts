@@ -41,7 +41,7 @@ const LABEL = [...LETTERS, ..."0123456789"];
 
 const random = new Fuzzer(20_160_421);
 
-/** A text of `min` to `max` of the given pieces. */
+/** A text that consists of `min` to `max` of these pieces. */
 function textOf(pieces: readonly string[], min: number, max: number): string {
   const length = min + random.below(max - min + 1);
   return Array.from({ length }, () => random.pick(pieces)).join("");

@@ -3,8 +3,8 @@
  * user-data, against the stand-in Decapod.
  * Then it runs the discovery program in networks with other faults.
  *
- * cloud_config_boot_test.ts starts it in namespaces of its own, with the folder
- * of the root file system as its argument. When it ends, the kernel removes all
+ * cloud_config_boot_test.ts starts it in new namespaces, with the folder of the
+ * root file system as its argument. When it ends, the kernel removes all
  * its interfaces, mounts and processes.
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";

@@ -84,7 +84,7 @@ export interface HostOptions {
   commands?: { [name in keyof typeof COMMANDS]?: string | undefined };
   /** Changes to the settings file. */
   settings?: Partial<Settings>;
-  /** The firmware's UUID in sysfs. Default: there is none. */
+  /** The firmware's UUID in sysfs. Defaults to none. */
   productUuid?: string | undefined;
 }
 

@@ -59,7 +59,7 @@ async function attempt(tool: Tool, script: string) {
   return result?.code === 0 ? result.stdout : undefined;
 }
 
-/** A Debian Python with cloud-init and PyYAML; undefined if there is none. */
+/** A Debian Python with cloud-init and PyYAML; undefined if not found. */
 export async function findCloudInit(): Promise<Tool | undefined> {
   const { root, env } = await unpacked(PACKAGES);
   const python = {
@@ -134,7 +134,7 @@ export async function unpack(packages: string[]) {
   return await unpacked(packages);
 }
 
-/** Runs apt-get in folders of its own; the machine's lists and locks stay. */
+/** Runs apt-get in a temporary folder, without the machine's lists and locks. */
 async function download(packages: string[], root: string): Promise<void> {
   using folder = tempFolder();
   const scratch = folder.path;

@@ -61,9 +61,9 @@ export type Position = typeof POSITIONS[number];
 
 /** The expected end of a call. */
 interface Expected extends Meaning {
-  /** Number of attempts other than logins; undefined: any number. */
+  /** How many attempts there are besides logins. Not checked by default. */
   readonly attempts?: number;
-  /** Number of login attempts; undefined: any number. */
+  /** How many logins there are. Not checked by default. */
   readonly logins?: number;
 }
 

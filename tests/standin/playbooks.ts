@@ -9,7 +9,7 @@ type Hint = {
   type: "boolean" | "integer" | "string";
   description: string;
   default_value: boolean | number | string;
-  /** The possible values; empty: any of the type. */
+  /** The possible values; if empty, each value of the type. */
   values: string[];
 };
 
